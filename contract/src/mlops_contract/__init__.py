@@ -1,0 +1,1 @@
+"""Words that every service of the platform shares. Standard library only; `web` alone needs Flask."""

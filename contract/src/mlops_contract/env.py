@@ -1,0 +1,56 @@
+"""Typed reading of environment variables, for the one settings module that each service has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingError(ValueError):
+    """A setting is missing or out of its range; the message names it and says what is wanted."""
+
+
+@dataclass(frozen=True)
+class Env:
+    """A view of the environment that turns variables into values, or says which one is wrong.
+
+    An unset and an empty variable mean the same: the default, or an error where there is none.
+    """
+
+    variables: Mapping[str, str]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """The variable as it stands; `default` None makes it mandatory."""
+        value = self.variables.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            raise SettingError(f"{name} is not set: launch.sh writes it to .env")
+        return default
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        """One of `choices`."""
+        value = self.text(name, default)
+        if value not in choices:
+            raise SettingError(f"{name} is {value!r}: it must be one of {', '.join(choices)}")
+        return value
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`, both allowed."""
+        value = self.text(name, str(default))
+        try:
+            number = int(value)
+        except ValueError:
+            raise SettingError(f"{name} is {value!r}: it must be a whole number") from None
+        if not low <= number <= high:
+            raise SettingError(f"{name} is {number}: it must be from {low} to {high}")
+        return number
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        """A number from `low` to `high`, both allowed."""
+        value = self.text(name, str(default))
+        try:
+            number = float(value)
+        except ValueError:
+            raise SettingError(f"{name} is {value!r}: it must be a number") from None
+        if not low <= number <= high:
+            raise SettingError(f"{name} is {value}: it must be from {low:g} to {high:g}")
+        return number

@@ -1,0 +1,52 @@
+"""What the Flask services have in common: JSON errors without tracebacks, and the platform's token."""
+
+import hmac
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from mlops_contract.errors import PlatformError
+
+
+class NotAuthorised(PlatformError):
+    """The platform's token is missing or wrong."""
+
+    status = 401
+    code = "not_authorised"
+
+
+def error_response(status: int, code: str, message: str) -> Response:
+    """The one shape that errors have."""
+    response = jsonify({"error": {"code": code, "message": message}})
+    response.status_code = status
+    return response
+
+
+def install_errors(app: Flask) -> None:
+    """Answers every error of `app` as JSON; unexpected ones are logged and answered without detail."""
+
+    def known(error: PlatformError) -> Response:
+        return error_response(error.status, error.code, error.message)
+
+    def http(error: HTTPException) -> Response:
+        code = (error.name or "error").lower().replace(" ", "_")
+        response = error_response(error.code or 500, code, error.description or error.name)
+        allowed = getattr(error, "valid_methods", None)
+        if allowed:
+            response.headers["Allow"] = ", ".join(sorted(allowed))
+        return response
+
+    def unexpected(error: Exception) -> Response:
+        app.logger.exception("unexpected error in %s %s", request.method, request.path)
+        return error_response(500, "internal", "Something went wrong here; the service's log has the details.")
+
+    app.register_error_handler(PlatformError, known)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unexpected)
+
+
+def require_token(token: str) -> None:
+    """Refuses the current request unless it carries `Authorization: Bearer TOKEN`."""
+    given = request.headers.get("Authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        raise NotAuthorised("Send the header 'Authorization: Bearer …' with PLATFORM_TOKEN from .env.")
