@@ -1,0 +1,153 @@
+-- What changed in watched tables, and which Airflow run was told.
+
+CREATE TABLE IF NOT EXISTS training_deliveries (
+    dag_run_id text PRIMARY KEY,
+    state text NOT NULL DEFAULT 'claimed' CHECK (state IN ('claimed', 'accepted')),
+    conf jsonb NOT NULL,
+    oldest_event_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    accepted_at timestamptz,
+    attempts integer NOT NULL DEFAULT 0,
+    last_error text
+);
+CREATE INDEX IF NOT EXISTS training_deliveries_claimed ON training_deliveries (created_at) WHERE state = 'claimed';
+
+-- A writer pays for every constraint and index here, so there are no more than these: only the trigger inserts, and
+-- only the relay's one claiming statement sets dag_run_id.
+CREATE TABLE IF NOT EXISTS training_events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_name text NOT NULL,  -- quoted and qualified where needed, as regclass prints it
+    operation text NOT NULL,   -- INSERT, UPDATE, DELETE or TRUNCATE
+    rows bigint,               -- null: not counted, as for TRUNCATE
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    dag_run_id text            -- of training_deliveries; null while pending
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1);
+-- All that the relay polls: its size is that of what is pending, however long the history grows.
+CREATE INDEX IF NOT EXISTS training_events_pending ON training_events (id) WHERE dag_run_id IS NULL;
+
+-- Before an INSERT: remembers, for this transaction, how many rows the server has counted into the table so far.
+-- A list, newest first, because a trigger of the user's may insert into the same table again meanwhile.
+CREATE OR REPLACE FUNCTION note_training_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    variable text := 'training.inserted_' || TG_RELID;
+BEGIN
+    PERFORM set_config(
+        variable, pg_stat_get_xact_tuples_inserted(TG_RELID) || ' ' || coalesce(current_setting(variable, true), ''), true);
+    RETURN NULL;
+END
+$$;
+
+-- After a statement, in the writer's transaction and with the rights of this function's owner: writers need none of
+-- their own. Rows are counted by a transition table, except for INSERT into a plain table (argument 'counter'):
+-- there the transition table would copy every row, which makes a large COPY slower by a fifth, so the server's own
+-- counter is read instead.
+CREATE OR REPLACE FUNCTION record_training_event() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    variable text;
+    noted text;
+    counted bigint;
+    root oid := pg_partition_root(TG_RELID);
+    name text := CASE WHEN TG_TABLE_SCHEMA = 'public' THEN '' ELSE quote_ident(TG_TABLE_SCHEMA) || '.' END
+                 || quote_ident(TG_TABLE_NAME);
+BEGIN
+    IF TG_NARGS = 1 THEN
+        variable := 'training.inserted_' || TG_RELID;
+        noted := current_setting(variable);
+        counted := pg_stat_get_xact_tuples_inserted(TG_RELID) - split_part(noted, ' ', 1)::bigint;
+        PERFORM set_config(variable, substr(noted, strpos(noted, ' ') + 1), true);
+        IF counted = 0 AND NOT current_setting('track_counts')::boolean THEN
+            counted := NULL;
+        END IF;
+    ELSIF TG_OP <> 'TRUNCATE' THEN
+        SELECT count(*) INTO counted FROM changed;
+    END IF;
+    IF counted = 0 THEN
+        RETURN NULL;
+    END IF;
+
+    IF root <> TG_RELID THEN  -- a partition: the event is the whole table's
+        SELECT CASE WHEN n.nspname = 'public' THEN '' ELSE quote_ident(n.nspname) || '.' END || quote_ident(c.relname)
+        INTO name
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = root;
+    END IF;
+    IF TG_OP = 'TRUNCATE' AND root IS NOT NULL THEN
+        -- TRUNCATE of a partitioned table fires for each partition too, but is one event.
+        noted := root || ' ' || statement_timestamp();
+        IF current_setting('training.truncated', true) = noted THEN
+            RETURN NULL;
+        END IF;
+        PERFORM set_config('training.truncated', noted, true);
+    END IF;
+
+    INSERT INTO public.training_events (table_name, operation, rows) VALUES (name, TG_OP, counted);
+    RETURN NULL;
+END
+$$;
+
+-- Attaches the triggers to a table and, where it is partitioned, to each of its partitions: a write to a partition
+-- fires only the partition's own. Call it again after adding partitions that are written to directly; repeating it
+-- is harmless. Runs with the caller's rights, so PostgreSQL asks for TRIGGER on the table.
+CREATE OR REPLACE FUNCTION watch_training_table(watched regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part regclass;
+    plain boolean;
+BEGIN
+    IF watched = ANY (ARRAY['public.training_events', 'public.training_deliveries', 'public.training_datasets',
+                            'public.training_jobs', 'public.training_coverage', 'public.promotion_ledger']::regclass[]) THEN
+        RAISE EXCEPTION '% is one of the platform''s own tables: watch a table of training rows', watched
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_class WHERE oid = watched AND relkind IN ('r', 'p')) THEN
+        RAISE EXCEPTION '% is not a table: watch the table that holds the rows', watched
+            USING ERRCODE = 'wrong_object_type';
+    END IF;
+    FOR part, plain IN
+        SELECT oid, relkind = 'r' FROM pg_class
+        WHERE oid IN (SELECT watched UNION SELECT relid FROM pg_partition_tree(watched)) AND relkind IN ('r', 'p')
+    LOOP
+        IF plain THEN
+            EXECUTE format('CREATE OR REPLACE TRIGGER training_event_note BEFORE INSERT ON %s'
+                ' FOR EACH STATEMENT EXECUTE FUNCTION public.note_training_insert()', part);
+            EXECUTE format('CREATE OR REPLACE TRIGGER training_event_insert AFTER INSERT ON %s'
+                ' FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event(''counter'')', part);
+        ELSE
+            EXECUTE format('CREATE OR REPLACE TRIGGER training_event_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS'
+                ' changed FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
+        END IF;
+        EXECUTE format('CREATE OR REPLACE TRIGGER training_event_update AFTER UPDATE ON %s REFERENCING NEW TABLE AS'
+            ' changed FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
+        EXECUTE format('CREATE OR REPLACE TRIGGER training_event_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS'
+            ' changed FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
+        EXECUTE format('CREATE OR REPLACE TRIGGER training_event_truncate AFTER TRUNCATE ON %s'
+            ' FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
+    END LOOP;
+END
+$$;
+
+-- Takes the triggers off again; what they recorded stays. PostgreSQL asks for the ownership of the table.
+CREATE OR REPLACE FUNCTION unwatch_training_table(watched regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part regclass;
+    name text;
+BEGIN
+    FOR part, name IN
+        SELECT t.tgrelid, t.tgname
+        FROM pg_trigger t
+        WHERE t.tgrelid IN (SELECT watched UNION SELECT relid FROM pg_partition_tree(watched))
+          AND t.tgfoid IN ('public.record_training_event'::regproc, 'public.note_training_insert'::regproc)
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', name, part);
+    END LOOP;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION note_training_insert(), record_training_event(),
+    watch_training_table(regclass), unwatch_training_table(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION note_training_insert(), record_training_event(),
+    watch_training_table(regclass), unwatch_training_table(regclass) TO platform;
+GRANT SELECT, DELETE, UPDATE (dag_run_id) ON training_events TO platform;
+GRANT SELECT, INSERT, UPDATE, DELETE ON training_deliveries TO platform;

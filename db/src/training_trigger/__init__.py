@@ -1,0 +1,1 @@
+"""The relay: tells Airflow about committed changes of training data, each exactly once."""

@@ -1,0 +1,107 @@
+"""The relay's view of the training database: what is pending, what is claimed, what Airflow accepted."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+PRUNE_BATCH = 5000
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Ages in seconds of the oldest and the newest pending event; `rows` is exact below the minimum asked for."""
+
+    oldest_age: float
+    newest_age: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One run that Airflow is to accept, under an id that never changes."""
+
+    dag_run_id: str
+    conf: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Events that no run has been accepted for, and the age of the oldest in seconds."""
+
+    events: int
+    oldest_age: float
+
+
+def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
+    """A connection that notices a dead server within seconds. Raises psycopg.OperationalError."""
+    return psycopg.connect(
+        url,
+        autocommit=True,
+        row_factory=dict_row,
+        connect_timeout=5,
+        application_name="training-trigger",
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=20_000,
+    )
+
+
+class Events:
+    """Every method is one statement and its own transaction; all raise psycopg.Error when the database is away."""
+
+    def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+        self._connection = connection
+
+    def lead(self) -> bool:
+        """True when this connection is the one that delivers, from now until it ends."""
+        return bool(self._one("lead")["pg_try_advisory_lock"])
+
+    def pending(self, min_rows: int) -> Pending | None:
+        row = self._row("pending", min_rows=min_rows)
+        return Pending(**row) if row else None
+
+    def claimed(self) -> Delivery | None:
+        """The oldest delivery that was claimed and not yet seen accepted: by an earlier life, or in vain."""
+        row = self._row("claimed")
+        return Delivery(**row) if row else None
+
+    def claim(self) -> Delivery | None:
+        """Claims all pending events for one new delivery; None when there are none."""
+        row = self._row("claim")
+        return Delivery(**row) if row else None
+
+    def accepted(self, delivery: Delivery) -> None:
+        self._run("accepted", dag_run_id=delivery.dag_run_id)
+
+    def failed(self, delivery: Delivery, error: str) -> None:
+        self._run("failed", dag_run_id=delivery.dag_run_id, error=error)
+
+    def backlog(self) -> Backlog:
+        return Backlog(**self._one("backlog"))
+
+    def prune(self, days: float) -> int:
+        """Removes covered events older than `days`, then deliveries that have none left; returns how many events."""
+        seconds, events = days * 86_400, 0
+        while True:
+            batch = self._run("prune_events", seconds=seconds, batch=PRUNE_BATCH).rowcount
+            events += batch
+            if batch < PRUNE_BATCH:
+                self._run("prune_deliveries", seconds=seconds)
+                return events
+
+    def _run(self, query: str, **values: object) -> psycopg.Cursor[dict[str, Any]]:
+        text = files(__package__).joinpath(f"sql/{query}.sql").read_bytes()
+        return self._connection.execute(text, values or None)
+
+    def _row(self, query: str, **values: object) -> dict[str, Any] | None:
+        return self._run(query, **values).fetchone()
+
+    def _one(self, query: str) -> dict[str, Any]:
+        row = self._row(query)
+        if row is None:
+            raise psycopg.DatabaseError(f"{query}.sql returned no row")
+        return row

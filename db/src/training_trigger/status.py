@@ -1,0 +1,93 @@
+"""What the relay says about itself: one log line when something changes, health, metrics."""
+
+import logging
+import math
+import threading
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from mlops_contract.errors import PlatformError
+from training_trigger.errors import DagPaused, DatabaseUnavailable
+from training_trigger.events import Backlog
+
+log = logging.getLogger(__name__)
+
+
+class Status:
+    """Shared by the loop, which writes, and the HTTP server, which reads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._role = "starting"
+        self._problem: PlatformError | None = None
+        self._registry = CollectorRegistry()
+        self._deliveries = self._counter("deliveries", "Runs that Airflow accepted.")
+        self._failures = Counter(
+            "training_trigger_failures", "Failed attempts, by reason.", ["code"], registry=self._registry
+        )
+        self._pending = self._gauge("pending_events", "Events that no run has been accepted for.")
+        self._oldest = self._gauge("oldest_pending_seconds", "Age of the oldest of them.")
+        self._healthy = self._gauge("healthy", "1 when /health answers 200.")
+
+    def lead(self) -> None:
+        """This relay is the one that delivers."""
+        self._become("active")
+
+    def stand_by(self) -> None:
+        """Another relay delivers; this one takes over when it goes."""
+        self._become("standby")
+
+    def delivered(self) -> None:
+        self._deliveries.inc()
+        if not isinstance(self._problem, DagPaused):  # a paused DAG accepts runs too
+            self.well()
+
+    def well(self) -> None:
+        """Everything that was tried just now worked."""
+        with self._lock:
+            before, self._problem = self._problem, None
+        if before:
+            log.info("works again, after: %s", before.code)
+
+    def trouble(self, problem: PlatformError) -> None:
+        """An attempt failed. Only the first of a kind is logged: it is tried again for ever."""
+        self._failures.labels(problem.code).inc()
+        with self._lock:
+            before, self._problem = self._problem, problem
+        if before is None or before.code != problem.code:
+            log.warning("%s: %s", problem.code, problem.message)
+
+    def health(self, backlog: Backlog | PlatformError) -> tuple[int, dict[str, object]]:
+        """Status and body of /health; `backlog` is what the database says now, or why it says nothing."""
+        with self._lock:
+            role, problem = self._role, self._problem
+        body: dict[str, object] = {"role": role}
+        if isinstance(backlog, PlatformError):
+            problem = backlog
+        else:
+            body |= {"pending_events": backlog.events, "oldest_pending_seconds": round(backlog.oldest_age, 3)}
+        if problem is None:
+            return 200, {"status": "ok", **body}
+        return problem.status, {"status": "waiting", "code": problem.code, "reason": problem.message, **body}
+
+    def metrics(self, backlog: Backlog | PlatformError) -> bytes:
+        """The Prometheus text; gauges of an unknown backlog are NaN."""
+        events, age = (backlog.events, backlog.oldest_age) if isinstance(backlog, Backlog) else (math.nan, math.nan)
+        self._pending.set(events)
+        self._oldest.set(age)
+        self._healthy.set(self.health(backlog)[0] == 200)
+        return generate_latest(self._registry)
+
+    def _become(self, role: str) -> None:
+        with self._lock:
+            before, self._role = self._role, role
+        if before != role:
+            log.info("this relay is %s", role)
+        if isinstance(self._problem, DatabaseUnavailable):
+            self.well()
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(f"training_trigger_{name}", text, registry=self._registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"training_trigger_{name}", text, registry=self._registry)
