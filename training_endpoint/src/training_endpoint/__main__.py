@@ -1,0 +1,57 @@
+"""Starts the training endpoint: one gunicorn worker with threads, and in it the runner of jobs."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it has no types
+
+from mlops_contract.env import SettingError
+from training_endpoint.api import create_app
+from training_endpoint.runner import Runner
+from training_endpoint.settings import Settings
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # untyped base
+    """gunicorn, configured here alone; the runner lives and ends with its one worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.runner = Runner(settings)
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": f"{self.settings.host}:{self.settings.port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": 8,
+            # An import or a switch of the fleet may take minutes in one request.
+            "timeout": 0,
+            "graceful_timeout": 5,
+            "control_socket_disable": True,
+            "post_worker_init": lambda worker: self.runner.start(),
+            "worker_exit": lambda server, worker: self.runner.stop(),
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return create_app(self.settings)
+
+
+def main() -> None:
+    """Reads the settings and serves until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingError as error:
+        sys.exit(f"training endpoint: {error}")
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    Server(settings).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What this container may compute with: cores, a GPU, and bfloat16 only where it is quick."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+ENVIRONMENT = {
+    # Threads that wait sleep: spinning, they take the cores from each other wherever the machine is shared.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "TOKENIZERS_PARALLELISM": "true",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""What a job's process is started with, unless the service's environment says otherwise."""
+
+CGROUP = Path("/sys/fs/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
+# Instructions without which bfloat16 on a CPU is emulated, about ten times slower than fp32.
+BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def cores(cgroup: Path = CGROUP) -> int:
+    """Whole cores that this container really has: its affinity, or its quota when that is less."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return allowed
+    return allowed if quota == "max" else max(1, min(allowed, math.floor(int(quota) / int(period))))
+
+
+def cpu_has_bf16(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether the processor multiplies bfloat16 in hardware."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return bool(BF16_FLAGS & set(flags.split()))
+
+
+def prepare() -> tuple[Any, str]:
+    """The device to train on, a torch.device, and the precision of its matrix products: bf16 or fp32."""
+    import torch  # noqa: PLC0415 - takes seconds
+
+    torch.set_num_threads(cores())
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")
+        return torch.device("cuda"), "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return torch.device("cpu"), "bf16" if cpu_has_bf16() else "fp32"
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held, in MB: the GPU's where it trains there."""
+    import resource  # noqa: PLC0415
+
+    import torch  # noqa: PLC0415
+
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated() / 2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

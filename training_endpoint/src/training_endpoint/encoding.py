@@ -1,0 +1,58 @@
+"""Texts to token ids, once, and token ids to batches of almost equal length."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.int64]
+
+
+def usable_length(tokenizer: Any, config: Any, wanted: int) -> int:
+    """Tokens a text may have: `wanted`, or less where the model has fewer positions."""
+    limits = [wanted, tokenizer.model_max_length]
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions:
+        # RoBERTa and its relatives number positions from the padding index + 1.
+        limits.append(positions - (2 if "roberta" in config.model_type else 0))
+    return int(min(limits))
+
+
+def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token ids of each text, cut at `max_length`, not padded."""
+    if not texts:
+        return []
+    encoded = tokenizer(
+        list(texts),
+        truncation=True,
+        max_length=max_length,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+    )
+    ids: list[list[int]] = encoded["input_ids"]
+    return ids
+
+
+def pad(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[Ids, Ids]:
+    """`input_ids` and `attention_mask`, both int64 [batch, longest], padded on the right."""
+    longest = max(len(sequence) for sequence in sequences)
+    ids = np.full((len(sequences), longest), pad_id, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = sequence
+        mask[row, : len(sequence)] = 1
+    return ids, mask
+
+
+def by_length(sequences: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """Indexes of all sequences in batches of `size`, longest first: what does not fit in memory fails at once."""
+    order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Probabilities float64 [rows, labels] of logits [rows, labels]."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -1,0 +1,180 @@
+"""Every error of the training endpoint that a person may see. Raise with one sentence that says what to do."""
+
+from mlops_contract.errors import PlatformError
+
+
+class InvalidRequest(PlatformError):
+    """The request's body is not what the route takes."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class WrongContentType(PlatformError):
+    """The request's body is not declared as JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class InvalidOverride(PlatformError):
+    """A field of the request has a wrong type or is out of its range; the message names field and range."""
+
+    status = 422
+    code = "invalid_override"
+
+
+class JobNotFound(PlatformError):
+    """No job has this id."""
+
+    status = 404
+    code = "no_such_job"
+
+
+class JobEnded(PlatformError):
+    """The job is over already, so it can neither be cancelled nor decide anything."""
+
+    status = 409
+    code = "job_ended"
+
+
+class UnknownVersion(PlatformError):
+    """The registered model has no such version."""
+
+    status = 404
+    code = "unknown_version"
+
+
+class DatabaseUnavailable(PlatformError):
+    """The training database does not answer."""
+
+    status = 503
+    code = "database_unavailable"
+
+
+class MlflowUnavailable(PlatformError):
+    """The MLflow server does not answer."""
+
+    status = 503
+    code = "mlflow_unavailable"
+
+
+# --- Data ---
+
+
+class DataError(PlatformError):
+    """The rows cannot be trained on; nothing was changed."""
+
+    status = 422
+    code = "bad_data"
+
+
+class NoDataset(DataError):
+    """No dataset has been imported."""
+
+    status = 404
+    code = "no_dataset"
+
+
+class MissingTable(DataError):
+    """A table of the dataset is gone."""
+
+    code = "missing_table"
+
+
+class MissingColumn(DataError):
+    """A column of the dataset is gone or was renamed, or a setting names one that is not there."""
+
+    code = "missing_column"
+
+
+class EmptyTable(DataError):
+    """A table has no usable row."""
+
+    code = "empty_table"
+
+
+class OneClass(DataError):
+    """The training rows hold one class only."""
+
+    code = "one_class"
+
+
+class ImportFailed(DataError):
+    """A dataset could not be read or imported."""
+
+    code = "import_failed"
+
+
+class ImportConflict(PlatformError):
+    """Another dataset holds that name, or another import is going on."""
+
+    status = 409
+    code = "import_conflict"
+
+
+# --- Hub ---
+
+
+class HubError(PlatformError):
+    """The Hugging Face hub did not give what was asked for."""
+
+    status = 502
+    code = "hub_error"
+
+
+class HubUnreachable(HubError):
+    """No network, or the hub does not answer."""
+
+    status = 503
+    code = "hub_unreachable"
+
+
+class HubNotFound(HubError):
+    """The hub has no such repository."""
+
+    status = 404
+    code = "hub_not_found"
+
+
+class HubGated(HubError):
+    """The repository is gated: its terms must be accepted, and a token sent."""
+
+    status = 403
+    code = "hub_gated"
+
+
+class HubBadToken(HubError):
+    """The hub refuses HUGGINGFACE_TOKEN."""
+
+    status = 403
+    code = "hub_bad_token"
+
+
+# --- Training ---
+
+
+class BaseModelNotFound(PlatformError):
+    """The base model is neither embedded, nor a folder with a model, nor on the hub."""
+
+    status = 422
+    code = "no_base_model"
+
+
+class OutOfMemory(PlatformError):
+    """Not even the smallest batch fits into the memory; the message has advice."""
+
+    code = "out_of_memory"
+
+
+class TrainingFailed(PlatformError):
+    """The training did not come to a usable model."""
+
+    code = "training_failed"
+
+
+class SwitchFailed(PlatformError):
+    """The alias moved, but the model endpoints did not confirm the switch."""
+
+    status = 502
+    code = "switch_failed"

@@ -1,0 +1,78 @@
+"""What a training run may be told, with defaults and ranges; all of it is logged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from training_endpoint.errors import InvalidOverride
+from training_endpoint.settings import Settings
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """One run's choices. A request may override those that `RANGES`, `base_model` and `start_from` name."""
+
+    # Where the weights come from: embedded, a folder or a hub id; `champion` goes on from the served model.
+    base_model: str = "embedded"
+    start_from: str = "base"
+    # How much is learned: passes over the rows, and at most so many of them (None: all), evenly drawn.
+    epochs: int = 2
+    max_rows: int | None = None
+    max_length: int = 256  # tokens; what is longer is cut
+    # AdamW with linear warm-up and linear decay to zero.
+    batch_size: int = 16
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.01
+    warmup: float = 0.06  # share of all steps
+    clip: float = 1.0  # largest norm of the gradient
+    # Batches of almost equal length are cut from pools of this many batches: less padding, still random.
+    pool: int = 50
+    seed: int = 0
+
+    @classmethod
+    def defaults(cls, settings: Settings) -> "Hyperparameters":
+        """What a request that says nothing gets."""
+        return cls(base_model=settings.base_model)
+
+    @classmethod
+    def from_request(cls, overrides: Mapping[str, Any], defaults: "Hyperparameters") -> "Hyperparameters":
+        """`defaults` with the request's fields; raises `InvalidOverride` that names the field and its range."""
+        unknown = sorted(set(overrides) - OVERRIDES)
+        if unknown:
+            raise InvalidOverride(f"{unknown[0]} is not a field of this request: {', '.join(sorted(OVERRIDES))} are.")
+        return replace(defaults, **{name: _checked(name, value) for name, value in overrides.items()})
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, as MLflow logs them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+# field: (type, lowest, highest)
+RANGES: dict[str, tuple[type, float, float]] = {
+    "epochs": (int, 1, 100),
+    "batch_size": (int, 1, 1024),
+    "learning_rate": (float, 1e-7, 1e-2),
+    "max_rows": (int, 2, 1_000_000_000),
+    "seed": (int, 0, 2**31 - 1),
+}
+START_FROM = ("base", "champion")
+OVERRIDES = frozenset({*RANGES, "base_model", "start_from"})
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "start_from":
+        if value not in START_FROM:
+            raise InvalidOverride(f"start_from is {value!r}: it must be one of {', '.join(START_FROM)}.")
+        return value
+    if name == "base_model":
+        if not isinstance(value, str) or not value.strip() or len(value) > 300:
+            raise InvalidOverride("base_model must be a text: embedded, a folder or a hub id.")
+        return value.strip()
+    if name == "max_rows" and value is None:
+        return None
+    kind, low, high = RANGES[name]
+    wanted = "a whole number" if kind is int else "a number"
+    fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    if not fits or not low <= value <= high:
+        raise InvalidOverride(f"{name} is {value!r}: it must be {wanted} from {low:g} to {high:g}.")
+    return kind(value)

@@ -1,0 +1,109 @@
+"""The queue of training jobs: the table training_jobs, and nothing that is kept anywhere else."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from training_endpoint import database
+from training_endpoint.errors import JobEnded, JobNotFound
+
+Job = dict[str, Any]
+"""A row of training_jobs: its columns by name, `request` and `detail` as dictionaries."""
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Every step of a job's life is one statement that checks the status it starts from, so steps cannot collide."""
+
+    url: str
+
+    def submit(self, run_id: str, request: dict[str, Any]) -> tuple[Job, bool]:
+        """Queues a job and returns it with True; a known `run_id` gives the job it has already, and False."""
+        row = {"job_id": uuid.uuid4().hex, "run_id": run_id, "request": Jsonb(request)}
+        with database.connect(self.url) as connection:
+            created = connection.execute(database.query("job_insert"), row).fetchone()
+            job = created or connection.execute(database.query("job_by_run"), row).fetchone()
+        if job is None:
+            raise RuntimeError(f"the job of {run_id} neither was there nor could be made")
+        return job, created is not None
+
+    def get(self, job_id: str) -> Job:
+        """The job, or `JobNotFound`."""
+        job = self._one("job_get", {"job_id": job_id})
+        if job is None:
+            raise JobNotFound(f"There is no job {job_id}: GET /train lists the jobs.")
+        return job
+
+    def newest(self, limit: int) -> list[Job]:
+        """The newest `limit` jobs, newest first."""
+        with database.connect(self.url) as connection:
+            return connection.execute(database.query("job_list"), {"limit": limit}).fetchall()
+
+    def counts(self) -> dict[str, int]:
+        """Jobs by status."""
+        with database.connect(self.url) as connection:
+            rows = connection.execute(database.query("job_counts")).fetchall()
+        return {row["status"]: row["jobs"] for row in rows}
+
+    def newest_succeeded(self) -> Job | None:
+        """The job that succeeded last."""
+        return self._one("job_newest_succeeded", {})
+
+    def cancel(self, job_id: str) -> Job:
+        """Ends a queued or running job; a cancelled one stays so; `JobEnded` for one that ended otherwise."""
+        cancelled = self._one("job_cancel", {"job_id": job_id})
+        if cancelled is not None:
+            return cancelled
+        job = self.get(job_id)
+        if job["status"] != "cancelled":
+            raise JobEnded(f"Job {job_id} has {job['status']} already: there is nothing to cancel.")
+        return job
+
+    def claim(self) -> Job | None:
+        """The next job, now running: an interrupted one first, then the oldest queued one."""
+        return self._one("job_claim", {})
+
+    def progress(self, job_id: str, state: dict[str, Any]) -> None:
+        """Writes what a job reports; nothing happens once it has ended."""
+        columns = {name: state.get(name) for name in ("phase", "progress", "mlflow_run_id")}
+        detail = {name: value for name, value in state.items() if name not in columns}
+        with database.connect(self.url) as connection:
+            connection.execute(database.query("job_progress"), {**columns, "detail": Jsonb(detail), "job_id": job_id})
+
+    def succeed(self, job_id: str, result: dict[str, Any], event_ids: list[int]) -> Job:
+        """Ends a running job well and records, in the same transaction, which events it covers."""
+        columns = {name: result[name] for name in ("verdict", "mlflow_run_id", "model_version")}
+        detail = {name: value for name, value in result.items() if name not in columns}
+        with database.connect(self.url) as connection:
+            ended = connection.execute(
+                database.query("job_succeed"), {**columns, "detail": Jsonb(detail), "job_id": job_id}
+            ).fetchone()
+            if ended is not None:
+                covered = {"event_ids": event_ids, "job_id": job_id}
+                connection.execute(database.query("coverage_insert"), covered)
+        return ended or self.get(job_id)
+
+    def fail(self, job_id: str, error: str) -> Job:
+        """Ends a running job with a sentence for people; its events stay uncovered."""
+        return self._one("job_fail", {"job_id": job_id, "error": error}) or self.get(job_id)
+
+    def _one(self, name: str, parameters: dict[str, Any]) -> Job | None:
+        with database.connect(self.url) as connection:
+            return connection.execute(database.query(name), parameters).fetchone()
+
+
+def view(job: Job) -> dict[str, Any]:
+    """The job as GET /train/{job_id} answers it; times are ISO 8601, fields not known yet are null."""
+    detail = job["detail"]
+    return {
+        **{name: job[name] for name in ("job_id", "run_id", "status", "phase", "progress")},
+        **{name: detail.get(name) for name in ("step", "steps", "epoch", "eta_s", "metrics", "message")},
+        **{name: job[name] for name in ("error", "mlflow_run_id", "model_version", "verdict")},
+        **{name: detail.get(name) for name in ("verdict_text", "champion_version", "champion_metrics", "evidence")},
+        **{name: detail.get(name) for name in ("dataset", "timings", "attempts")},
+        "request": job["request"],
+        **{name: job[name] and job[name].isoformat() for name in ("created_at", "started_at", "finished_at")},
+        "url": f"/train/{job['job_id']}",
+    }

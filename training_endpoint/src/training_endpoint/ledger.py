@@ -1,0 +1,41 @@
+"""The append-only record of every decision about the alias."""
+
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from training_endpoint import database
+from training_endpoint.errors import JobEnded
+
+
+def record(
+    connection_url: str,
+    *,
+    who: str,
+    model_name: str,
+    from_version: int | None,
+    to_version: int | None,
+    verdict: str,
+    reason: str,
+    evidence: dict[str, Any],
+    job_id: str | None,
+) -> int:
+    """Writes one row and returns its id. Write it before the alias moves: a move without a record must not be.
+
+    Raises `JobEnded` when `job_id` is no longer running: a job cancelled at the last moment promotes nothing.
+    """
+    row = {
+        "who": who,
+        "model_name": model_name,
+        "from_version": from_version,
+        "to_version": to_version,
+        "verdict": verdict,
+        "reason": reason,
+        "evidence": Jsonb(evidence),
+        "job_id": job_id,
+    }
+    with database.connect(connection_url) as connection:
+        inserted = connection.execute(database.query("ledger_insert"), row).fetchone()
+    if inserted is None:
+        raise JobEnded(f"Job {job_id} is no longer running, so it decides nothing.")
+    return int(inserted["id"])

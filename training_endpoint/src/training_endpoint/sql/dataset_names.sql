@@ -1,0 +1,1 @@
+SELECT name FROM training_datasets

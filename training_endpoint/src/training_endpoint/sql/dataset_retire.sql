@@ -1,0 +1,1 @@
+UPDATE training_datasets SET current = false WHERE current AND name <> %(name)s

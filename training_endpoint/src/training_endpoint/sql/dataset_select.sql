@@ -1,0 +1,1 @@
+UPDATE training_datasets SET current = true WHERE name = %(name)s

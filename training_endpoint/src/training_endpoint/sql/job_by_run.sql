@@ -1,0 +1,1 @@
+SELECT * FROM training_jobs WHERE run_id = %(run_id)s

@@ -1,0 +1,1 @@
+SELECT status, count(*) AS jobs FROM training_jobs GROUP BY status

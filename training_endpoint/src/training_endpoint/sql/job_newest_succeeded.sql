@@ -1,0 +1,1 @@
+SELECT * FROM training_jobs WHERE status = 'succeeded' ORDER BY finished_at DESC LIMIT 1
