@@ -1,0 +1,1 @@
+"""Serves the Champion of the registry over HTTP and follows it from version to version."""

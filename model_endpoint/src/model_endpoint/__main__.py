@@ -1,0 +1,58 @@
+"""Starts one replica: gunicorn with one process of threads, so that a switch is one assignment."""
+
+import os
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped] # it has no types
+
+from model_endpoint.api import Server, create_app
+from model_endpoint.settings import Settings
+
+# Beyond the predictions: the switch's calls, health checks and metrics get a thread even at full load.
+SPARE_THREADS = 16
+# Two arenas instead of eight a core keep the freed memory of an old model from being spread and kept.
+MALLOC = {"MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class Replica(BaseApplication):  # type: ignore[misc] # as above
+    """Gunicorn with our settings instead of its command line."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": f"{self.settings.host}:{self.settings.port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": self.settings.max_requests + SPARE_THREADS,
+            "keepalive": 75,
+            "timeout": 0,
+            "graceful_timeout": 5,
+            "worker_tmp_dir": "/dev/shm",  # noqa: S108 - memory, so that a slow disk cannot make it look hung
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        server = Server(self.settings)
+        app = create_app(self.settings, server)
+        server.follower.start()
+        return app
+
+
+def main() -> None:
+    """Runs until SIGTERM; then the requests in work are answered first."""
+    if any(os.environ.get(name) != value for name, value in MALLOC.items()):
+        # The C library reads them at the start of a process only.
+        os.environ.update(MALLOC)
+        os.execv(sys.executable, [sys.executable, "-m", "model_endpoint"])  # noqa: S606
+    Replica(Settings.from_env(os.environ)).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The HTTP server of one replica."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.wsgi import ClosingIterator
+
+from mlops_contract.web import install_errors, require_token
+from model_endpoint.cores import Cores
+from model_endpoint.errors import InvalidInput, NotTheChampion, WrongContentType
+from model_endpoint.fleet import Fleet
+from model_endpoint.follower import Follower
+from model_endpoint.metrics import Metrics
+from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
+from model_endpoint.replica import Replica
+from model_endpoint.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+HERE = Path(__file__).parent
+LEASES = "model_endpoint.leases"
+
+
+class Leases:
+    """Around the application: calls each request's leases when its answer has been sent, and not before."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self.application = application
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        leases: list[Callable[[], None]] = []
+        environ[LEASES] = leases
+        return ClosingIterator(self.application(environ, start_response), leases)
+
+
+class Server:
+    """The parts of a replica, joined; `start` begins to follow the registry."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.replica = Replica(settings, self.metrics)
+        self.fleet = Fleet(settings)
+        self.follower = Follower(self.replica, self.fleet)
+        self.cores = Cores(settings.cores)
+        self.predictor = Predictor(self.replica.slot, self.cores, settings)
+        self.metrics.in_work.set_function(lambda: self.replica.slot.requests)
+        self.metrics.queue.set_function(lambda: self.cores.waiting)
+
+    def classify(self, texts: Any) -> Answer:
+        """The current request's texts, classified; the answer's model goes into the headers."""
+        answer = self.predictor.classify(texts, request.environ[LEASES])
+        self.metrics.texts.observe(len(texts))
+        g.loaded = answer.loaded
+        return answer
+
+    def model(self) -> dict[str, Any] | None:
+        """Who is served now, as answers name it."""
+        loaded = self.replica.slot.current
+        return model_of(loaded.version) if loaded else None
+
+
+def model_of(version: Any) -> dict[str, Any]:
+    """The part of an answer that names the model."""
+    return {"name": version.name, "version": str(version.version), "run_id": version.run_id}
+
+
+def body() -> bytes:
+    """The request's body, which must be said to be JSON."""
+    if request.mimetype != "application/json":
+        raise WrongContentType("Send JSON, with the header 'Content-Type: application/json'.")
+    return request.get_data()
+
+
+def create_app(settings: Settings, server: Server | None = None) -> Flask:
+    """The Flask application of a replica; nothing is followed or loaded until `server.start` is called."""
+    from model_endpoint import protocols  # noqa: PLC0415 - it needs what stands above
+
+    app = Flask("model_endpoint")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
+    app.json.compact = True  # type: ignore[attr-defined]
+    server = server or Server(settings)
+    install_errors(app)
+    install_headers(app, server)
+    public(app, server)
+    inside(app, server)
+    protocols.install(app, server)
+    app.wsgi_app = Leases(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def install_headers(app: Flask, server: Server) -> None:
+    """Every answer says which replica and model gave it, and is counted."""
+
+    @app.before_request
+    def begin() -> None:
+        g.start = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        loaded = g.get("loaded") or server.replica.slot.current
+        response.headers["X-Replica"] = server.settings.replica
+        if loaded:
+            response.headers["X-Model-Version"] = str(loaded.version.version)
+            response.headers["X-Model-Run-Id"] = loaded.version.run_id
+            if server.replica.from_cache:
+                response.headers["X-Model-Source"] = "cache"
+        if response.status_code == 503:
+            response.headers["Retry-After"] = "1"
+        endpoint = request.endpoint or "unknown"
+        server.metrics.requests.labels(endpoint, response.status_code).inc()
+        server.metrics.latency.labels(endpoint).observe(time.perf_counter() - g.start)
+        return response
+
+
+def public(app: Flask, server: Server) -> None:
+    """What everybody may call."""
+    replica = server.replica
+    page = (HERE / "page.html").read_text()
+    description = (HERE / "openapi.json").read_text()
+
+    @app.get("/")
+    def index() -> Response:
+        return Response(page, mimetype="text/html")
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(description, mimetype="application/json")
+
+    @app.post("/predict")
+    def predict() -> Response:
+        asked = parse_object(body(), {"input", "top_k"})
+        if "input" not in asked:
+            raise InvalidInput('The field "input" is missing: a text or a list of texts.')
+        top_k = parse_top_k(asked.get("top_k"))
+        texts = asked["input"]
+        answer = server.classify([texts] if isinstance(texts, str) else texts)
+        predictions = [
+            {"label": row[0][0], "score": row[0][1], "scores": dict(row)} | ({"truncated": True} if cut else {})
+            for row, cut in zip(answer.ranked(top_k), answer.truncated, strict=True)
+        ]
+        return jsonify({"predictions": predictions, "model": model_of(answer.loaded.version)})
+
+    @app.get("/health")
+    def health() -> Response:
+        return jsonify({"status": "up", "replica": server.settings.replica})
+
+    @app.get("/ready")
+    def ready() -> Response:
+        told: dict[str, Any] = {"ready": replica.version is not None, "model": server.model()}
+        told["source"] = "cache" if replica.from_cache else "registry"
+        if server.follower.trouble:
+            told["message"] = server.follower.trouble
+        elif not told["ready"]:
+            told["message"] = "No model is loaded yet."
+        response = jsonify(told)
+        response.status_code = 200 if told["ready"] else 503
+        return response
+
+    @app.get("/champion")
+    def champion() -> Response:
+        loaded = replica.slot.current
+        metrics = loaded.version.metrics if loaded else {}
+        tags = loaded.version.tags if loaded else {}
+        labels = loaded.model.labels if loaded else []
+        told = {"model": server.model(), "labels": labels, "metrics": metrics, "tags": tags}
+        return jsonify({**told, "switches": replica.switches})
+
+
+def inside(app: Flask, server: Server) -> None:
+    """What only the platform may call: all but the metrics with its token."""
+    replica = server.replica
+
+    def asked(*fields: str) -> list[int]:
+        require_token(server.settings.token)
+        found = parse_object(body(), {"version", "epoch"})
+        for field in fields:
+            if not isinstance(found.get(field), int) or isinstance(found[field], bool) or found[field] < 1:
+                raise InvalidInput(f'The field "{field}" must be a whole number from 1.')
+        return [found[field] for field in fields]
+
+    @app.post("/change_model")
+    def change_model() -> Response:
+        require_token(server.settings.token)
+        found = parse_object(request.get_data() or b"{}", {"version"})
+        champion = replica.registry.champion(server.settings.model_name, server.settings.model_alias).version
+        wanted = found.get("version")
+        if wanted is not None and str(wanted) != str(champion):
+            raise NotTheChampion(
+                f"Version {wanted} is not the {server.settings.model_alias}, version {champion} is: "
+                "move the alias first, with POST /promote on the training endpoint."
+            )
+        return jsonify(server.fleet.change(champion))
+
+    @app.post("/models/prepare")
+    def prepare() -> Response:
+        (number,) = asked("version")
+        serving = replica.prepare(number)
+        return jsonify({**replica.describe(), "serving": serving})
+
+    @app.post("/models/hold")
+    def hold() -> Response:
+        _, epoch = asked("version", "epoch")
+        replica.slot.hold(epoch)
+        return jsonify(replica.describe())
+
+    @app.post("/models/release")
+    def release() -> Response:
+        _, epoch = asked("version", "epoch")
+        replica.slot.release(epoch)
+        return jsonify(replica.describe())
+
+    @app.post("/models/commit")
+    def commit() -> Response:
+        number, epoch = asked("version", "epoch")
+        replica.commit(number, epoch)
+        return jsonify(replica.describe())
+
+    @app.get("/models")
+    def models() -> Response:
+        require_token(server.settings.token)
+        return jsonify(replica.describe())
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(server.metrics.text(), mimetype="text/plain; version=0.0.4")

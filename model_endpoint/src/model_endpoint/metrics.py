@@ -1,0 +1,28 @@
+"""What Prometheus reads."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCY = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter("model_requests", "Answered requests", ["endpoint", "status"], registry=self.registry)
+        self.latency = Histogram(
+            "model_request_seconds", "Time of a request", ["endpoint"], buckets=LATENCY, registry=self.registry
+        )
+        self.texts = Histogram(
+            "model_texts", "Texts in a request", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512), registry=self.registry
+        )
+        self.in_work = Gauge("model_requests_in_work", "Requests in work or waiting", registry=self.registry)
+        self.queue = Gauge("model_queue", "Inferences that wait for a core", registry=self.registry)
+        self.version = Gauge("model_version", "The served version, 0 when none", registry=self.registry)
+        self.switches = Counter("model_switches", "Switches of this replica", registry=self.registry)
+        self.switch_failures = Counter("model_switch_failures", "Versions that were refused", registry=self.registry)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,118 @@
+"""From a request's body to scores: validation, limits, and the work cut for the cores."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model_endpoint.cores import Cores
+from model_endpoint.errors import InvalidInput, TooLarge
+from model_endpoint.model import Encoded, Model, Scores, softmax
+from model_endpoint.settings import Settings
+from model_endpoint.slot import Loaded, Slot
+
+# Line ends and tabs are text; the other control characters and lone surrogates are damage.
+DAMAGE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One model's scores, [texts, labels], with the rows in the order of the texts."""
+
+    loaded: Loaded
+    scores: Scores
+    truncated: list[bool]
+
+    def ranked(self, top_k: int | None = None) -> list[list[tuple[str, float]]]:
+        """For each text the labels with their scores, best first; `top_k` None means all."""
+        labels = self.loaded.model.labels
+        order = np.argsort(-self.scores, axis=1, kind="stable")[:, :top_k].tolist()
+        rows = self.scores.astype(float).round(6).tolist()
+        return [[(labels[index], row[index]) for index in best] for row, best in zip(rows, order, strict=True)]
+
+
+def parse_json(body: bytes) -> Any:
+    """The body as JSON; InvalidInput says what is wrong with it."""
+    if not body:
+        raise InvalidInput("The body is empty: send JSON.")
+    try:
+        return json.loads(body.decode())
+    except UnicodeDecodeError:
+        raise InvalidInput("The body is not UTF-8.") from None
+    except RecursionError:
+        raise InvalidInput("The body is nested too deeply.") from None
+    except ValueError as error:
+        raise InvalidInput(f"The body is not JSON: {error}.") from None
+
+
+def parse_object(body: bytes, fields: set[str]) -> dict[str, Any]:
+    """The body as an object with no other fields than `fields`."""
+    found = parse_json(body)
+    if not isinstance(found, dict):
+        raise InvalidInput('The body must be an object such as {"input": "a text"}.')
+    unknown = sorted(set(found) - fields)
+    if unknown:
+        raise InvalidInput(f"Unknown field {unknown[0][:50]!r}: there are {', '.join(sorted(fields))}.")
+    return found
+
+
+def parse_top_k(value: Any) -> int | None:
+    """How many labels are wanted; None means all."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise InvalidInput("top_k must be a whole number from 1.")
+    return value
+
+
+class Predictor:
+    """Classifies texts with the current model of `slot` on `cores`."""
+
+    def __init__(self, slot: Slot, cores: Cores, settings: Settings) -> None:
+        self.slot = slot
+        self.cores = cores
+        self.settings = settings
+
+    def classify(self, texts: Any, leases: list[Callable[[], None]]) -> Answer:
+        """The scores of `texts`, after a check of what they are; all from one model.
+
+        Raises InvalidInput, TooLarge, NoModel or Overloaded. `leases` are to be called when the answer is sent.
+        """
+        self._check(texts)
+        return self.slot.run(lambda loaded: self._answer(loaded, texts), leases)
+
+    def _answer(self, loaded: Loaded, texts: list[str]) -> Answer:
+        model = loaded.model
+        encoded = model.encode(texts)
+        order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids), reverse=True)
+        size = max(1, min(model.chunk, math.ceil(len(texts) / self.cores.count)))
+        chunks = [order[start : start + size] for start in range(0, len(order), size)]
+        parts = self.cores.map(lambda chunk: self._infer(model, [encoded[index] for index in chunk]), chunks)
+        logits = np.empty((len(texts), len(model.labels)), dtype=np.float32)
+        for chunk, part in zip(chunks, parts, strict=True):
+            logits[chunk] = part
+        return Answer(loaded, softmax(logits), [row.truncated for row in encoded])
+
+    def _infer(self, model: Model, batch: list[Encoded]) -> Scores:
+        self.slot.check()
+        return model.logits(batch)
+
+    def _check(self, texts: Any) -> None:
+        if not isinstance(texts, list) or not texts:
+            raise InvalidInput("The input must be a text or a list with at least one text.")
+        if len(texts) > self.settings.max_texts:
+            raise TooLarge(f"{len(texts)} texts in one request: at most {self.settings.max_texts} are allowed.")
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InvalidInput(f"Input {index} is no text.")
+            if len(text) > self.settings.max_characters:
+                raise TooLarge(f"Input {index} has {len(text)} characters: {self.settings.max_characters} are allowed.")
+            if not text.strip():
+                raise InvalidInput(f"Input {index} is empty.")
+            damage = DAMAGE.search(text)
+            if damage:
+                raise InvalidInput(
+                    f"Input {index} has the control character U+{ord(damage.group()):04X} at {damage.start()}."
+                )

@@ -1,0 +1,152 @@
+"""What a replica serves, what it has prepared, and the gate between the two.
+
+A switch has three moves. *Prepare* loads the next model beside the current one. *Hold* stops new requests
+at the gate, for milliseconds; of those inside, each ends its inference and is answered, or goes back to the
+gate where it has more to compute. *Commit* swaps and opens the gate. When every replica is held before the
+first commits, no client of the fleet can see new, then old, then new.
+
+Epochs count the fleet's switches. Whoever leads one takes a number higher than every replica's; a hold or
+commit with a lower one comes too late and is refused.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from model_endpoint.errors import NoModel, NotPrepared, Overloaded, StaleEpoch, SwitchBusy
+from model_endpoint.model import Model
+from model_endpoint.registry import Version
+
+R = TypeVar("R")
+
+
+class Interrupted(Exception):
+    """A switch is being committed: what is being computed with the old model is to be given up."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version and the model that serves it."""
+
+    version: Version
+    model: Model
+
+
+class Slot:
+    """The current and the prepared model of one replica; every method may be called from any thread."""
+
+    def __init__(self, max_requests: int, hold_seconds: float) -> None:
+        self.max_requests = max_requests
+        self.hold_seconds = hold_seconds
+        self.current: Loaded | None = None
+        self.prepared: Loaded | None = None
+        self.epoch = 0
+        self._held_epoch = 0
+        self._held_until = 0.0
+        self._inside = 0
+        self._requests = 0
+        self._changed = threading.Condition()
+
+    @property
+    def requests(self) -> int:
+        """Requests inside or at the gate now."""
+        return self._requests
+
+    def run(self, work: Callable[[Loaded], R], leases: list[Callable[[], None]]) -> R:
+        """What `work` makes of the current model; Overloaded at once when `max_requests` are in work.
+
+        The request counts as inside until whoever sends the answer has called what is put in `leases`.
+        When a switch interrupts the work it starts again, most likely with the next model.
+        """
+        with self._changed:
+            if self._requests >= self.max_requests:
+                raise Overloaded(f"{self.max_requests} requests are in work here; try again in a second.")
+            self._requests += 1
+        leases.append(self._done)
+        while True:
+            loaded = self._enter()
+            try:
+                result = work(loaded)
+            except Interrupted:
+                self._leave()
+            except BaseException:
+                self._leave()
+                raise
+            else:
+                leases.append(self._leave)
+                return result
+
+    def check(self) -> None:
+        """Raises Interrupted when a switch wants the requests inside to stop."""
+        if self._held():
+            raise Interrupted
+
+    def _enter(self) -> Loaded:
+        with self._changed:
+            while self._held():
+                self._changed.wait(self._held_until - time.monotonic())
+            if self.current is None:
+                raise NoModel("No model yet: run the pipeline once, its first model becomes the Champion.")
+            self._inside += 1
+            return self.current
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._inside -= 1
+            if not self._inside and self._held():
+                self._changed.notify_all()
+
+    def _done(self) -> None:
+        with self._changed:
+            self._requests -= 1
+
+    def offer(self, loaded: Loaded) -> None:
+        """Keeps `loaded` ready for a commit, in the place of what was prepared before."""
+        with self._changed:
+            self.prepared = loaded
+
+    def hold(self, epoch: int) -> None:
+        """Stops requests at the gate and returns when none is inside; it opens by itself after `hold_seconds`."""
+        with self._changed:
+            if self._held() and self._held_epoch != epoch:
+                raise SwitchBusy("Another switch is just being committed.")
+            self._refuse_stale(epoch)
+            self._held_epoch = epoch
+            self._held_until = time.monotonic() + self.hold_seconds
+            while self._inside and self._held():
+                self._changed.wait(self._held_until - time.monotonic())
+            if self._inside:
+                raise SwitchBusy(f"A request here takes longer than {self.hold_seconds:g} s.")
+
+    def release(self, epoch: int) -> None:
+        """Gives up the hold of `epoch`: the gate opens and nothing has changed."""
+        with self._changed:
+            if self._held_epoch == epoch:
+                self._open()
+
+    def commit(self, number: int, epoch: int) -> Loaded | None:
+        """Serves the prepared version `number` from now on, opens the gate, returns what was served before."""
+        with self._changed:
+            self._refuse_stale(epoch)
+            if self._held() and self._held_epoch != epoch:
+                raise SwitchBusy("Another switch is just being committed.")
+            before = self.current
+            if self.prepared is None or self.prepared.version.version != number:
+                raise NotPrepared(f"Version {number} is not prepared here: POST /models/prepare first.")
+            self.current, self.prepared = self.prepared, None
+            self.epoch = epoch
+            self._open()
+            return before
+
+    def _refuse_stale(self, epoch: int) -> None:
+        if epoch <= self.epoch:
+            raise StaleEpoch(f"Epoch {epoch} is over: this replica is at {self.epoch}.")
+
+    def _held(self) -> bool:
+        return time.monotonic() < self._held_until
+
+    def _open(self) -> None:
+        self._held_until = 0.0
+        self._changed.notify_all()
