@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Inserts rows as any application would, by plain SQL; the database's trigger does the rest.
+
+python3 database_trigger.py [--rows N | --text T --label L | --file F.csv] [--table T] [--wait]
+
+Standard library only, Python 3.9 or newer. The SQL goes through psql: in the database's container, or, where
+launch.sh runs without containers, the one that it left in .platform/psql.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any, Optional
+
+from manually_trigger import POLL_S, ROOT, Airflow, Platform, Problem, Screen, follow, guarded, report, served_version
+
+POOL = ROOT / "training_endpoint/src/training_endpoint/sample/new.csv"
+COMPOSE = ["docker", "compose", "--env-file", ".env", "-f", "db/compose.yaml"]
+IN_CONTAINER = [*COMPOSE, "exec", "-T", "training-database", "psql", "--username=platform", "--dbname=training"]
+PENDING_S = 60  # after which a pending event earns a hint
+
+Row = tuple[str, str]
+"""A text and its label."""
+
+DATASET = """
+SELECT row_to_json(d) FROM (
+    SELECT name, coalesce(nullif(:'table', ''), train_table)::regclass::text AS "table", labels,
+           text_column, label_column, quote_ident(text_column) AS text, quote_ident(label_column) AS label
+    FROM training_datasets WHERE current
+) d"""
+# The trigger writes its event in the transaction that inserts.
+EVENT = "SELECT id FROM training_events WHERE xmin = pg_current_xact_id()::xid ORDER BY id DESC LIMIT 1"
+COVERAGE = "SELECT row_to_json(c) FROM (SELECT run, state, version FROM training_data_coverage WHERE event = :event) c"
+
+
+def psql(*arguments: str, given: str, **variables: str) -> str:
+    """Runs psql as the role platform with `given` as its standard input; returns its output."""
+    mode = ROOT / ".platform/mode"
+    native = mode.exists() and "native" in mode.read_text(encoding="utf-8")
+    command = [str(ROOT / ".platform/psql")] if native else IN_CONTAINER
+    options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
+    options += [f"--set={name}={value}" for name, value in variables.items()]
+    try:
+        done = subprocess.run(
+            [*command, *options, *arguments], cwd=ROOT, input=given.encode(), capture_output=True, check=False
+        )
+    except OSError as error:
+        raise Problem(f"{command[0]} cannot be run ({error}): run `sh launch.sh` first.") from error
+    if done.returncode != 0:
+        raise Problem(
+            f"The training database refuses or does not answer: {done.stderr.decode(errors='replace').strip()}\n"
+            "`sh launch.sh status` says whether it runs."
+        )
+    return done.stdout.decode().strip()
+
+
+def query(sql: str, **variables: str) -> Any:
+    """The one JSON value that `sql` gives, with `variables` quoted by psql where it says :'name'; None for no row."""
+    text = psql(given=sql, **variables)
+    return json.loads(text) if text else None
+
+
+def current_dataset(table: str) -> dict[str, Any]:
+    """The dataset that is trained on, its table and columns quoted by the database; `table` instead of its own."""
+    dataset = query(DATASET, table=table)
+    if dataset is None:
+        raise Problem("No dataset has been imported yet: run `sh launch.sh`, or `python3 manually_trigger.py --wait`.")
+    return dict(dataset)
+
+
+def names(dataset: dict[str, Any]) -> dict[str, str]:
+    """The dataset's table and columns as they stand in SQL, already quoted by the database."""
+    return {name: dataset[name] for name in ("table", "text", "label")}
+
+
+def pool_rows(dataset: dict[str, Any], wanted: int) -> list[Row]:
+    """Rows of the sample's pool in random order, those first that the table does not hold yet."""
+    if dataset["name"] != "sample":
+        raise Problem(
+            f"Only the sample dataset has a pool of new rows, and {dataset['name']} is in use: "
+            "give --file F.csv, or --text T --label L."
+        )
+    pool = file_rows(POOL, dataset)
+    if not 1 <= wanted <= len(pool):
+        raise Problem(f"--rows is {wanted}: it must be from 1 to {len(pool)}, the size of the sample's pool.")
+    present = set(query("SELECT json_agg(:text) FROM :table", **names(dataset)) or [])
+    random.shuffle(pool)
+    return sorted(pool, key=lambda row: row[0] in present)[:wanted]
+
+
+def file_rows(file: Path, dataset: dict[str, Any]) -> list[Row]:
+    """The rows of a CSV file whose header names a text and a label column: "text" and "label", or as in the table."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            header = reader.fieldnames or []
+            text = next((name for name in (dataset["text_column"], "text") if name in header), None)
+            label = next((name for name in (dataset["label_column"], "label") if name in header), None)
+            if text is None or label is None:
+                found = ", ".join(header) or "none"
+                raise Problem(f"{file} needs the columns text and label; its header has {found}.")
+            rows = [(line[text] or "", line[label] or "") for line in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Problem(f"{file} cannot be read as CSV in UTF-8: {error}") from error
+    if not rows:
+        raise Problem(f"{file} has a header but no rows.")
+    return rows
+
+
+def check(rows: list[Row], dataset: dict[str, Any]) -> None:
+    """Raises Problem for rows that training could not use."""
+    known = {str(label) for label in dataset["labels"]}
+    unknown = {label for _, label in rows} - known
+    if unknown:
+        wrong, right = ", ".join(map(repr, sorted(unknown))), ", ".join(sorted(known))
+        raise Problem(f"{dataset['name']} has no label {wrong}, it has {right}: nothing was inserted.")
+    if any(not text.strip() or "\0" in text for text, _ in rows):
+        raise Problem("A text is empty or holds a zero byte: nothing was inserted.")
+
+
+def insert(rows: list[Row], dataset: dict[str, Any]) -> Optional[str]:
+    """Inserts all rows in one transaction; returns the number of the event that the trigger wrote, None for none."""
+    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+    lines = "".join("\t".join(value.translate(escapes) for value in row) + "\n" for row in rows)
+    copy = "COPY {table} ({text}, {label}) FROM STDIN".format(**dataset)
+    return psql("--single-transaction", f"--command={copy}", f"--command={EVENT}", given=lines) or None
+
+
+def taken_over(event: str, run: str) -> bool:
+    """Whether an event that waited for `run` has come to be trained on in an earlier one."""
+    return bool(query(COVERAGE, event=event)["run"] != run)
+
+
+def wait_for_version(event: str, airflow: Airflow) -> None:
+    """Follows what becomes of an event until the version that was trained on it, or the verdict, is known."""
+    screen, before, started, hinted = Screen(), served_version(airflow.platform), time.monotonic(), False
+    while True:
+        coverage = query(COVERAGE, event=event)
+        if coverage is None:
+            raise Problem(f"Event {event} is gone: somebody deleted it.")
+        run = coverage["run"]
+        if run is None or coverage["state"] == "claimed":
+            screen.progress(f"  {coverage['state']:<22} the relay has not started a run yet", coverage["state"])
+            if not hinted and time.monotonic() - started > PENDING_S:
+                screen.news("  still no run: `sh launch.sh logs training-trigger` says why")
+                hinted = True
+            time.sleep(POLL_S)
+            continue
+        screen.news(f"Run {run} takes these rows: {airflow.page(run)}")
+        state = follow(airflow, run, screen, partial(taken_over, event, run))
+        if state in ("success", "failed"):
+            report(airflow, run, state, before)
+            return
+
+
+def main_action(arguments: argparse.Namespace) -> None:
+    """Inserts the rows and, where asked, follows them."""
+    airflow = Airflow(Platform.load())
+    dataset = current_dataset(arguments.table)
+    if arguments.text is not None:
+        rows = [(arguments.text, arguments.label)]
+    elif arguments.file is not None:
+        rows = file_rows(arguments.file, dataset)
+    else:
+        rows = pool_rows(dataset, arguments.rows)
+    check(rows, dataset)
+    event = insert(rows, dataset)
+    counts = ", ".join(f"{label} {count}" for label, count in sorted(Counter(label for _, label in rows).items()))
+    print(f"Inserted {len(rows)} rows into {dataset['table']} ({counts}).", flush=True)
+    if event is None:
+        raise Problem(
+            f"{dataset['table']} is not watched, so no run follows: SELECT watch_training_table('TABLE') does that."
+        )
+    if arguments.wait:
+        wait_for_version(event, airflow)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Inserts training rows; the database's trigger starts the pipeline.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--rows", type=int, default=20, metavar="N", help="so many rows of the sample's pool (20)")
+    what.add_argument("--text", metavar="T", help="one row of your own, with --label")
+    what.add_argument("--file", type=Path, metavar="F.csv", help="a CSV file with the columns text and label")
+    parser.add_argument("--label", metavar="L", help="the label of --text")
+    parser.add_argument("--table", default="", metavar="T", help="another table than the current dataset's train table")
+    parser.add_argument("--wait", action="store_true", help="follow the run that trains on these rows")
+    arguments = parser.parse_args()
+    if (arguments.text is None) != (arguments.label is None):
+        parser.error("--text and --label go together")
+    return guarded(main_action, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

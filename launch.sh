@@ -1,0 +1,79 @@
+#!/bin/sh
+# Starts the whole platform on this machine and ends with a trained Champion that answers.
+#
+#   sh launch.sh                    check, build, start, train the first Champion where there is none
+#   sh launch.sh status             every service with its health, and the version that is served
+#   sh launch.sh logs [SERVICE]     the last log lines of all services, or of one (add -f to follow)
+#   sh launch.sh down [--volumes]   stop; all data is kept unless --volumes is given
+#
+# --native before a command runs plain processes instead of containers; it is what happens anyway
+# where no Docker Engine answers.
+set -eu
+cd "$(dirname "$0")"
+
+. launch/words.sh
+. launch/settings.sh
+. launch/checks.sh
+. launch/containers.sh
+. launch/first_run.sh
+
+usage() { sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' launch.sh; }
+
+choose_mode() { # what was asked for, else what runs already, else what this machine can do
+  if [ "${1:-}" = --native ]; then
+    mode=native
+  elif [ -f .platform/mode ]; then
+    mode=$(cat .platform/mode)
+  elif engine_answers; then
+    mode=docker
+  else
+    mode=native
+  fi
+}
+
+remember_mode() {
+  mkdir -p .platform
+  printf '%s\n' "$mode" >.platform/mode
+}
+
+up() {
+  if [ "$mode" = native ]; then
+    headline 'No containers: the platform runs as plain processes (docs/native.md)'
+    make_env
+    remember_mode
+    sh native/platform.sh up
+  else
+    check_machine
+    make_env
+    check_ports
+    remember_mode
+    build_images
+    start_projects
+  fi
+  train_first_champion
+  show_next_steps
+}
+
+choose_mode "${1:-}"
+[ "${1:-}" = --native ] && shift
+command=${1:-up}
+[ $# -gt 0 ] && shift
+
+case $command in
+  up) up ;;
+  status | logs | down)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    if [ "$mode" = native ]; then
+      sh native/platform.sh "$command" "$@"
+    else
+      "${command}_containers" "$@"
+    fi
+    [ "$command" != status ] || show_served_version
+    [ "$command" != down ] || rm -f .platform/mode
+    ;;
+  -h | --help | help) usage ;;
+  *)
+    usage >&2
+    fail "unknown command: $command" 'sh launch.sh --help'
+    ;;
+esac

@@ -1,0 +1,79 @@
+# shellcheck shell=sh
+# What must hold before the first effect. Each check says what it wants, what it found, what to do.
+
+wanted_engine=25.0
+wanted_compose=2.20
+wanted_memory_gb=6
+wanted_disk_gb=12
+
+engine_answers() { command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1; }
+
+# at_least FOUND WANTED: compares dotted versions
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -t. -k1,1n -k2,2n -k3,3n | head -n 1)" = "$2" ]; }
+
+check_machine() {
+  headline 'Checking this machine'
+  engine_answers || fail 'no Docker Engine answers' 'start it (systemctl start docker, or Docker Desktop)' 'or run without containers: sh launch.sh --native'
+  engine=$(docker version --format '{{.Server.Version}}' | sed 's/[^0-9.].*//')
+  at_least "$engine" "$wanted_engine" || fail "Docker Engine $wanted_engine or newer is wanted, found $engine" 'https://docs.docker.com/engine/install/'
+  step 'Docker Engine' "$engine (wanted $wanted_engine or newer)"
+
+  compose=$(docker compose version --short 2>/dev/null | sed 's/^v//; s/[^0-9.].*//')
+  [ -n "$compose" ] || fail "Docker Compose $wanted_compose or newer is wanted, found none" 'https://docs.docker.com/compose/install/linux/'
+  at_least "$compose" "$wanted_compose" || fail "Docker Compose $wanted_compose or newer is wanted, found $compose" 'https://docs.docker.com/compose/install/linux/'
+  step 'Docker Compose' "$compose (wanted $wanted_compose or newer)"
+
+  memory=$(($(docker info --format '{{.MemTotal}}') / 1000000000))
+  [ "$memory" -ge "$wanted_memory_gb" ] || fail "$wanted_memory_gb GB of memory are wanted, the engine has $memory GB" 'close other programs, or give Docker Desktop more memory in its settings'
+  step 'Memory' "$memory GB (wanted $wanted_memory_gb GB)"
+
+  root=$(docker info --format '{{.DockerRootDir}}')
+  [ -d "$root" ] || root=. # Docker Desktop keeps its data in a virtual machine
+  disk=$(($(df -Pk "$root" | awk 'NR == 2 {print $4}') / 1000000))
+  prefix=$(setting PROJECT_PREFIX '')
+  if [ "$disk" -lt "$wanted_disk_gb" ] && ! docker image inspect "${prefix}mlops-model-endpoint" >/dev/null 2>&1; then
+    fail "$wanted_disk_gb GB of free disk are wanted at $root, found $disk GB" 'docker system prune frees what no container uses'
+  fi
+  step 'Free disk' "$disk GB (wanted $wanted_disk_gb GB for the first build)"
+}
+
+# holder PORT: who listens on it, in words; nothing where it is free
+holder() {
+  name=$(docker ps --filter "publish=$1" --format '{{.Names}} (container)' 2>/dev/null | head -n 1)
+  if [ -z "$name" ] && command -v ss >/dev/null 2>&1; then
+    line=$(ss -Hltnp "sport = :$1" 2>/dev/null | head -n 1)
+    [ -z "$line" ] || name=$(printf '%s' "$line" | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 (pid \2)/p')
+    [ -z "$line" ] || name=${name:-another program}
+  elif [ -z "$name" ] && command -v lsof >/dev/null 2>&1; then
+    name=$(lsof -nP -iTCP:"$1" -sTCP:LISTEN 2>/dev/null | awk 'NR == 2 {print $1 " (pid " $2 ")"}')
+  elif [ -z "$name" ] && [ -r /proc/net/tcp ]; then
+    hex=$(printf '%04X' "$1")
+    ! awk -v port=":$hex" '$4 == "0A" && index($2, port) {found = 1} END {exit !found}' /proc/net/tcp || name='another program'
+  fi
+  printf '%s' "$name"
+}
+
+check_ports() {
+  check_clone
+  ours=$(all_projects_ps '{{.Names}}')
+  for pair in NGINX_PORT:8000 AIRFLOW_PORT:8080 MLFLOW_PORT:5001 TRAINING_PORT:9999 DATABASE_PORT:2345; do
+    name=${pair%%:*}
+    port=$(setting "$name" "${pair##*:}")
+    who=$(holder "$port")
+    [ -n "$who" ] || continue
+    case " $ours " in *" ${who%% *} "*) continue ;; esac
+    fail "port $port is taken by $who" "stop it, or set another $name in .env and run sh launch.sh again"
+  done
+  step 'Ports' 'free'
+}
+
+# Two clones would share containers, networks and volumes by name.
+check_clone() {
+  folder=$(docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX '')mlflow_server" \
+    --format '{{.Label "com.docker.compose.project.working_dir"}}' | head -n 1)
+  here=$(pwd -P)/mlflow_server
+  [ -z "$folder" ] || [ "$folder" = "$here" ] || [ "$folder" = "$(pwd)/mlflow_server" ] ||
+    fail "a platform of the folder ${folder%/mlflow_server} is on this machine already" \
+      "stop it: sh '${folder%/mlflow_server}/launch.sh' down" \
+      'or set PROJECT_PREFIX and other ports in .env to run a second one beside it'
+}

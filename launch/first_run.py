@@ -1,0 +1,87 @@
+"""The steps of a first run that need HTTP. Standard library only: launch.sh pipes this file into a Python.
+
+has-champion   exit status 0 when the registry has a Champion
+import         asks the training endpoint for the configured dataset
+answer         waits for the served Champion and prints one prediction
+served         one line: the version that is served now
+"""
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+PATIENCE_S = 90
+
+
+def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10) -> tuple[int, Any]:
+    """GET, or POST when there is a body; the status and the JSON that came back."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - http by contract
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        try:
+            return error.code, json.load(error)
+        except ValueError:
+            return error.code, {}
+
+
+def has_champion() -> bool:
+    """Asks MLflow for the alias."""
+    query = urllib.parse.urlencode({"name": os.environ["MODEL_NAME"], "alias": os.environ["MODEL_ALIAS"]})
+    status, _ = call(f"{os.environ['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/alias?{query}")
+    return status == 200
+
+
+def import_dataset() -> bool:
+    """Imports the configured dataset; large ones take minutes."""
+    print("  import                 started", flush=True)
+    status, answer = call(f"{os.environ['TRAINING_URL']}/datasets", {}, timeout=3600)
+    if status not in (200, 201):
+        print(f"  import                 {answer.get('error', {}).get('message', answer)}")
+        return False
+    rows = f"{answer['train']['rows']} training rows, {answer['test']['rows']} test rows"
+    print(f"  import                 {answer['name']}: {rows}", flush=True)
+    return True
+
+
+def answer_once() -> bool:
+    """Prints what /predict says to one sentence, as soon as it says something."""
+    text = "What a wonderful film"
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            status, answer = call(f"{os.environ['NGINX_URL']}/predict", {"input": text})
+        except OSError as error:
+            status, answer = 0, str(error)
+        if status == 200:
+            break
+        if time.monotonic() > deadline:
+            print(f"  /predict answers {status}: {answer}")
+            return False
+        time.sleep(0.5)
+    best, model = answer["predictions"][0], answer["model"]
+    print(f'\n"{text}" → {best["label"]} ({best["score"]:.1%}), by {model["name"]} version {model["version"]}')
+    return True
+
+
+def served() -> bool:
+    """Prints the version that is served now."""
+    try:
+        status, answer = call(f"{os.environ['NGINX_URL']}/predict", {"input": "status"})
+    except OSError as error:
+        status, answer = 0, str(error)
+    print(f"\nServed now: version {answer['model']['version']}" if status == 200 else f"\nNothing is served: {answer}")
+    return status == 200
+
+
+STEPS = {"has-champion": has_champion, "import": import_dataset, "answer": answer_once, "served": served}
+
+if __name__ == "__main__":
+    sys.exit(0 if STEPS[sys.argv[1]]() else 1)

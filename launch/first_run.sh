@@ -1,0 +1,46 @@
+# shellcheck shell=sh
+# From healthy services to a Champion that answers.
+
+# with_platform SCRIPT ARGUMENTS...: runs a standard-library script where it reaches every service by
+# HTTP: inside a container of ours, since the host may have no Python, or else as it stands.
+with_platform() {
+  script=$1
+  shift
+  if [ "${mode:?}" = native ]; then
+    sh native/platform.sh python - "$@" <"$script"
+  else
+    compose training_endpoint exec -T \
+      -e AIRFLOW_URL=http://airflow-apiserver:8080 -e "AIRFLOW_USER=$(setting AIRFLOW_USER admin)" \
+      -e "AIRFLOW_PASSWORD=$(setting AIRFLOW_PASSWORD admin)" \
+      -e TRAINING_URL=http://training-endpoint:9999 -e NGINX_URL=http://nginx:80 \
+      training-endpoint python - "$@" <"$script"
+  fi
+}
+
+train_first_champion() {
+  if with_platform launch/first_run.py has-champion; then return; fi
+  headline 'Training the first Champion'
+  with_platform launch/first_run.py import || fail 'the dataset could not be imported; the reason stands above' 'look at DATASET, TEXT_COLUMN and LABEL_COLUMN in .env' 'sh launch.sh logs training-endpoint'
+  with_platform manually_trigger.py --wait || fail 'the first pipeline run failed; the reason stands above' 'sh launch.sh logs training-endpoint' 'mend it, then run sh launch.sh again: it continues here'
+}
+
+show_served_version() { with_platform launch/first_run.py served || true; }
+
+show_next_steps() {
+  with_platform launch/first_run.py answer || fail 'the platform runs, but no prediction came' 'sh launch.sh status' 'sh launch.sh logs model-endpoint'
+  host=localhost
+  cat <<TEXT
+
+  Try it         http://$host:$(setting NGINX_PORT 8000)/
+  Airflow        http://$host:$(setting AIRFLOW_PORT 8080)/   ($(setting AIRFLOW_USER admin) / AIRFLOW_PASSWORD in .env)
+  MLflow         http://$host:$(setting MLFLOW_PORT 5001)/
+
+Next:
+  curl -X POST $host:$(setting NGINX_PORT 8000)/predict -H 'Content-Type: application/json' -d '{"input":"What a wonderful film"}'
+  python3 database_trigger.py --rows 20 --wait     # new rows become a new version
+  python3 manually_trigger.py --wait               # run the pipeline now
+  sh launch.sh status | logs [service] | down
+TEXT
+  [ "$(setting AIRFLOW_PASSWORD admin)" != admin ] ||
+    printf '\nWarning: Airflow still has the password "admin". Set AIRFLOW_PASSWORD in .env and run sh launch.sh before you open BIND_ADDRESS to others.\n'
+}
