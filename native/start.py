@@ -1,0 +1,26 @@
+"""Becomes one of the platform's processes: reads what `up` wrote about it and executes that. Runs in .platform."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+# What a process takes over from the shell that launched the platform; everything else is in the settings.
+INHERITED = (
+    *("PLATFORM_HOME", "PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"),
+    *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"),
+)
+
+
+def main(name: str) -> None:
+    """Never returns: the process that the supervisor started becomes the service."""
+    process = json.loads(Path(f"run/{name}.json").read_text())
+    keep = {key: os.environ[key] for key in INHERITED if key in os.environ}
+    # A process that sets its title must not write it over its environment, where PLATFORM_HOME is looked for.
+    keep |= {"SPT_NOENV": "1", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    os.chdir(process["folder"])
+    os.execvpe(process["command"][0], process["command"], {**keep, **process["environment"]})  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

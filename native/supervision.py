@@ -1,0 +1,202 @@
+"""The supervisor (supervisord): its configuration, what it is asked for, and the processes that it left behind."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil  # type: ignore[import-untyped] # no stubs are locked
+from supervisor.xmlrpc import SupervisorTransport
+
+from native.layout import HOME, LOG, MARK, RUN, write
+from native.processes import Process
+
+# A socket's path may have 107 characters and a folder's more: supervisord and we meet in the working directory.
+_SOCKET = "/proc/self/cwd/supervisor.sock"
+_CONFIGURATION = HOME / "supervisord.conf"
+_GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
+
+
+def _section(process: Process) -> str:
+    restart = "false" if process.once else "true"
+    return f"""
+[program:{process.name}]
+command={os.path.relpath(sys.executable, HOME)} ../native/start.py {process.name}
+autostart=false
+autorestart={restart}
+startsecs={0 if process.once else 10}
+startretries=5
+stopsignal={process.stop_signal}
+stopwaitsecs={process.stop_seconds}
+stopasgroup={"false" if process.stop_signal == "INT" else "true"}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile=log/{process.name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=1
+"""
+
+
+def _configuration(processes: list[Process]) -> str:
+    user = "user=root\n" if os.geteuid() == 0 else ""
+    head = f"""; Written by `sh launch.sh` from native/processes.py. Paths are relative to this folder.
+[supervisord]
+logfile=log/supervisord.log
+pidfile=supervisord.pid
+{user}
+[unix_http_server]
+file={_SOCKET}
+chmod=0600
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+    return head + "".join(_section(process) for process in processes)
+
+
+class Supervisor:
+    """Talks to the supervisord of this folder. The working directory must be .platform."""
+
+    @property
+    def _calls(self) -> Any:
+        # A new connection each time: one that failed once cannot be used again.
+        transport = SupervisorTransport(None, None, f"unix://{_SOCKET}")
+        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def runs(self) -> bool:
+        """Whether supervisord answers."""
+        try:
+            return bool(self._calls.getState()["statename"] == "RUNNING")
+        except (OSError, Fault):
+            return False
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Process name to supervisord's view of it: statename, pid, start, now, exitstatus …"""
+        return {entry["name"]: entry for entry in self._calls.getAllProcessInfo()}
+
+    def configure(self, processes: list[Process]) -> None:
+        """Makes supervisord know `processes`, starting it where needed; stops those that changed or went."""
+        LOG.mkdir(parents=True, exist_ok=True)
+        changed = [process.name for process in processes if _describe(process)]
+        write(_CONFIGURATION, _configuration(processes))
+        if not self.runs():
+            stop_strays()
+            Path("supervisor.sock").unlink(missing_ok=True)
+            module = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(_CONFIGURATION)]
+            environment = {**os.environ, MARK: str(HOME)}
+            subprocess.run(module, env=environment, check=True, stdin=subprocess.DEVNULL)
+            wait_until(self.runs, 20, "the supervisor does not answer; its log is .platform/log/supervisord.log")
+            return
+        added, altered, removed = self._calls.reloadConfig()[0]
+        self.stop([name for name in self.states() if name in {*changed, *altered, *removed}])
+        for name in [*altered, *removed]:
+            self._calls.removeProcessGroup(name)
+        for name in [*added, *altered]:
+            self._calls.addProcessGroup(name)
+
+    def start(self, name: str) -> None:
+        """Starts it where it does not run."""
+        if self.states()[name]["statename"] not in ("RUNNING", "STARTING"):
+            self._calls.startProcess(name, False)
+
+    def stop(self, names: list[str]) -> None:
+        """Stops them side by side and waits for the last."""
+        for name in names:
+            try:
+                self._calls.stopProcess(name, False)
+            except Fault as fault:
+                if "NOT_RUNNING" not in fault.faultString:
+                    raise
+
+        def stopped() -> bool:
+            return not any(entry["pid"] for name, entry in self.states().items() if name in names)
+
+        wait_until(stopped, 90, f"not every one of these stopped: {', '.join(names)}")
+
+    def shutdown(self) -> None:
+        """Ends supervisord."""
+        pid = self._calls.getPID()
+        self._calls.shutdown()
+        wait_until(lambda: not psutil.pid_exists(pid), 30, "the supervisor does not end")
+
+
+def _describe(process: Process) -> bool:
+    """Writes what native/start.py and the process read; True when anything of it is new."""
+    start = {"command": process.command, "environment": process.environment, "folder": str(process.folder)}
+    files = {f"{process.name}.json": json.dumps(start, indent=1), **process.files}
+    written = [write(RUN / name, text) for name, text in files.items()]
+    return any(written)
+
+
+def wait_until(done: Any, seconds: float, otherwise: str) -> None:
+    """Polls `done`; TimeoutError with `otherwise` at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(otherwise)
+        time.sleep(0.1)
+
+
+def owner(process: Any) -> str:
+    """The .platform folder that `process` belongs to; empty for strangers."""
+    try:
+        variables = process.environ()
+        if "PATH" in variables:
+            return str(variables.get(MARK, ""))
+        # nginx writes its title over its environment; it still works in its folder, .platform/data/nginx.
+        home = Path(process.cwd()).parent.parent
+    except (*_GONE, OSError):
+        return ""
+    return str(home) if home.name == HOME.name else ""
+
+
+def strays() -> Iterator[Any]:
+    """Processes of this folder, whoever their parent is."""
+    for process in psutil.process_iter():
+        if process.pid != os.getpid() and owner(process) == str(HOME):
+            yield process
+
+
+def stop_strays() -> None:
+    """Ends what a killed supervisor or a process of its own session left behind."""
+    found = list(strays())
+    for process in found:
+        _quietly(process.terminate)
+    _, alive = psutil.wait_procs(found, timeout=15)
+    for process in alive:
+        _quietly(process.kill)
+    psutil.wait_procs(alive, timeout=5)
+
+
+def _quietly(action: Any) -> None:
+    with contextlib.suppress(*_GONE):
+        action()
+
+
+def memory(pid: int) -> int:
+    """Bytes of a process and its children; pages that several share count once (PSS)."""
+    total = 0
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except _GONE:
+        return 0
+    for process in family:
+        try:
+            total += process.memory_full_info().pss
+        except _GONE:
+            continue
+    return total
+
+
+def holder(port: int) -> Any | None:
+    """The process that listens on `port`; None where nobody does, and an unknown process is True."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            return psutil.Process(connection.pid) if connection.pid else True
+    return None
