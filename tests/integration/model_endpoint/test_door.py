@@ -1,0 +1,143 @@
+"""nginx in front of real replicas."""
+
+import gzip
+import os
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.integration.model_endpoint.conftest import Registered
+from tests.integration.model_endpoint.stack import TOKEN, Serving
+from tests.services import wait_until
+
+Fleet = Callable[..., Serving]
+TEXT = {"input": "A film to love."}
+
+
+@pytest.fixture
+def two(fleet: Fleet, registered: Registered, exported: list[Path]) -> Iterator[Serving]:
+    registered.add(exported[1])
+    registered.crown(1)
+    serving = fleet(2)
+    serving.start()
+    serving.wait_for(1)
+    yield serving
+
+
+def test_what_is_public_and_what_is_not(two: Serving) -> None:
+    door = two.door()
+    replicas = {requests.post(f"{door}/predict", json=TEXT, timeout=5).headers["X-Replica"] for _ in range(8)}
+    assert len(replicas) == 2
+    for path in (
+        "/",
+        "/ready",
+        "/health",
+        "/openapi.json",
+        "/champion",
+        "/ping",
+        "/version",
+        "/v2",
+        "/v2/health/ready",
+    ):
+        assert requests.get(f"{door}{path}", timeout=5).ok, path
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    hidden = ("/change_model", "/models", "/models/commit", "/metrics", "//models", "/%6dodels", "/v2/../models", "/x")
+    for path in hidden:
+        for method in ("GET", "POST"):
+            request = requests.Request(method, door, headers=token).prepare()
+            request.url = f"{door}{path}"
+            with requests.Session() as session:
+                answer = session.send(request, timeout=5)
+            assert answer.status_code == 404 and answer.json()["error"]["code"] == "not_found", path
+
+
+def test_the_doors_own_errors_are_json(two: Serving) -> None:
+    door = two.door(NGINX_RATE="1r/m", NGINX_BURST="3")
+    large = requests.post(f"{door}/predict", json={"input": "a" * 100_000}, timeout=5)
+    assert large.status_code == 413 and "64k" in large.json()["error"]["message"]
+    with socket.create_connection(("127.0.0.1", int(door.rpartition(":")[2])), 5) as raw:
+        raw.sendall(b"nonsense\r\n\r\n")
+        assert b'"bad_request"' in raw.recv(4096)
+    answers = [requests.get(f"{door}/health", timeout=5) for _ in range(6)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused and refused[0].json()["error"]["code"] == "too_many_requests"
+    assert refused[0].headers["Retry-After"] == "1"
+
+
+def test_a_replica_that_dies_is_not_noticed(two: Serving) -> None:
+    door = two.door()
+    worker = two.replicas[0].worker
+    two.replicas[0].process.kill()
+    os.kill(worker, signal.SIGKILL)
+    answers = [requests.post(f"{door}/predict", json=TEXT, timeout=5) for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["X-Replica"].rpartition(":")[2] for answer in answers} == {str(two.replicas[1].port)}
+
+
+def test_a_replica_without_a_model_is_passed_over(two: Serving) -> None:
+    two.add(1)
+    door = two.door()
+    two.variables["MODEL_NAME"] = "nobody-registered-this"
+    two.variables["MODEL_ENDPOINTS"] = f"127.0.0.1:{two.replicas[2].port}"
+    two.start(two.replicas[2])
+    answers = [requests.post(f"{door}/predict", json=TEXT, timeout=5) for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_without_any_replica_the_answer_says_what_to_do(fleet: Fleet) -> None:
+    door = fleet(1).door()
+    answer = requests.post(f"{door}/predict", json=TEXT, timeout=5)
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "1"
+    assert "run the pipeline" in answer.json()["error"]["message"]
+
+
+def test_large_answers_are_compressed(two: Serving) -> None:
+    door = two.door()
+    answer = requests.post(
+        f"{door}/predict", json={"input": ["A film to love."] * 100}, headers={"Accept-Encoding": "gzip"},
+        timeout=20, stream=True,
+    )  # fmt: skip
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(answer.raw.read()).startswith(b'{"predictions"')
+
+
+def test_https_with_the_users_certificate(two: Serving, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    listen = f"listen 127.0.0.1:PORT ssl; ssl_certificate {certificate}; ssl_certificate_key {key};"
+    door = two.door(NGINX_LISTEN=listen)
+    answer = requests.post(f"{door}/predict", json=TEXT, timeout=5, verify=str(certificate))
+    assert answer.ok and answer.json()["model"]["version"] == "1"
+    plain = requests.get(door.replace("https", "http") + "/health", timeout=5)
+    assert plain.status_code == 400 and plain.json()["error"]["code"] == "https_only"
+    context = ssl.create_default_context(cafile=str(certificate))
+    port = int(door.rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port), 5) as raw,
+        context.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
+    ):
+        assert secured.version() in ("TLSv1.2", "TLSv1.3")
+
+
+def test_a_replica_that_comes_back_is_used_again(two: Serving) -> None:
+    door = two.door()
+    first = two.replicas[0]
+    first.process.terminate()
+    first.process.wait(20)
+    assert requests.post(f"{door}/predict", json=TEXT, timeout=5).ok
+    two.start(first)
+    wait_until(
+        "both answer",
+        lambda: requests.post(f"{door}/predict", json=TEXT, timeout=5).headers["X-Replica"].endswith(str(first.port)),
+        20,
+    )

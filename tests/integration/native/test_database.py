@@ -1,0 +1,41 @@
+"""The one PostgreSQL server of a platform without containers."""
+
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from native import database
+from native.layout import Layout
+from tests.services import free_port, process, wait_until
+
+PASSWORDS = {
+    "TRAINING_DATABASE_PASSWORD": "one",
+    "BACKEND_STORE_PASSWORD": "two",
+    "AIRFLOW_DATABASE_PASSWORD": "it's",
+}
+
+
+def test_server_has_every_database_and_the_services_psql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "a folder"
+    home.mkdir()
+    monkeypatch.setattr(database, "FOLDER", home / "cluster")
+    monkeypatch.setattr(database, "HOME", home)
+    port = str(free_port())
+    here = Layout({**PASSWORDS, "DATABASE_PORT": port}, {}, None)
+    database.initialise(here)
+    with process(database.server(here), tmp_path / "log"):
+        asked = database.ready(here)
+        wait_until("PostgreSQL answers", lambda: subprocess.run(asked, check=False).returncode == 0)
+        for _ in range(2):
+            database.provision(here)
+        for name, password in (("mlflow", "two"), ("airflow", "it's")):
+            address = f"host=127.0.0.1 port={port} dbname={name} user={name}"
+            with psycopg.connect(address, password=password) as connection:
+                connection.execute("CREATE TABLE mine (n int)")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(f"host=127.0.0.1 port={port} dbname=mlflow user=mlflow", password="another")
+        command = [str(home / "psql"), "-Atc", "SELECT current_user || ' ' || count(*) FROM training_events"]
+        assert subprocess.check_output(command, text=True) == "platform 0\n"
+        assert (home / "psql").stat().st_mode & 0o077 == 0

@@ -1,0 +1,108 @@
+"""The supervisor in a tree of its own, whose path is long and has a space and a percent sign."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped] # no stubs are locked
+import pytest
+
+from tests.services import ROOT, free_port, wait_until
+
+DRIVER = """
+import json, os, sys
+from native.layout import HOME
+from native.processes import Process
+from native.supervision import Supervisor, holder, owner, stop_strays
+HOME.mkdir(exist_ok=True)
+os.chdir(HOME)
+def sleeper(name, seconds="1000"):
+    script = f"import time; print('began', flush=True); time.sleep({seconds})"
+    process = Process(name, [sys.executable, "-c", script], bool)
+    process.folder.mkdir(parents=True, exist_ok=True)
+    return process
+supervisor = Supervisor()
+"""
+
+
+class Tree:
+    """A copy of native/ that a driver script runs in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / ("long name %s " * 8).strip()
+        (self.folder / "native").mkdir(parents=True)
+        for file in (ROOT / "native").glob("*.py"):
+            (self.folder / "native" / file.name).write_bytes(file.read_bytes())
+
+    def run(self, script: str) -> Any:
+        """Runs `script` after DRIVER; what it printed, as JSON."""
+        command = [sys.executable, "-c", DRIVER + script]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
+
+    def states(self) -> dict[str, Any]:
+        return dict(self.run("print(json.dumps(supervisor.states()))"))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    made = Tree(tmp_path)
+    yield made
+    made.run("supervisor.runs() and supervisor.shutdown(); stop_strays()")
+
+
+def alive(pid: int) -> bool:
+    return bool(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+
+
+def test_a_killed_process_comes_back(tree: Tree) -> None:
+    tree.run("supervisor.configure([sleeper('one')]); supervisor.start('one')")
+    log = tree.folder / ".platform/log/one.log"
+    wait_until("the process runs", lambda: log.exists() and "began" in log.read_text(), 20)
+    first = tree.states()["one"]["pid"]
+    os.kill(first, signal.SIGKILL)
+    wait_until("another one runs", lambda: tree.states()["one"]["pid"] not in (0, first), 20)
+
+
+def test_only_what_changed_is_started_again(tree: Tree) -> None:
+    start = "[supervisor.start(name) for name in supervisor.states()]"
+    tree.run(f"supervisor.configure([sleeper('one'), sleeper('two'), sleeper('old')]); {start}")
+    before = tree.states()
+    tree.run(f"supervisor.configure([sleeper('one'), sleeper('two', '2000'), sleeper('new')]); {start}")
+    after = tree.states()
+    assert set(after) == {"one", "two", "new"}
+    assert after["one"]["pid"] == before["one"]["pid"]
+    assert after["two"]["pid"] not in (0, before["two"]["pid"])
+    assert not alive(before["old"]["pid"])
+
+
+def test_what_a_killed_supervisor_leaves_is_stopped(tree: Tree) -> None:
+    tree.run("supervisor.configure([sleeper('one')]); supervisor.start('one')")
+    orphan = tree.states()["one"]["pid"]
+    os.kill(int((tree.folder / ".platform/supervisord.pid").read_text()), signal.SIGKILL)
+    assert alive(orphan)
+    tree.run("stop_strays()")
+    assert not alive(orphan)
+
+
+def test_a_taken_port_is_told_with_its_owner(tree: Tree) -> None:
+    port = free_port()
+    listen = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
+    asked = f"found = holder({port}); print(json.dumps(found and [found.pid, owner(found)]))"
+    assert tree.run(asked) is None
+    for home in ("", str(tree.folder / ".platform")):
+        with subprocess.Popen([sys.executable, "-c", listen], env={**os.environ, "PLATFORM_HOME": home}) as other:
+            try:
+                deadline = time.monotonic() + 20
+                while (told := tree.run(asked)) is None and time.monotonic() < deadline:
+                    time.sleep(0.1)
+                assert told == [other.pid, home]
+            finally:
+                other.kill()

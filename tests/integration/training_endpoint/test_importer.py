@@ -1,0 +1,221 @@
+"""The importer with a real PostgreSQL."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests import training
+from training_endpoint import importer, snapshot
+from training_endpoint.errors import (
+    DatabaseUnavailable,
+    EmptyTable,
+    ImportConflict,
+    ImportFailed,
+    MissingColumn,
+    OneClass,
+)
+from training_endpoint.settings import Settings
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    return training.settings(database, tmp_path)
+
+
+def ask(database: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def write(folder: Path, **files: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.csv").write_text(text)
+    return folder
+
+
+REVIEWS = "text,label\n" + "".join(f"a review {n},{('bad', 'good')[n % 2]}\n" for n in range(50))
+
+
+def test_the_sample_becomes_the_current_dataset(settings: Settings, database: str) -> None:
+    assert importer.current(database) is None
+    lines: list[str] = []
+    done = importer.import_dataset(settings, progress=lines.append)
+    assert done == importer.current(database) == {
+        "name": "sample", "train_table": "sample_train", "test_table": "sample_test", "text_column": "text",
+        "label_column": "label", "labels": ["negative", "positive"], "source": "sample",
+        "train": {"rows": 640, "classes": {"negative": 320, "positive": 320}},
+        "test": {"rows": 240, "classes": {"negative": 120, "positive": 120}},
+        "pending_events": 0,
+    }  # fmt: skip
+    assert "sample_train: 640 rows." in lines and lines[-1].startswith("Watching sample_train and sample_test")
+    read = snapshot.read(database, 1_000)
+    assert (len(read.train), len(read.test), read.dropped, read.overlap) == (640, 240, {}, 0)
+
+
+def test_rows_that_come_later_are_events(settings: Settings, database: str) -> None:
+    importer.import_dataset(settings)
+    training.insert(database, "sample_train", [("new", "positive"), ("newer", "positive")])
+    assert ask(database, "SELECT table_name, operation, rows FROM training_events") == [("sample_train", "INSERT", 2)]
+    now = importer.current(database)
+    assert now and now["pending_events"] == 1 and now["train"]["classes"]["positive"] == 322
+
+
+def test_importing_again_changes_nothing(settings: Settings, database: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "reviews", train=REVIEWS)
+    first = importer.import_dataset(settings, str(folder))
+    training.insert(database, "reviews_train", [("mine", "good")])
+    write(folder, train="text,label\nother,bad\n")
+    lines: list[str] = []
+    again = importer.import_dataset(settings, str(folder), progress=lines.append)
+    assert again["train"]["rows"] == first["train"]["rows"] + 1 and again["pending_events"] == 1
+    assert lines == ["Dataset reviews is already imported: no row changes."]
+
+
+def test_an_earlier_dataset_can_be_chosen_again(settings: Settings, database: str, tmp_path: Path) -> None:
+    importer.import_dataset(settings)
+    assert importer.import_dataset(settings, str(write(tmp_path / "reviews", train=REVIEWS)))["name"] == "reviews"
+    assert importer.import_dataset(settings)["name"] == "sample"
+    assert ask(database, "SELECT name, current FROM training_datasets ORDER BY name") == [
+        ("reviews", False),
+        ("sample", True),
+    ]
+
+
+def test_any_columns_become_columns_of_the_tables(settings: Settings, database: str, tmp_path: Path) -> None:
+    row = {"id": 7, 'Re"view; DROP': "gut", "Class": 2, "ok": True, "x": 0.5, "tags": ["a", 1], "n": None}
+    rows = [{**row, 'Re"view; DROP': f"gut {n}", "Class": (2, 10)[n % 2], "x": (3, 0.5)[n % 2]} for n in range(20)]
+    (tmp_path / "odd.jsonl").write_text("".join(json.dumps(line) + "\n" for line in rows))
+    done = importer.import_dataset(settings, str(tmp_path / "odd.jsonl"), text_column='Re"view; DROP')
+    assert (done["name"], done["text_column"], done["label_column"]) == ("odd", 'Re"view; DROP', "Class")
+    assert done["labels"] == ["2", "10"]
+    assert ask(
+        database,
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'odd_train'"
+        " ORDER BY ordinal_position",
+    ) == [
+        ("id", "bigint"), ('Re"view; DROP', "text"), ("Class", "bigint"), ("ok", "boolean"), ("x", "double precision"),
+        ("tags", "text"), ("n", "text"),
+    ]  # fmt: skip
+    assert ask(database, "SELECT DISTINCT tags FROM odd_test") == [('["a", 1]',)]
+
+
+def test_one_file_is_split(settings: Settings, tmp_path: Path) -> None:
+    done = importer.import_dataset(settings, str(write(tmp_path / "reviews", everything=REVIEWS)))
+    assert done["train"]["classes"] == {"bad": 20, "good": 20} and done["test"]["classes"] == {"bad": 5, "good": 5}
+
+
+def test_a_test_file_without_labels_is_passed_over(settings: Settings, tmp_path: Path) -> None:
+    hidden = "text,label\nguess,\n"
+    done = importer.import_dataset(settings, str(write(tmp_path / "contest", train=REVIEWS, test=hidden, dev=REVIEWS)))
+    assert done["test"]["rows"] == 50
+
+
+def test_broken_bytes_are_repaired_and_reported(settings: Settings, database: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "messy", test=REVIEWS)
+    huge = "long " * 1_000_000
+    body = f'text,label\n{huge},good\n"two\nlines",bad\nshort\n'.encode() + b"caf\xe9,good\nnul\0l,bad\n"
+    (folder / "train.csv").write_bytes(body)
+    lines: list[str] = []
+    done = importer.import_dataset(settings, str(folder), progress=lines.append)
+    assert done["train"]["rows"] == 4
+    assert ask(database, "SELECT text FROM messy_train WHERE length(text) < 20") == [
+        ("two\nlines",),
+        ("caf\N{REPLACEMENT CHARACTER}",),
+        ("null",),
+    ]
+    problems = [line for line in lines if ": 1 " in line]
+    assert len(problems) == 3 and all(line.startswith("messy_train: ") for line in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "sentence"),
+    [
+        ("text,label\nonly,1\n", OneClass, "one value only, '1'"),
+        ("text,label\na,1\nb,1\nc,1\n", OneClass, "one value only, '1'"),
+        ("text,label\n", MissingColumn, "its columns are text, label"),
+        ("words,label\n1,2\n3,4\n", MissingColumn, "its columns are words, label. Set TEXT_COLUMN"),
+        ("text,label\n" + "".join(f"t{n},{n}\n" for n in range(500)), MissingColumn, "looks like a label"),
+    ],
+)
+def test_what_cannot_be_trained_on_leaves_nothing(
+    settings: Settings, tmp_path: Path, text: str, error: type[Exception], sentence: str
+) -> None:
+    folder = write(tmp_path / "bad", train=text)
+    with pytest.raises(error, match=sentence):
+        importer.import_dataset(settings, str(folder))
+    database = settings.database_url
+    assert importer.current(database) is None
+    assert ask(database, "SELECT to_regclass('bad_train'), to_regclass('bad_test')") == [(None, None)]
+
+
+def test_a_label_column_of_too_many_values_is_refused(settings: Settings, tmp_path: Path) -> None:
+    text = "text,mark,label\n" + "".join(f"t{n},{n},1\n" for n in range(500))
+    with pytest.raises(ImportFailed, match="'mark' has more than 200 different values"):
+        importer.import_dataset(settings, str(write(tmp_path / "bad", train=text)), label_column="mark")
+
+
+def test_equal_texts_leave_no_training_rows(settings: Settings, tmp_path: Path) -> None:
+    text = "text,label\n" + "same,good\nsame,bad\n" * 10
+    with pytest.raises(EmptyTable, match="No row was left for bad_train"):
+        importer.import_dataset(settings, str(write(tmp_path / "bad", train=text)))
+
+
+def test_names_that_are_taken_are_said(settings: Settings, database: str, tmp_path: Path) -> None:
+    first = write(tmp_path / "reviews", train=REVIEWS)
+    (tmp_path / "two").mkdir()
+    second = write(tmp_path / "two" / "reviews", train=REVIEWS)
+    importer.import_dataset(settings, str(first))
+    with pytest.raises(ImportConflict, match=f"imported from {first}"):
+        importer.import_dataset(settings, str(second))
+    with pytest.raises(ImportConflict, match="imported with text column 'text'"):
+        importer.import_dataset(settings, str(first), text_column="label")
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE mine_train (x int)")
+    with pytest.raises(ImportConflict, match="a table mine_train already"):
+        importer.import_dataset(settings, str(write(tmp_path / "mine", train=REVIEWS)))
+
+
+def test_two_imports_at_once_make_one_dataset(settings: Settings, database: str) -> None:
+    reading, going = threading.Event(), threading.Event()
+
+    def slow(line: str) -> None:
+        if line.startswith("Reading"):
+            reading.set()
+            going.wait(30)
+
+    first = threading.Thread(target=importer.import_dataset, args=(settings,), kwargs={"progress": slow})
+    first.start()
+    assert reading.wait(30)
+    with pytest.raises(ImportConflict, match="Another import is going on"):
+        importer.import_dataset(settings)
+    going.set()
+    first.join(60)
+    now = importer.current(database)
+    assert now and now["train"]["rows"] == 640
+
+
+def test_the_service_role_may_import(settings: Settings, database: str, tmp_path: Path) -> None:
+    own = training.settings(f"{database}&options=-c%20role%3Dplatform", tmp_path)
+    assert importer.import_dataset(own)["name"] == "sample"
+    assert ask(database, "SELECT tableowner FROM pg_tables WHERE tablename = 'sample_train'") == [("platform",)]
+
+
+def test_the_command(
+    settings: Settings, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"DATABASE_URL": database, "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "x"}.items():
+        monkeypatch.setenv(name, value)
+    assert importer.main([]) == 0
+    assert "Current dataset: sample, 640 training and 240 test rows." in capsys.readouterr().out
+    assert importer.main(["--dataset", "/nowhere.csv"]) == 1
+    assert "no file or folder /nowhere.csv" in capsys.readouterr().err
+
+
+def test_an_absent_database_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        importer.import_dataset(training.settings("postgresql://127.0.0.1:9/x", tmp_path))

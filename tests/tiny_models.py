@@ -1,0 +1,48 @@
+"""Real but tiny classifiers of several architectures, made on the spot: random weights, a vocabulary of words."""
+
+from pathlib import Path
+from typing import Any
+
+from training_endpoint.classifier import BaseModel, Classifier, load
+
+WORDS = ["good", "great", "fine", "lovely", "bad", "awful", "poor", "dull"]
+WORDS += ["the", "a", "film", "book", "was", "is", "very", "not", "it", "and", "of"]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+ARCHITECTURES = ("bert", "distilbert", "roberta")
+
+
+def save(architecture: str, folder: Path) -> Path:
+    """Saves an untrained base model of `architecture` with its tokenizer into `folder`."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"vocab_size": len(SPECIAL) + len(WORDS), "max_position_embeddings": 66, "pad_token_id": 0}
+    if architecture == "distilbert":
+        sizes |= {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
+    else:
+        sizes |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    AutoModel.from_config(AutoConfig.for_model(architecture, **sizes)).save_pretrained(folder)
+    _tokenizer().save_pretrained(folder)
+    return folder
+
+
+def classifier(folder: Path, labels: list[str], architecture: str = "bert", max_length: int = 64) -> Classifier:
+    """An untrained tiny classifier."""
+    if not (folder / "config.json").exists():
+        save(architecture, folder)
+    return load(BaseModel(architecture, folder, "1"), labels, max_length)
+
+
+def _tokenizer() -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: index for index, word in enumerate(SPECIAL + WORDS)}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=64, **names)

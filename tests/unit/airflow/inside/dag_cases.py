@@ -1,0 +1,44 @@
+"""The DAG as Airflow reads it."""
+
+from itertools import pairwise
+from pathlib import Path
+from unittest import TestCase
+
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import ParamValidationError
+
+FOLDER = Path(__file__).parents[4] / "airflow/dags"
+
+
+class Pipeline(TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.bag = DagBag(dag_folder=str(FOLDER))
+        cls.dag = cls.bag.dags["machine-learning-training-pipeline"]
+
+    def test_is_the_only_dag_and_has_no_errors(self) -> None:
+        self.assertEqual(self.bag.import_errors, {})
+        self.assertEqual(len(self.bag.dags), 1)
+
+    def test_tasks_follow_each_other(self) -> None:
+        order = [task.task_id for task in self.dag.topological_sort()]
+        self.assertEqual(order, ["Training_Data_Update", "Train_Model", "Switch_Latest_Model"])
+        for first, second in pairwise(order):
+            self.assertIn(second, self.dag.get_task(first).downstream_task_ids)
+
+    def test_one_run_at_a_time_started_from_outside_only(self) -> None:
+        self.assertEqual(self.dag.max_active_runs, 1)
+        self.assertFalse(self.dag.is_paused_upon_creation)
+        self.assertIsNone(self.dag.schedule)
+
+    def test_waits_an_hour_for_an_absent_training_endpoint(self) -> None:
+        for name in ("Training_Data_Update", "Train_Model"):
+            task = self.dag.get_task(name)
+            self.assertGreaterEqual(task.retries * task.retry_delay.total_seconds(), 3600)
+
+    def test_overrides_are_checked_by_name_and_type(self) -> None:
+        for wrong in ({"epoch": 1}, {"epochs": "many"}, {"start_from": "scratch"}, 3):
+            with self.assertRaises(ParamValidationError):
+                self.dag.params.get_param("training").resolve(wrong)
+        right = {"epochs": 0.5, "max_rows": None, "start_from": "champion"}
+        self.assertEqual(self.dag.params.get_param("training").resolve(right), right)

@@ -1,0 +1,46 @@
+"""An HTTP service within the process: answers from a list, and remembers what was asked."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import httpx
+
+Answer = tuple[int, dict[str, Any]] | Exception
+
+
+class Service:
+    """Gives `answers` one after the other, the last one for ever; an exception is raised instead."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.calls: list[tuple[str, str, Any]] = []
+        self.tokens: list[str | None] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else None
+        self.calls.append((request.method, str(request.url), body))
+        self.tokens.append(request.headers.get("Authorization"))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer[0], json=answer[1])
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Has every httpx call end here."""
+        transport = httpx.MockTransport(self)
+        client = httpx.Client(transport=transport)
+        asynchronous = httpx.AsyncClient
+        with (
+            mock.patch("httpx.request", client.request),
+            mock.patch("httpx.post", client.post),
+            mock.patch("httpx.AsyncClient", lambda: asynchronous(transport=transport)),
+        ):
+            yield
+
+
+def error(status: int, code: str, message: str) -> Answer:
+    return status, {"error": {"code": code, "message": message}}

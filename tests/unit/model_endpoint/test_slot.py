@@ -1,0 +1,137 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from model_endpoint.cores import Cores
+from model_endpoint.errors import NoModel, NotPrepared, StaleEpoch, SwitchBusy
+from model_endpoint.slot import Loaded, Slot
+from tests.unit.model_endpoint.stub import loaded
+
+
+def slot(hold_seconds: float = 30) -> Slot:
+    made = Slot(8, hold_seconds)
+    made.offer(loaded(1))
+    made.commit(1, 1)
+    return made
+
+
+def number(found: Loaded) -> int:
+    return found.version.version
+
+
+def test_without_a_model_there_is_no_answer() -> None:
+    with pytest.raises(NoModel, match="run the pipeline"):
+        Slot(1, 1).run(number, [])
+
+
+def test_only_the_prepared_version_can_be_committed() -> None:
+    with pytest.raises(NotPrepared):
+        slot().commit(2, 2)
+
+
+def test_a_late_hold_and_a_late_commit_are_refused() -> None:
+    made = slot()
+    made.offer(loaded(2))
+    with pytest.raises(StaleEpoch):
+        made.hold(1)
+    with pytest.raises(StaleEpoch):
+        made.commit(2, 1)
+    assert made.run(number, []) == 1
+
+
+def test_a_second_switch_is_kept_out_while_the_first_holds() -> None:
+    made = slot()
+    made.offer(loaded(2))
+    made.hold(2)
+    with pytest.raises(SwitchBusy):
+        made.hold(3)
+    with pytest.raises(SwitchBusy):
+        made.commit(2, 3)
+    made.commit(2, 2)
+    assert made.run(number, []) == 2
+
+
+def test_requests_wait_at_the_gate_and_get_the_new_version() -> None:
+    made = slot()
+    made.offer(loaded(2))
+    made.hold(2)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(made.run, number, []) for _ in range(4)]
+        assert not any(one.done() for one in waiting)
+        made.commit(2, 2)
+        assert [one.result() for one in waiting] == [2, 2, 2, 2]
+
+
+def test_a_released_gate_opens_to_the_old_version() -> None:
+    made = slot()
+    made.hold(2)
+    made.release(2)
+    assert made.run(number, []) == 1
+
+
+def test_a_forgotten_hold_ends_by_itself() -> None:
+    made = slot(hold_seconds=0.05)
+    made.hold(2)
+    assert made.run(number, []) == 1
+
+
+def test_hold_returns_when_the_answers_inside_are_sent() -> None:
+    made = slot()
+    leases: list[object] = []
+    made.run(number, leases)  # type: ignore[arg-type] # a list of callables
+    held = threading.Event()
+    thread = threading.Thread(target=lambda: (made.hold(2), held.set()))
+    thread.start()
+    assert not held.wait(0.05)
+    for done in leases:
+        done()  # type: ignore[operator] # as above
+    assert held.wait(5)
+    thread.join()
+
+
+def test_a_long_request_starts_again_with_the_new_version() -> None:
+    made = slot()
+    made.offer(loaded(2))
+    entered, seen = threading.Event(), []
+
+    def work(found: Loaded) -> int:
+        seen.append(number(found))
+        entered.set()
+        while number(found) == 1:
+            made.check()
+        return number(found)
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(made.run, work, [])
+        assert entered.wait(5)
+        made.hold(2)
+        made.commit(2, 2)
+        assert answer.result(5) == 2
+    assert seen == [1, 2]
+
+
+def test_cores_are_never_shared_and_are_handed_over_in_order() -> None:
+    cores = Cores(2)
+    inside, most, lock = [], [], threading.Lock()
+
+    def work(item: int) -> int:
+        with lock:
+            inside.append(item)
+            most.append(len(inside))
+        threading.Event().wait(0.002)
+        with lock:
+            inside.remove(item)
+        return item * 10
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda start: cores.map(work, list(range(start, start + 5))), range(6)))
+    assert found == [[10 * item for item in range(start, start + 5)] for start in range(6)]
+    assert max(most) <= 2 and cores.waiting == 0
+
+
+def test_an_error_gives_the_core_back() -> None:
+    cores = Cores(1)
+    with pytest.raises(ZeroDivisionError):
+        cores.map(lambda item: 1 // item, [0])
+    assert cores.map(lambda item: item, [3]) == [3]

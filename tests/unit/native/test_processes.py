@@ -1,0 +1,66 @@
+"""The process list made from the real compose files."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from native import layout, nginx
+from native.layout import ROOT, Layout
+from native.processes import Process, processes
+
+INNER = {"relay": 21, "scheduler-health": 22, "worker-logs": 23, "triggerer-logs": 24, "model-endpoint-1": 25}
+
+
+@pytest.fixture
+def here() -> Layout:
+    example = {name: value or "secret" for name, value in dotenv_values(ROOT / ".env.example").items()}
+    return Layout(example, {**INNER, "model-endpoint-2": 26}, shutil.which("nginx") or "/usr/sbin/nginx")
+
+
+def by_name(here: Layout) -> dict[str, Process]:
+    return {process.name: process for process in processes(here)}
+
+
+def test_every_service_has_a_process(here: Layout) -> None:
+    services = {"training-endpoint", "training-trigger", "tracking-server", "nginx", "airflow-scheduler"}
+    assert services | {"model-endpoint-1", "model-endpoint-2"} <= set(by_name(here))
+
+
+def test_no_address_of_the_containers_network_is_left(here: Layout) -> None:
+    names = "|".join(name.split(":")[0] for name in here.addresses if not name.startswith("nginx"))
+    for process in processes(here):
+        for variable, value in process.environment.items():
+            assert not re.search(rf"\b({names}):\d", value), f"{process.name}: {variable}={value}"
+
+
+def test_no_folder_of_a_container_is_left(here: Layout) -> None:
+    for process in processes(here):
+        for variable, value in process.environment.items():
+            assert not re.match(r"/(state|cache|artifacts|airflow|app)\b", value), f"{process.name}: {variable}={value}"
+
+
+def test_without_nginx_the_model_endpoint_takes_its_port(here: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "nginx_program", lambda: None)
+    monkeypatch.setattr(os, "environ", {**here.settings, "NGINX_PORT": "8123"})
+    found = by_name(Layout.load())
+    assert "nginx" not in found
+    assert "model-endpoint-2" not in found
+    assert found["model-endpoint-1"].environment["MODEL_ENDPOINT_PORT"] == "8123"
+    assert found["training-endpoint"].environment["MODEL_ENDPOINTS"] == "127.0.0.1:8123"
+
+
+def test_nginx_accepts_its_configuration(here: Layout, tmp_path: Path) -> None:
+    if not Path(here.nginx or "").exists():
+        pytest.skip("nginx is not installed here")
+    text = nginx.configuration(here)
+    assert "127.0.0.1:25 max_conns=64" in text
+    assert "127.0.0.1:26 max_conns=64" in text
+    (tmp_path / "nginx.conf").write_text(text)
+    test = [str(here.nginx), "-t", "-e", "stderr", "-p", f"{tmp_path}/", "-c", str(tmp_path / "nginx.conf")]
+    done = subprocess.run(test, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

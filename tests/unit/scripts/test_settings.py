@@ -1,0 +1,35 @@
+"""Where the two scripts look for the platform."""
+
+from pathlib import Path
+
+import pytest
+
+import manually_trigger
+from manually_trigger import Platform, Problem
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manually_trigger, "ROOT", tmp_path)
+    for name in ("AIRFLOW_URL", "AIRFLOW_PORT", "TRAINING_URL", "NGINX_URL", "AIRFLOW_USER", "AIRFLOW_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_a_launch_they_say_what_to_run() -> None:
+    with pytest.raises(Problem, match=r"run `sh launch\.sh` first"):
+        Platform.load()
+
+
+def test_ports_and_account_come_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# words = none\nAIRFLOW_PORT=1234\nAIRFLOW_PASSWORD='a=b'\nBIND_ADDRESS=0.0.0.0\n")
+    platform = Platform.load()
+    assert platform.airflow == "http://127.0.0.1:1234"
+    assert platform.training == "http://127.0.0.1:9999"
+    assert (platform.user, platform.password) == ("admin", "a=b")
+
+
+def test_the_environment_is_enough_and_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_URL", "http://airflow-apiserver:8080/")
+    assert Platform.load().airflow == "http://airflow-apiserver:8080"
+    (tmp_path / ".env").write_text("AIRFLOW_PORT=1234\n")
+    assert Platform.load().airflow == "http://airflow-apiserver:8080"

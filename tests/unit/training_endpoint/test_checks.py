@@ -1,0 +1,76 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from training_endpoint.checks import ChampionAnswers, checks, lost_classes
+from training_endpoint.evaluate import Probabilities
+from training_endpoint.export import Served
+from training_endpoint.settings import Settings
+from training_endpoint.snapshot import Rows, Snapshot
+
+SETTINGS = Settings.from_env(
+    {"DATABASE_URL": "postgresql://x", "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "t", "MAX_OVERLAP": "0.1"}
+)
+SERVED = Served(
+    Path(), "int8", accuracy=0.9, torch_accuracy=0.9, difference=0.01, allowed=0.15, latency_ms=5.0, bytes=1
+)
+SNAPSHOT = Snapshot(
+    name="d",
+    train_table="d_train",
+    test_table="d_test",
+    text_column="text",
+    label_column="label",
+    label_names=["a", "b"],
+    train=Rows([], []),
+    test=Rows([f"t{n}" for n in range(40)], [n % 2 for n in range(40)]),
+    digest="",
+    watermark="",
+)
+
+
+def one_hot(classes: list[int]) -> Probabilities:
+    return np.eye(2)[classes]
+
+
+RIGHT = one_hot(SNAPSHOT.test.labels)
+
+
+def failed(
+    snapshot: Snapshot = SNAPSHOT,
+    challenger: Probabilities = RIGHT,
+    champion: ChampionAnswers | None = None,
+    served: Served = SERVED,
+) -> list[str]:
+    return [check.name for check in checks(snapshot, challenger, champion, served, SETTINGS) if not check.passed]
+
+
+def test_a_good_model_passes_all() -> None:
+    assert failed() == []
+    assert failed(champion=ChampionAnswers(3, RIGHT, ["a", "b"])) == []
+
+
+def test_each_fault_fails_its_check() -> None:
+    assert failed(snapshot=replace(SNAPSHOT, overlap=5)) == ["test rows are new to the model"]
+    assert failed(snapshot=replace(SNAPSHOT, overlap=4)) == []
+    assert failed(challenger=one_hot([0] * 40)) == ["no class is lost"]
+    assert failed(served=replace(SERVED, difference=0.2)) == ["what is served agrees with what was trained"]
+    assert failed(served=replace(SERVED, latency_ms=400.0)) == ["answers are quick enough"]
+
+
+def test_a_class_of_the_champion_that_the_data_no_longer_has_is_lost() -> None:
+    champion = ChampionAnswers(3, RIGHT, ["a", "b", "c"])
+    (check,) = (check for check in checks(SNAPSHOT, RIGHT, champion, SERVED, SETTINGS) if not check.passed)
+    assert check.name == "no class is lost" and "c" in check.detail
+
+
+def test_a_champion_that_cannot_be_loaded_is_not_replaced_unseen() -> None:
+    assert failed(champion=ChampionAnswers(3, None, trouble="gone")) == ["the Champion can be compared"]
+
+
+def test_a_class_of_few_rows_is_lost_only_if_the_champion_finds_it() -> None:
+    labels = np.array([0] * 20 + [1] * 2)
+    never = one_hot([0] * 22)
+    assert lost_classes(never, None, labels, ["a", "b"]) == []
+    assert lost_classes(never, never, labels, ["a", "b"]) == []
+    assert lost_classes(never, one_hot(list(labels)), labels, ["a", "b"]) == ["b"]

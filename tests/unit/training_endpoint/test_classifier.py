@@ -1,0 +1,50 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import tiny_models
+from training_endpoint.classifier import find_base, load
+from training_endpoint.errors import BaseModelNotFound
+
+
+def test_the_embedded_model_is_found_without_importing_it() -> None:
+    code = (
+        "import sys; from training_endpoint.classifier import find_base; base = find_base('embedded'); "
+        "assert (base.folder / 'config.json').is_file() and base.revision; "
+        "assert not {'torch', 'transformers', 'sentence_transformers', 'huggingface_hub'} & set(sys.modules)"
+    )
+    paths = ":".join(path for path in sys.path if path)
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": paths})
+
+
+def test_a_folder_becomes_a_classifier_with_the_labels_of_the_data(tmp_path: Path) -> None:
+    base = find_base(str(tiny_models.save("distilbert", tmp_path)))
+    classifier = load(base, ["x", "y", "z"], 4096)
+    assert classifier.model.config.id2label == {0: "x", 1: "y", 2: "z"}
+    assert classifier.max_length == 64
+    again = find_base(str(tmp_path))
+    assert again.revision == base.revision
+    (tmp_path / "config.json").write_text((tmp_path / "config.json").read_text() + "\n")
+    assert find_base(str(tmp_path)).revision != base.revision
+
+
+def test_positions_before_the_first_text_token_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "roberta").mkdir()
+    classifier = tiny_models.classifier(tmp_path / "roberta", ["x", "y"], "roberta", max_length=4096)
+    assert classifier.max_length == 64
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./none", "a/b/c", "~/none"])
+def test_a_folder_that_is_not_there_is_said(name: str) -> None:
+    with pytest.raises(BaseModelNotFound, match="no folder"):
+        find_base(name)
+
+
+def test_a_folder_without_a_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BaseModelNotFound, match=r"config\.json"):
+        find_base(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(BaseModelNotFound, match="cannot be loaded"):
+        load(find_base(str(tmp_path)), ["x", "y"], 64)

@@ -1,0 +1,41 @@
+from typing import Any
+
+import pytest
+
+from training_endpoint.errors import InvalidOverride
+from training_endpoint.hyperparameters import Hyperparameters
+
+DEFAULTS = Hyperparameters(base_model="embedded")
+
+
+def test_what_is_given_replaces_the_default() -> None:
+    given = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-5, "seed": 7, "max_rows": 100, "start_from": "champion"}
+    parameters = Hyperparameters.from_request({**given, "base_model": " org/name "}, DEFAULTS)
+    assert {name: getattr(parameters, name) for name in given} == given
+    assert parameters.base_model == "org/name" and parameters.weight_decay == DEFAULTS.weight_decay
+    assert Hyperparameters.from_request({}, DEFAULTS) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("epochs", 0, "1 to 100"),
+        ("epochs", 2.5, "whole number"),
+        ("epochs", True, "whole number"),
+        ("epochs", None, "whole number"),
+        ("batch_size", "16", "1 to 1024"),
+        ("learning_rate", 1, "1e-07 to 0.01"),
+        ("learning_rate", float("nan"), "1e-07 to 0.01"),
+        ("seed", -1, "0 to"),
+        ("max_rows", 1, "2 to"),
+        ("base_model", "", "embedded, a folder or a hub id"),
+        ("base_model", 3, "embedded, a folder or a hub id"),
+        ("start_from", "zero", "base, champion"),
+        ("weight_decay", 0.1, "epochs"),
+    ],
+)
+def test_a_wrong_one_is_named_with_its_range(field: str, value: Any, told: str) -> None:
+    with pytest.raises(InvalidOverride) as caught:
+        Hyperparameters.from_request({field: value}, DEFAULTS)
+    assert caught.value.status == 422
+    assert field in caught.value.message and told in caught.value.message
