@@ -28,7 +28,8 @@ def unprivileged() -> list[str]:
     if shutil.which("setpriv") is None:
         raise LookupError("PostgreSQL does not run as root, and setpriv (package util-linux) is missing")
     group = pwd.getpwnam("nobody").pw_gid
-    may_enter = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    # The last keeps the right in access(2) too, by which PostgreSQL's programs look for each other.
+    may_enter = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override", "--securebits=+no_setuid_fixup"]
     return ["setpriv", "--reuid=nobody", f"--regid={group}", "--clear-groups", *may_enter, "--"]
 
 
