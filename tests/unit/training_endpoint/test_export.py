@@ -44,9 +44,11 @@ def test_the_folder_answers_alone_what_the_model_answers(architecture: str, tmp_
 
     golden = json.loads((folder / "golden.json").read_text())
     assert len({case["text"] for case in golden["cases"]}) == len(golden["cases"]) >= 8
-    for case in golden["cases"]:
-        scores = probabilities[TEXTS.index(case["text"])]
-        assert [case["scores"][label] for label in LABELS] == pytest.approx(list(scores), abs=golden["tolerance"])
+    for case in golden["cases"]:  # each alone: an int8 model's answer depends a little on what shares its batch
+        alone = tokenizer.encode(case["text"])
+        (logits,) = session.run(["logits"], {"input_ids": [alone.ids], "attention_mask": [alone.attention_mask]})
+        scores = np.exp(logits[0]) / np.exp(logits[0]).sum()
+        assert [case["scores"][label] for label in LABELS] == pytest.approx(list(scores), abs=1e-5)
 
 
 def test_only_the_listed_files_are_shipped_and_their_sums_are_right(tmp_path: Path) -> None:
