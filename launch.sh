@@ -50,11 +50,12 @@ up() {
     build_images
     start_projects
   fi
-  train_first_champion
+  train_what_is_new
   show_next_steps
 }
 
 choose_mode "${1:-}"
+resolve_paths
 [ "${1:-}" = --native ] && shift
 command=${1:-up}
 [ $# -gt 0 ] && shift

@@ -10,8 +10,10 @@ gpu_runtime() { docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q 
 compose() {
   project=$1
   shift
-  if [ "$project" = training_endpoint ] && gpu_runtime; then
-    set -- -f training_endpoint/compose.gpu.yaml "$@"
+  if [ "$project" = training_endpoint ]; then
+    ! gpu_runtime || set -- -f training_endpoint/compose.gpu.yaml "$@"
+    [ ! -e "${DATASET:-}" ] || set -- -f training_endpoint/compose.dataset.yaml "$@"
+    [ ! -e "${BASE_MODEL:-}" ] || set -- -f training_endpoint/compose.base_model.yaml "$@"
   fi
   docker compose --ansi never --env-file .env -f "$project/compose.yaml" "$@"
 }

@@ -1,9 +1,8 @@
 """The steps of a first run that need HTTP. Standard library only: launch.sh pipes this file into a Python.
 
-has-champion   exit status 0 when the registry has a Champion
-import         asks the training endpoint for the configured dataset
-answer         waits for the served Champion and prints one prediction
-served         one line: the version that is served now
+prepare   has the configured dataset imported; exit status 3 when there is nothing new to train on
+answer    waits for the served Champion and prints one prediction
+served    one line: the version that is served now
 """
 
 import json
@@ -16,6 +15,7 @@ import urllib.request
 from typing import Any
 
 PATIENCE_S = 90
+DONE, FAILED, NOTHING_TO_TRAIN = 0, 1, 3  # exit statuses
 
 
 def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10) -> tuple[int, Any]:
@@ -39,19 +39,25 @@ def has_champion() -> bool:
     return status == 200
 
 
-def import_dataset() -> bool:
-    """Imports the configured dataset; large ones take minutes."""
-    print("  import                 started", flush=True)
+def prepare() -> int:
+    """Imports the configured dataset where it is new; large ones take minutes."""
+    first = not has_champion()
+    if first:
+        print("\nTraining the first Champion\n  import                 started", flush=True)
     status, answer = call(f"{os.environ['TRAINING_URL']}/datasets", {}, timeout=3600)
     if status not in (200, 201):
         print(f"  import                 {answer.get('error', {}).get('message', answer)}")
-        return False
-    rows = f"{answer['train']['rows']} training rows, {answer['test']['rows']} test rows"
-    print(f"  import                 {answer['name']}: {rows}", flush=True)
-    return True
+        return FAILED
+    if status == 201 and not first:
+        print("\nTraining on a new dataset")
+    if status == 201 or first:
+        rows = f"{answer['train']['rows']} training rows, {answer['test']['rows']} test rows"
+        print(f"  import                 {answer['name']}: {rows}", flush=True)
+        return DONE
+    return NOTHING_TO_TRAIN
 
 
-def answer_once() -> bool:
+def answer_once() -> int:
     """Prints what /predict says to one sentence, as soon as it says something."""
     text = "What a wonderful film"
     deadline = time.monotonic() + PATIENCE_S
@@ -64,24 +70,24 @@ def answer_once() -> bool:
             break
         if time.monotonic() > deadline:
             print(f"  /predict answers {status}: {answer}")
-            return False
+            return FAILED
         time.sleep(0.5)
     best, model = answer["predictions"][0], answer["model"]
     print(f'\n"{text}" → {best["label"]} ({best["score"]:.1%}), by {model["name"]} version {model["version"]}')
-    return True
+    return DONE
 
 
-def served() -> bool:
+def served() -> int:
     """Prints the version that is served now."""
     try:
         status, answer = call(f"{os.environ['NGINX_URL']}/predict", {"input": "status"})
     except OSError as error:
         status, answer = 0, str(error)
     print(f"\nServed now: version {answer['model']['version']}" if status == 200 else f"\nNothing is served: {answer}")
-    return status == 200
+    return DONE if status == 200 else FAILED
 
 
-STEPS = {"has-champion": has_champion, "import": import_dataset, "answer": answer_once, "served": served}
+STEPS = {"prepare": prepare, "answer": answer_once, "served": served}
 
 if __name__ == "__main__":
-    sys.exit(0 if STEPS[sys.argv[1]]() else 1)
+    sys.exit(STEPS[sys.argv[1]]())

@@ -17,11 +17,15 @@ with_platform() {
   fi
 }
 
-train_first_champion() {
-  if with_platform launch/first_run.py has-champion; then return; fi
-  headline 'Training the first Champion'
-  with_platform launch/first_run.py import || fail 'the dataset could not be imported; the reason stands above' 'look at DATASET, TEXT_COLUMN and LABEL_COLUMN in .env' 'sh launch.sh logs training-endpoint'
-  with_platform manually_trigger.py --wait || fail 'the first pipeline run failed; the reason stands above' 'sh launch.sh logs training-endpoint' 'mend it, then run sh launch.sh again: it continues here'
+# Where there is no Champion yet, or DATASET names something that was never trained on.
+train_what_is_new() {
+  status=0
+  with_platform launch/first_run.py prepare || status=$?
+  case $status in
+    0) with_platform manually_trigger.py --wait || fail 'the pipeline run failed; the reason stands above' 'sh launch.sh logs training-endpoint' 'when mended: python3 manually_trigger.py --wait, or sh launch.sh where there is no Champion yet' ;;
+    3) ;;
+    *) fail 'the dataset could not be imported; the reason stands above' 'look at DATASET, TEXT_COLUMN and LABEL_COLUMN in .env' 'sh launch.sh logs training-endpoint' ;;
+  esac
 }
 
 show_served_version() { with_platform launch/first_run.py served || true; }

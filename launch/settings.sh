@@ -10,6 +10,17 @@ setting() {
   printf '%s' "${value:-$2}"
 }
 
+# A dataset or base model that is a path on this machine becomes an absolute one, for the rest of this command:
+# the services run elsewhere, and a container mounts it under the same name.
+resolve_paths() {
+  for name in DATASET BASE_MODEL; do
+    path=$(setting "$name" '')
+    case $path in '~/'*) path=$HOME/${path#'~/'} ;; esac
+    [ -e "$path" ] || continue
+    export "$name=$(cd "$(dirname "$path")" && pwd -P)/$(basename "$path")"
+  done
+}
+
 random_hex() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
 # Fernet wants 32 bytes in URL-safe base64.

@@ -44,8 +44,8 @@ def find(dataset: str) -> Source:
         return Source(_name(path.stem if path.is_file() else path.name), str(path))
     if not HUB_ID.fullmatch(dataset) or path.suffix.lower() in files.READERS:
         raise ImportFailed(
-            f"There is no file or folder {dataset}: give its path as the training endpoint sees it "
-            "(in a container, a mounted one), `sample`, or a hub id such as stanfordnlp/imdb."
+            f"The training endpoint sees no file or folder {dataset}: set DATASET in .env to its path and run "
+            "`sh launch.sh`, or give `sample` or a hub id such as stanfordnlp/imdb."
         )
     return Source(_name(dataset.rpartition("/")[2]), dataset)
 
