@@ -15,7 +15,6 @@ setting() {
 resolve_paths() {
   for name in DATASET BASE_MODEL; do
     path=$(setting "$name" '')
-    case $path in '~/'*) path=$HOME/${path#'~/'} ;; esac
     [ -e "$path" ] || continue
     export "$name=$(cd "$(dirname "$path")" && pwd -P)/$(basename "$path")"
   done

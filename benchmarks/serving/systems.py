@@ -8,6 +8,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -80,8 +81,12 @@ class System:
                 children.append(stack.enter_context(process(command, folder / f"{self.name}.log", variables)).pid)
             for port in ports:
                 url = f"http://127.0.0.1:{port}{self.health}"
-                wait_until(f"{self.name} answers", lambda url=url: requests.get(url, timeout=2).ok, 180, 0.5)
+                wait_until(f"{self.name} answers", partial(_answers, url), 180, 0.5)
             yield stack.enter_context(plain_nginx(ports, folder)) + self.path, children
+
+
+def _answers(url: str) -> bool:
+    return requests.get(url, timeout=2).ok
 
 
 @contextmanager

@@ -81,7 +81,12 @@ def test_hold_returns_when_the_answers_inside_are_sent() -> None:
     leases: list[object] = []
     made.run(number, leases)  # type: ignore[arg-type] # a list of callables
     held = threading.Event()
-    thread = threading.Thread(target=lambda: (made.hold(2), held.set()))
+
+    def hold() -> None:
+        made.hold(2)
+        held.set()
+
+    thread = threading.Thread(target=hold)
     thread.start()
     assert not held.wait(0.05)
     for done in leases:
