@@ -42,6 +42,7 @@ class Platform:
     """Where the platform's doors are, and Airflow's account."""
 
     airflow: str
+    airflow_page: str  # where people's browsers reach it
     training: str
     nginx: str
     user: str
@@ -58,8 +59,10 @@ class Platform:
         def address(variable: str, port: str, default: int) -> str:
             return (given.get(variable) or f"http://{host}:{given.get(port) or default}").rstrip("/")
 
+        airflow = address("AIRFLOW_URL", "AIRFLOW_PORT", 8080)
         return cls(
-            airflow=address("AIRFLOW_URL", "AIRFLOW_PORT", 8080),
+            airflow=airflow,
+            airflow_page=given.get("AIRFLOW_PUBLIC_URL") or airflow,
             training=address("TRAINING_URL", "TRAINING_PORT", 9999),
             nginx=address("NGINX_URL", "NGINX_PORT", 8000),
             user=given.get("AIRFLOW_USER") or "admin",
@@ -139,7 +142,9 @@ class Airflow:
         if status == 404:
             raise Problem(f"Airflow has no DAG {DAG}: `sh launch.sh logs airflow-dag-processor` says why.")
         if status == 200 and dag["is_paused"]:
-            raise Problem(f"The DAG is paused, no run would start: unpause it at {self.platform.airflow}/dags/{DAG}.")
+            raise Problem(
+                f"The DAG is paused, no run would start: unpause it at {self.platform.airflow_page}/dags/{DAG}."
+            )
         run_id = f"manual__{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}_{uuid.uuid4().hex[:6]}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
         status, answer = self.call("POST", f"dags/{DAG}/dagRuns", body)
@@ -173,7 +178,7 @@ class Airflow:
 
     def page(self, run_id: str) -> str:
         """The run's page for people."""
-        return f"{self.platform.airflow}/dags/{DAG}/runs/{urllib.parse.quote(run_id)}"
+        return f"{self.platform.airflow_page}/dags/{DAG}/runs/{urllib.parse.quote(run_id)}"
 
 
 def _errors(line: Any) -> list[str]:

@@ -10,7 +10,8 @@ with_platform() {
     sh native/platform.sh python - "$@" <"$script"
   else
     compose training_endpoint exec -T \
-      -e AIRFLOW_URL=http://airflow-apiserver:8080 -e "AIRFLOW_USER=$(setting AIRFLOW_USER admin)" \
+      -e AIRFLOW_URL=http://airflow-apiserver:8080 \
+      -e "AIRFLOW_PUBLIC_URL=http://localhost:$(setting AIRFLOW_PORT 8080)" -e "AIRFLOW_USER=$(setting AIRFLOW_USER admin)" \
       -e "AIRFLOW_PASSWORD=$(setting AIRFLOW_PASSWORD admin)" \
       -e TRAINING_URL=http://training-endpoint:9999 -e NGINX_URL=http://nginx:80 \
       training-endpoint python - "$@" <"$script"

@@ -11,7 +11,15 @@ from manually_trigger import Platform, Problem
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manually_trigger, "ROOT", tmp_path)
-    for name in ("AIRFLOW_URL", "AIRFLOW_PORT", "TRAINING_URL", "NGINX_URL", "AIRFLOW_USER", "AIRFLOW_PASSWORD"):
+    for name in (
+        "AIRFLOW_URL",
+        "AIRFLOW_PUBLIC_URL",
+        "AIRFLOW_PORT",
+        "TRAINING_URL",
+        "NGINX_URL",
+        "AIRFLOW_USER",
+        "AIRFLOW_PASSWORD",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -30,6 +38,8 @@ def test_ports_and_account_come_from_the_file(tmp_path: Path) -> None:
 
 def test_the_environment_is_enough_and_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_URL", "http://airflow-apiserver:8080/")
-    assert Platform.load().airflow == "http://airflow-apiserver:8080"
+    assert Platform.load().airflow == Platform.load().airflow_page == "http://airflow-apiserver:8080"
+    monkeypatch.setenv("AIRFLOW_PUBLIC_URL", "http://localhost:1234")
+    assert Platform.load().airflow_page == "http://localhost:1234"
     (tmp_path / ".env").write_text("AIRFLOW_PORT=1234\n")
     assert Platform.load().airflow == "http://airflow-apiserver:8080"
