@@ -6,12 +6,16 @@ projects='mlflow_server db training_endpoint model_endpoint nginx airflow'
 
 gpu_runtime() { docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q nvidia; }
 
-# compose PROJECT ARGUMENTS...
+# compose PROJECT ARGUMENTS...: with the override files that this machine and .env ask for
 compose() {
   project=$1
   shift
-  if [ "$project" = training_endpoint ] && gpu_runtime; then
-    set -- -f training_endpoint/compose.gpu.yaml "$@"
+  if [ -f "$project/compose.gpu.yaml" ] && gpu_runtime; then set -- -f "$project/compose.gpu.yaml" "$@"; fi
+  if [ "$project" = nginx ] && [ "$(door_scheme)" = https ]; then
+    NGINX_CERTIFICATE=$(from_root "$(setting NGINX_CERTIFICATE '')")
+    NGINX_KEY=$(from_root "$(setting NGINX_KEY '')")
+    export NGINX_CERTIFICATE NGINX_KEY
+    set -- -f nginx/compose.tls.yaml "$@"
   fi
   docker compose --ansi never --env-file .env -f "$project/compose.yaml" "$@"
 }

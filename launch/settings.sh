@@ -10,6 +10,12 @@ setting() {
   printf '%s' "${value:-$2}"
 }
 
+# from_root PATH: absolute; a relative one is meant from the project's root
+from_root() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$PWD/${1#./}" ;; esac; }
+
+# The public door speaks HTTPS when there are a certificate and its key.
+door_scheme() { if [ -n "$(setting NGINX_CERTIFICATE '')$(setting NGINX_KEY '')" ]; then echo https; else echo http; fi; }
+
 random_hex() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
 # Fernet wants 32 bytes in URL-safe base64.
