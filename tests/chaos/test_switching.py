@@ -30,7 +30,7 @@ class Seen:
 
 
 def ask(door: str, stop: threading.Event, budget: int) -> list[Seen]:
-    seen = []
+    seen: list[Seen] = []
     with requests.Session() as session:
         while not stop.is_set() or len(seen) < budget:
             texts = ["A film to love."] * (1 if len(seen) % 10 else 40)

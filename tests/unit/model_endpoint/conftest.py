@@ -13,8 +13,7 @@ from tests.unit.model_endpoint import stub
 @pytest.fixture
 def client(tmp_path: Path) -> FlaskClient:
     """A client of a replica that serves version 7 and takes small requests only."""
-    limits = {"MODEL_MAX_BODY_BYTES": "20000", "MODEL_MAX_TEXTS": "20", "MODEL_MAX_CHARACTERS": "1000"}
-    server = stub.server(tmp_path, **limits)
+    server = stub.server(tmp_path, MODEL_MAX_BODY_BYTES="20000", MODEL_MAX_TEXTS="20", MODEL_MAX_CHARACTERS="1000")
     return create_app(server.settings, server).test_client()
 
 

@@ -106,7 +106,7 @@ def test_a_large_request_is_cut_for_the_cores(tmp_path: Path) -> None:
     model = stub.Stub()
     slot = Slot(8, 1)
     slot.offer(stub.loaded(1, model))
-    slot.commit(1, 1)
+    slot.commit(1, 1, "leader")
     predictor = Predictor(slot, Cores(2), stub.settings(tmp_path))
     predictor.classify(["good"] * 30, [])
     assert sorted(model.batches) == [6, 8, 8, 8]
