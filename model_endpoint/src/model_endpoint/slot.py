@@ -63,14 +63,21 @@ class Slot:
     def run(self, work: Callable[[Loaded], R], leases: list[Callable[[], None]]) -> R:
         """What `work` makes of the current model; Overloaded at once when `max_requests` are in work.
 
-        The request counts as inside until whoever sends the answer has called what is put in `leases`.
-        When a switch interrupts the work it starts again, most likely with the next model.
+        For a switch the request counts as inside until whoever sends the answer has called what is put in `leases`.
+        In work it is no longer than `work` takes: a proxy that has just got an answer may send the next request.
         """
         with self._changed:
             if self._requests >= self.max_requests:
                 raise Overloaded(f"{self.max_requests} requests are in work here; try again in a second.")
             self._requests += 1
-        leases.append(self._done)
+        try:
+            return self._run(work, leases)
+        finally:
+            with self._changed:
+                self._requests -= 1
+
+    def _run(self, work: Callable[[Loaded], R], leases: list[Callable[[], None]]) -> R:
+        """When a switch interrupts the work it starts again, most likely with the next model."""
         while True:
             loaded = self._enter()
             try:
@@ -103,10 +110,6 @@ class Slot:
             self._inside -= 1
             if not self._inside and self.held:
                 self._changed.notify_all()
-
-    def _done(self) -> None:
-        with self._changed:
-            self._requests -= 1
 
     def offer(self, loaded: Loaded) -> None:
         """Keeps `loaded` ready for a commit, in the place of what was prepared before."""
