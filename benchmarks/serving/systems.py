@@ -8,6 +8,8 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import requests
@@ -47,15 +49,16 @@ class System:
         return VENVS / self.name / "bin/python" if self.packages else Path(sys.executable)
 
     def install(self) -> None:
-        """Makes the virtual environment, once."""
-        if not self.packages or (VENVS / self.name / "done").exists():
+        """Makes the virtual environment, once for the same packages."""
+        done = VENVS / self.name / "done"
+        if not self.packages or (done.exists() and done.read_text() == " ".join(self.packages)):
             return
         subprocess.run([sys.executable, "-m", "venv", "--clear", VENVS / self.name], check=True)
         subprocess.run([self.python, "-m", "pip", "install", "--quiet", *self.packages], check=True)
         if self.ours:
             target = next((VENVS / self.name / "lib").glob("python3*/site-packages"))
             (target / "platform.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-        (VENVS / self.name / "done").touch()
+        done.write_text(" ".join(self.packages))
 
     @contextmanager
     def running(self, model: Path, folder: Path) -> Iterator[tuple[str, list[int]]]:
@@ -80,8 +83,12 @@ class System:
                 children.append(stack.enter_context(process(command, folder / f"{self.name}.log", variables)).pid)
             for port in ports:
                 url = f"http://127.0.0.1:{port}{self.health}"
-                wait_until(f"{self.name} answers", lambda url=url: requests.get(url, timeout=2).ok, 180, 0.5)
+                wait_until(f"{self.name} answers", partial(_answers, url), 180, 0.5)
             yield stack.enter_context(plain_nginx(ports, folder)) + self.path, children
+
+
+def _answers(url: str) -> bool:
+    return requests.get(url, timeout=2).ok
 
 
 @contextmanager
@@ -113,12 +120,12 @@ def v2(texts: list[str]) -> object:
     return {"inputs": [{"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}]}
 
 
-SERVING = ["onnxruntime", "tokenizers"]
+SERVING = [f"{package}=={version(package)}" for package in ("onnxruntime", "tokenizers")]
 UWSGI = "--processes 4 --threads 2 --lazy-apps --master --die-on-term --http-keepalive --disable-logging"
 SYSTEMS = [
     System(
         name="old",
-        packages=["pyuwsgi"],
+        packages=["pyuwsgi==2.0.30.post1"],
         command=[
             "PYTHON",
             "-m",
@@ -162,7 +169,7 @@ SYSTEMS = [
     ),
     System(
         name="mlserver",
-        packages=["mlserver", "uvloop<0.22", *SERVING],
+        packages=["mlserver==1.7.1", "uvloop<0.22", *SERVING],
         command=["PYTHON", "-m", "mlserver.cli.main", "start", "FOLDER"],
         path="/v2/models/text-classifier/infer",
         body=v2,
@@ -170,7 +177,7 @@ SYSTEMS = [
     ),
     System(
         name="bentoml",
-        packages=["bentoml", *SERVING],
+        packages=["bentoml==1.4.40", *SERVING],
         command=[
             "PYTHON",
             "-m",
@@ -190,7 +197,7 @@ SYSTEMS = [
     ),
     System(
         name="litserve",
-        packages=["litserve", *SERVING],
+        packages=["litserve==0.2.19", *SERVING],
         command=["PYTHON", str(PEERS / "lit.py"), "PORT"],
         path="/predict",
         body=lambda texts: {"input": texts},
@@ -198,7 +205,7 @@ SYSTEMS = [
     ),
     System(
         name="ray",
-        packages=["ray[serve]", *SERVING],
+        packages=["ray[serve]==2.60.0", *SERVING],
         command=["PYTHON", str(PEERS / "rayserve.py"), "PORT"],
         path="/",
         body=lambda texts: {"input": texts},

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -117,6 +118,25 @@ def test_the_one_who_sees_it_first_switches_all(fleet: Callable[..., Fleet]) -> 
     made.servers[1].follower.step()
     assert made.versions == [2, 2, 2]
     assert {server.replica.slot.epoch for server in made.servers} == {2}
+
+
+def test_after_twenty_switches_each_replica_has_one_model(fleet: Callable[..., Fleet]) -> None:
+    made = fleet(2)
+    made.start()
+    alive: weakref.WeakSet[stub.Stub] = weakref.WeakSet()
+
+    def load(version: Version) -> Loaded:
+        model = stub.Stub()
+        alive.add(model)
+        return Loaded(version, model)
+
+    for server in made.servers:
+        server.replica._load = load  # type: ignore[method-assign] # a stub
+    for number in range(2, 22):
+        made.registry.crowned = number
+        made.servers[number % 2].follower.step()
+    assert made.versions == [21, 21]
+    wait_until("what was served before is freed", lambda: len(alive) == 2, PATIENCE, 0.05)
 
 
 def test_one_that_cannot_prepare_keeps_all_and_no_memory_is_kept(fleet: Callable[..., Fleet]) -> None:
