@@ -82,8 +82,11 @@ class System:
                     command[-1] = str(home / self.name)
                 children.append(stack.enter_context(process(command, folder / f"{self.name}.log", variables)).pid)
             for port in ports:
-                url = f"http://127.0.0.1:{port}{self.health}"
-                wait_until(f"{self.name} answers", partial(_answers, url), 180, 0.5)
+                try:
+                    wait_until("it answers", partial(_answers, f"http://127.0.0.1:{port}{self.health}"), 180, 0.5)
+                except AssertionError as error:
+                    log = (folder / f"{self.name}.log").read_text(errors="replace")
+                    raise RuntimeError(f"{self.name} does not answer; its log ends with\n{log[-3000:]}") from error
             yield stack.enter_context(plain_nginx(ports, folder)) + self.path, children
 
 
@@ -128,8 +131,8 @@ SYSTEMS = [
         packages=["pyuwsgi==2.0.30.post1"],
         command=[
             "PYTHON",
-            "-m",
-            "pyuwsgi",
+            "-c",
+            "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])",
             "--http-socket",
             "127.0.0.1:PORT",
             *UWSGI.split(),

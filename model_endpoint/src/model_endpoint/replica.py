@@ -74,6 +74,8 @@ class Replica:
         before = self.slot.commit(number, epoch, leader)
         previous = before.version.version if before else None
         del before
+        self.metrics.version.set(number)
+        self.metrics.switches.inc()
         self._loader.submit(self._after_commit, number, previous)
 
     def confirm(self, version: Version) -> bool:
@@ -125,8 +127,6 @@ class Replica:
         # Gives the old model's memory back to the machine at once.
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
-        self.metrics.version.set(number)
-        self.metrics.switches.inc()
         at = datetime.now(UTC).isoformat(timespec="seconds")
         self.switches = [{"at": at, "version": number, "previous_version": previous}, *self.switches]
         del self.switches[REMEMBERED_SWITCHES:]
