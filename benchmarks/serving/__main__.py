@@ -48,6 +48,10 @@ def measure(url: str, system_body: ours.Body, texts: list[str], seconds: float, 
     eight = wrk(url, one, 8, seconds, folder)
     full = wrk(url, one, 32, seconds, folder)
     large = wrk(url, many, 4, seconds, folder)
+    asked = first.requests + eight.requests + full.requests + large.requests
+    failed = first.failed + eight.failed + full.failed + large.failed
+    if failed > asked / 100:
+        raise RuntimeError(f"{failed} of {asked} requests failed at {url}: its readings mean nothing")
     return {
         "one32": full.rate,
         "one8": eight.rate,
@@ -55,7 +59,7 @@ def measure(url: str, system_body: ours.Body, texts: list[str], seconds: float, 
         "p99_8": eight.p99 * 1000,
         "p50_1": first.p50 * 1000,
         "many": large.rate * 32,
-        "failed": first.failed + eight.failed + full.failed + large.failed,
+        "failed": failed,
     }
 
 

@@ -43,6 +43,8 @@ class System:
     ours: bool = False
     """Whether it also needs this project's packages (PyTorch, transformers, mlflow)."""
     replicas: int = 2
+    keepalive: bool = True
+    """Whether nginx may keep connections to it: uwsgi's HTTP socket closes each without saying so."""
 
     @property
     def python(self) -> Path:
@@ -87,7 +89,7 @@ class System:
                 except AssertionError as error:
                     log = (folder / f"{self.name}.log").read_text(errors="replace")
                     raise RuntimeError(f"{self.name} does not answer; its log ends with\n{log[-3000:]}") from error
-            yield stack.enter_context(plain_nginx(ports, folder)) + self.path, children
+            yield stack.enter_context(plain_nginx(ports, folder, self.keepalive)) + self.path, children
 
 
 def _answers(url: str) -> bool:
@@ -95,22 +97,22 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def plain_nginx(ports: list[int], folder: Path) -> Iterator[str]:
-    """nginx with nothing but keep-alive to the replicas; yields its URL."""
+def plain_nginx(ports: list[int], folder: Path, keepalive: bool) -> Iterator[str]:
+    """nginx with nothing but keep-alive to the replicas, which it never takes for dead; yields its URL."""
     port = free_port()
     home = folder / f"nginx-{port}"
     home.mkdir(parents=True)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = " ".join(f"{kind}_temp_path {home};" for kind in kinds)
-    servers = " ".join(f"server 127.0.0.1:{one};" for one in ports)
+    servers = " ".join(f"server 127.0.0.1:{one} max_fails=0;" for one in ports)
+    kept = 'proxy_http_version 1.1; proxy_set_header Connection "";' if keepalive else ""
     (home / "nginx.conf").write_text(
         f"""daemon off; worker_processes auto; pid {home}/pid; error_log {home}/error.log;
         events {{ worker_connections 1024; }}
         http {{ access_log off; {temporary}
           upstream replicas {{ least_conn; {servers} keepalive 64; }}
           server {{ listen 127.0.0.1:{port}; client_max_body_size 8m; location / {{
-            proxy_pass http://replicas; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_read_timeout 120s; }} }} }}"""
+            proxy_pass http://replicas; {kept} proxy_read_timeout 120s; }} }} }}"""
     )
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     with process([nginx, "-e", f"{home}/error.log", "-c", f"{home}/nginx.conf"], home / "log"):
@@ -145,6 +147,7 @@ SYSTEMS = [
         body=lambda texts: {"input": texts},
         health="/health",
         ours=True,
+        keepalive=False,
     ),
     System(
         name="mlflow",
