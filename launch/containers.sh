@@ -6,12 +6,13 @@ projects='mlflow_server db training_endpoint model_endpoint nginx airflow'
 
 gpu_runtime() { docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q nvidia; }
 
-# compose PROJECT ARGUMENTS...
+# compose PROJECT ARGUMENTS...: with the override files that this machine and .env ask for
 compose() {
   project=$1
   shift
+  if [ -f "$project/compose.gpu.yaml" ] && gpu_runtime; then set -- -f "$project/compose.gpu.yaml" "$@"; fi
+  if [ "$project" = nginx ] && [ "$(door_scheme)" = https ]; then set -- -f nginx/compose.tls.yaml "$@"; fi
   if [ "$project" = training_endpoint ]; then
-    ! gpu_runtime || set -- -f training_endpoint/compose.gpu.yaml "$@"
     [ ! -e "${DATASET:-}" ] || set -- -f training_endpoint/compose.dataset.yaml "$@"
     [ ! -e "${BASE_MODEL:-}" ] || set -- -f training_endpoint/compose.base_model.yaml "$@"
   fi

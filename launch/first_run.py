@@ -7,6 +7,7 @@ served    one line: the version that is served now
 
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -16,6 +17,8 @@ from typing import Any
 
 PATIENCE_S = 90
 DONE, FAILED, NOTHING_TO_TRAIN = 0, 1, 3  # exit statuses
+# The door's certificate is for its public name, and perhaps of the user's own making; here it is asked by another one.
+ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323 - as said
 
 
 def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10) -> tuple[int, Any]:
@@ -23,7 +26,7 @@ def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10) -> t
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - http by contract
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout, context=ANY_CERTIFICATE) as answer:  # noqa: S310
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         try:

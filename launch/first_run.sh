@@ -13,7 +13,7 @@ with_platform() {
       -e AIRFLOW_URL=http://airflow-apiserver:8080 \
       -e "AIRFLOW_PUBLIC_URL=http://localhost:$(setting AIRFLOW_PORT 8080)" -e "AIRFLOW_USER=$(setting AIRFLOW_USER admin)" \
       -e "AIRFLOW_PASSWORD=$(setting AIRFLOW_PASSWORD admin)" \
-      -e TRAINING_URL=http://training-endpoint:9999 -e NGINX_URL=http://nginx:80 \
+      -e TRAINING_URL=http://training-endpoint:9999 -e "NGINX_URL=$(door_scheme)://nginx:80" \
       training-endpoint python - "$@" <"$script"
   fi
 }
@@ -34,14 +34,17 @@ show_served_version() { with_platform launch/first_run.py served || true; }
 show_next_steps() {
   with_platform launch/first_run.py answer || fail 'the platform runs, but no prediction came' 'sh launch.sh status' 'sh launch.sh logs model-endpoint'
   host=localhost
+  door=$(door_scheme)://$host:$(setting NGINX_PORT 8000)
+  trust='' # a certificate is for another name than localhost
+  [ "$(door_scheme)" = http ] || trust=' -k'
   cat <<TEXT
 
-  Try it         http://$host:$(setting NGINX_PORT 8000)/
+  Try it         $door/
   Airflow        http://$host:$(setting AIRFLOW_PORT 8080)/   ($(setting AIRFLOW_USER admin) / AIRFLOW_PASSWORD in .env)
   MLflow         http://$host:$(setting MLFLOW_PORT 5001)/
 
 Next:
-  curl -X POST $host:$(setting NGINX_PORT 8000)/predict -H 'Content-Type: application/json' -d '{"input":"What a wonderful film"}'
+  curl$trust -X POST $door/predict -H 'Content-Type: application/json' -d '{"input":"What a wonderful film"}'
   python3 database_trigger.py --rows 20 --wait     # new rows become a new version
   python3 manually_trigger.py --wait               # run the pipeline now
   sh launch.sh status | logs [service] | down

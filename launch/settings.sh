@@ -10,15 +10,18 @@ setting() {
   printf '%s' "${value:-$2}"
 }
 
-# A dataset or base model that is a path on this machine becomes an absolute one, for the rest of this command:
-# the services run elsewhere, and a container mounts it under the same name.
+# A setting that is a path of this machine becomes an absolute one, for the rest of this command: the services run
+# elsewhere, and a container mounts it.
 resolve_paths() {
-  for name in DATASET BASE_MODEL; do
+  for name in DATASET BASE_MODEL NGINX_CERTIFICATE NGINX_KEY; do
     path=$(setting "$name" '')
     [ -e "$path" ] || continue
     export "$name=$(cd "$(dirname "$path")" && pwd -P)/$(basename "$path")"
   done
 }
+
+# The public door speaks HTTPS when there are a certificate and its key.
+door_scheme() { if [ -n "$(setting NGINX_CERTIFICATE '')$(setting NGINX_KEY '')" ]; then echo https; else echo http; fi; }
 
 random_hex() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 

@@ -197,9 +197,9 @@ def python(*words: str) -> None:
         "AIRFLOW_URL": "airflow-apiserver:8080",
         "TRAINING_URL": "training-endpoint:9999",
         "MLFLOW_TRACKING_URI": "tracking-server:5001",
-        "NGINX_URL": "nginx:80",
     }
     found = {name: f"http://{layout.localize(address)}" for name, address in addresses.items()}
+    found["NGINX_URL"] = layout.door
     os.execve(sys.executable, [sys.executable, *words], {**layout.settings, **os.environ, **found})  # noqa: S606
 
 

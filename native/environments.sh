@@ -61,9 +61,9 @@ uv_install() {
     fi
 }
 
-torch_version=$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' torch-cpu.txt)
 torch=cpu
 if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then torch=cuda; fi
+torch_version=$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' "torch-$torch.txt")
 
 torch_is_installed() {
     "$1/bin/python" - "$torch_version" "$torch" <<'END' 2>/dev/null
@@ -78,7 +78,8 @@ install_torch() {
     torch_is_installed "$1" && return
     say "$2: PyTorch $torch_version, $torch build"
     if [ "$torch" = cuda ]; then
-        uv_install "$1/bin/python" "torch==$torch_version"
+        # Reinstalled, because a CPU build of that version counts as the same to uv.
+        uv_install "$1/bin/python" --reinstall-package torch --require-hashes --no-deps -r torch-cuda.txt
         return
     fi
     case $version in
@@ -94,7 +95,7 @@ install_environment() {
     name=$1
     case $name in
         airflow) folder=airflow; set -- airflow.lock ;;
-        native | dev) folder=native; set -- "$name.lock" model.lock torch-cpu.txt ;;
+        native | dev) folder=native; set -- "$name.lock" model.lock "torch-$torch.txt" ;;
         *) fail "no environment is called $name; there are native, dev and airflow" ;;
     esac
     environment=$envs/$folder

@@ -68,6 +68,22 @@ class Layout:
         return "127.0.0.1" if self.bind in ("0.0.0.0", "127.0.0.1") else self.bind  # noqa: S104 - a comparison
 
     @property
+    def certificate(self) -> tuple[Path, Path] | None:
+        """The certificate and its key, with which the public door speaks HTTPS; None for HTTP."""
+        given = [self.settings.get(name, "") for name in ("NGINX_CERTIFICATE", "NGINX_KEY")]
+        if not any(given):
+            return None
+        if self.nginx is None:
+            raise LookupError("NGINX_CERTIFICATE asks for HTTPS, and that needs nginx: install it")
+        certificate, key = (ROOT / path for path in given)
+        return certificate, key
+
+    @property
+    def door(self) -> str:
+        """The URL of the public door."""
+        return f"{'https' if self.certificate else 'http'}://{self.host}:{self.port('NGINX_PORT')}"
+
+    @property
     def model_endpoints(self) -> dict[str, int]:
         """Replica name to port."""
         return {name: port for name, port in self.inner.items() if name.startswith("model-endpoint-")}
@@ -85,7 +101,6 @@ class Layout:
             "airflow-apiserver:8080": f"{self.host}:{self.port('AIRFLOW_PORT')}",
             "model-endpoint:9998": ",".join(f"127.0.0.1:{port}" for port in self.model_endpoints.values()),
             "training-trigger:9997": f"127.0.0.1:{self.inner['relay']}",
-            "nginx:80": f"{self.host}:{self.port('NGINX_PORT')}",
         }
 
     def localize(self, value: str) -> str:

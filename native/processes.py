@@ -130,7 +130,7 @@ def _nginx(layout: Layout, program: str) -> Process:
         name="nginx",
         command=[program, "-e", "stderr", "-p", f"{DATA}/nginx/", "-c", str(RUN / "nginx.conf")],
         files={"nginx.conf": nginx.configuration(layout)},
-        health=answers(f"http://{layout.host}:{layout.port('NGINX_PORT')}/nginx-health"),
+        health=answers(f"{layout.door}/nginx-health"),
         stop_signal="QUIT",  # lets requests end
     )
 

@@ -1,10 +1,11 @@
 """Compares the serving of the Champion with others on the same cores, in rounds, everything by turns.
 
-    python -m benchmarks.serving --rounds 5
-    python -m benchmarks.serving --only ours old --rounds 3
-    python -m benchmarks.serving --switches 20
+    python -m benchmarks.serving                                          all of it, about an hour
+    python -m benchmarks.serving --only ours old --rounds 1 --switches 0  a part
 
-nginx and wrk must be installed. Prints tables; writes serving.json and serving.png into --output.
+The texts are those of the column `text` in the csv or tsv file BENCH_TEXTS, by default SST-2's or the sample's.
+Then our own service switches versions under load. nginx and wrk must be installed. Prints tables, and what was wanted
+beside what was reached; writes serving.json and serving.png into --output.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.serving import ours, report
@@ -23,14 +25,12 @@ from benchmarks.serving.systems import SYSTEMS, System
 from tests.services import ROOT
 
 SST2 = ROOT.parent / "shared/data/sst2/test.tsv"
-SAMPLE = ROOT / "training_endpoint/sample"
+SAMPLE = ROOT / "training_endpoint/src/training_endpoint/sample/test.csv"
 
 
 def sentences() -> list[str]:
-    """SST-2's test sentences where they are, else the sample that the project brings; 512 of them."""
-    file = Path(os.environ.get("BENCH_TEXTS", SST2))
-    if not file.exists():
-        file = next(SAMPLE.rglob("*test*sv"))
+    """SST-2's test sentences where they are, else the sample that the project brings; at most 512 of them."""
+    file = Path(os.environ.get("BENCH_TEXTS", SST2 if SST2.exists() else SAMPLE))
     with file.open(newline="") as stream:
         dialect = "excel-tab" if file.suffix == ".tsv" else "excel"
         rows = csv.DictReader(
@@ -48,6 +48,10 @@ def measure(url: str, system_body: ours.Body, texts: list[str], seconds: float, 
     eight = wrk(url, one, 8, seconds, folder)
     full = wrk(url, one, 32, seconds, folder)
     large = wrk(url, many, 4, seconds, folder)
+    asked = first.requests + eight.requests + full.requests + large.requests
+    failed = first.failed + eight.failed + full.failed + large.failed
+    if failed > asked / 100:
+        raise RuntimeError(f"{failed} of {asked} requests failed at {url}: its readings mean nothing")
     return {
         "one32": full.rate,
         "one8": eight.rate,
@@ -55,7 +59,7 @@ def measure(url: str, system_body: ours.Body, texts: list[str], seconds: float, 
         "p99_8": eight.p99 * 1000,
         "p50_1": first.p50 * 1000,
         "many": large.rate * 32,
-        "failed": first.failed + eight.failed + full.failed + large.failed,
+        "failed": failed,
     }
 
 
@@ -75,6 +79,7 @@ def limit(model: Path, texts: list[str], seconds: float, folder: Path) -> dict[s
 
 def compare(options: argparse.Namespace, folder: Path) -> report.Readings:
     """All rounds; in each every system once."""
+    folder.mkdir()
     texts = sentences()
     wanted: list[System] = [one for one in SYSTEMS if not options.only or one.name in options.only]
     for system in wanted:
@@ -105,21 +110,27 @@ def compare(options: argparse.Namespace, folder: Path) -> report.Readings:
 def main() -> None:
     """Reads the options, runs, reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4, help="for each reading")
+    parser.add_argument("--rounds", type=int, default=3, help="of the comparison; 0 leaves it out")
+    parser.add_argument("--seconds", type=float, default=4, help="for each of its readings")
     parser.add_argument("--only", nargs="*", default=[], choices=["ours", *(one.name for one in SYSTEMS)])
-    parser.add_argument("--switches", type=int, default=0, help="switches under load instead of the comparison")
+    parser.add_argument("--switches", type=int, default=20, help="under load; 0 leaves them out")
     parser.add_argument("--output", type=Path, default=ROOT / ".platform/bench/results")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    readings: report.Readings = {}
+    switching = None
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        if options.rounds:
+            readings = compare(options, Path(name) / "comparison")
+            report.plot(readings, options.output / "serving.png")
         if options.switches:
-            print(ours.switches(options.switches, sentences(), Path(name)))
-            return
-        readings = compare(options, Path(name))
-    (options.output / "serving.json").write_text(json.dumps(readings, indent=1))
-    report.plot(readings, options.output / "serving.png")
-    print(f"\n{report.table(readings)}\n\n{report.ratios(readings)}\n\nalso in {options.output}")
+            print(f"switching {options.switches} times under load", flush=True)
+            switching = ours.switches(options.switches, sentences(), Path(name) / "switches")
+    found = {"comparison": readings, "switches": asdict(switching) if switching else None}
+    (options.output / "serving.json").write_text(json.dumps(found, indent=1))
+    tables = [report.table(readings)] if readings else []
+    tables += [report.switching_table(switching)] if switching else []
+    print("", *tables, report.goals(readings, switching), f"also in {options.output}", sep="\n\n")
 
 
 if __name__ == "__main__":

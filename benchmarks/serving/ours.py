@@ -1,14 +1,12 @@
 """Our own serving in the benchmark: a real registry, two replicas, the real nginx template."""
 
-import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
 from mlflow import MlflowClient
 
 from benchmarks.serving.load import Reading, wrk
@@ -53,7 +51,7 @@ class Fleet:
 def fleet(folder: Path) -> Iterator[Fleet]:
     """Starts the registry and fills it."""
     home = folder / "ours"
-    home.mkdir()
+    home.mkdir(parents=True)
     with services.mlflow_server(home) as url:
         client = MlflowClient(url)
         for seed in range(2):
@@ -73,52 +71,51 @@ def memory(pid: int) -> float:
     return total + next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-def switches(count: int, texts: list[str], folder: Path) -> str:
-    """`count` switches at 32 connections beside as much load without them, and alias moves without load."""
+@dataclass(frozen=True)
+class Switching:
+    """What was seen of switches under load: loads before, during and after them, seconds and MB."""
+
+    count: int
+    before: Reading
+    during: Reading
+    after: Reading
+    switch_seconds: list[float]
+    follow_seconds: list[float]
+    memory: list[float]
+    """Of one replica: before the first switch, and after each with the load gone on."""
+
+
+def switches(count: int, texts: list[str], folder: Path) -> Switching:
+    """`count` switches at 32 connections between as much load without them, then alias moves without load."""
     with fleet(folder) as made, made.serve() as (replicas, door):
         bodies: list[object] = [{"input": text} for text in texts]
-        wrk(f"{door}/predict", bodies, 32, 2, folder)
-        before = memory(replicas.replicas[0].process.pid)
         seconds = max(20, 2 * count)
-        calm = wrk(f"{door}/predict", bodies, 32, seconds, folder)
-        found: list[Reading] = []
-        load = threading.Thread(target=lambda: found.append(wrk(f"{door}/predict", bodies, 32, seconds, folder)))
-        load.start()
-        took = []
-        for number in range(count):
-            made.crown(1 + (number + 1) % 2)
-            answer = replicas.replicas[number % 2].ask("/change_model")
-            answer.raise_for_status()
-            took.append(answer.json()["seconds"])
-            time.sleep(0.5)
-        load.join()
-        (busy,) = found
-        time.sleep(1)
-        after = memory(replicas.replicas[0].process.pid)
-        followed = [_follow(made, replicas, 1 + number % 2) for number in range(4)]
-    lines = [
-        "| load at 32 connections | requests | failed | requests/s | p50 ms | p99 ms | longest ms |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *(
-            f"| {name} | {one.requests} | {one.failed} | {one.rate:.0f} | {one.p50 * 1000:.1f} | {one.p99 * 1000:.1f} "
-            f"| {one.longest * 1000:.0f} |"
-            for name, one in (("without switches", calm), (f"with {count} switches", busy))
-        ),
-        "",
-        f"p99 with switches / without: {busy.p99 / calm.p99:.2f}",
-        f"one switch under load: median {statistics.median(took):.2f} s, longest {max(took):.2f} s",
-        f"memory of one replica: {before:.0f} MB before, {after:.0f} MB after {count} switches",
-        f"alias moved to every replica serving it: median {statistics.median(followed):.2f} s, "
-        f"longest {max(followed):.2f} s",
-    ]
-    return "\n".join(lines)
+
+        def load(seconds: float) -> Reading:
+            return wrk(f"{door}/predict", bodies, 32, seconds, folder)
+
+        load(2)
+        pid = replicas.replicas[0].process.pid
+        before = load(seconds)
+        used, took = [memory(pid)], []
+        with ThreadPoolExecutor(1) as pool:
+            during = pool.submit(load, seconds)
+            for number in range(count):
+                made.crown(1 + (number + 1) % 2)
+                answer = replicas.replicas[number % 2].ask("/change_model")
+                answer.raise_for_status()
+                took.append(answer.json()["seconds"])
+                time.sleep(0.5)
+                used.append(memory(pid))
+        after = load(seconds)
+        used.append(memory(pid))
+        followed = [_follow(made, replicas) for _ in range(4)]
+        return Switching(count, before, during.result(), after, took, followed, used)
 
 
-def _follow(made: Fleet, replicas: Serving, version: int) -> float:
-    for one in replicas.replicas:
-        requests.get(f"{one.url}/health", timeout=5)
-    if replicas.replicas[0].served() == str(version):
-        version = 3 - version
+def _follow(made: Fleet, replicas: Serving) -> float:
+    """Seconds from an alias that is moved by hand until every replica serves it."""
+    version = 2 if replicas.replicas[0].served() == "1" else 1
     start = time.monotonic()
     made.crown(version)
     replicas.wait_for(version)

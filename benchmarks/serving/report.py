@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+from benchmarks.serving.ours import Switching
+
 LIMIT = "in process"
 Readings = dict[str, list[dict[str, float]]]
 COLUMNS = [
@@ -29,8 +31,8 @@ def table(readings: Readings) -> str:
     return "\n".join(lines)
 
 
-def ratios(readings: Readings) -> str:
-    """What is asked for and what is reached: medians of the ratios within each round."""
+def goals(readings: Readings, switching: Switching | None) -> str:
+    """What is asked for and what is reached; of comparisons the medians of the ratios within each round."""
     others = [name for name in readings if name not in ("ours", LIMIT, "old", "mlflow")]
     lines = ["| what | wanted | reached |", "| --- | --- | --- |"]
 
@@ -56,6 +58,31 @@ def ratios(readings: Readings) -> str:
     line("32 texts / in process", "≥ 0.85", [LIMIT], lambda a, b: a["many"] / b, key="many")
     line("32 texts / best other peer", "≥ 1.8", others, lambda a, b: a["many"] / b, key="many")
     line("8 connections, p99 / p50", "≤ 3", ["ours"], lambda a, _: a["p99_8"] / a["p50_8"], key="p50_8")
+    line("memory of one replica, MB", "< 350", ["ours"], lambda a, _: a["memory"], key="memory")
+    return "\n".join([*lines, *(_switching_goals(switching) if switching else [])])
+
+
+def _switching_goals(seen: Switching) -> list[str]:
+    calm = (seen.before.p99 + seen.after.p99) / 2
+    memory = f"{seen.memory[0]:.0f}, then {min(seen.memory[1:]):.0f} to {max(seen.memory[1:]):.0f}"
+    found = [
+        (f"memory over {seen.count} switches, MB", "flat, < 350", memory),
+        (f"requests during {seen.count} switches", "≥ 10,000", f"{seen.during.requests}"),
+        ("… failed", "0", f"{seen.during.failed}"),
+        ("… p99 / p99 without switches", "≤ 2", f"{seen.during.p99 / calm:.2f}"),
+        ("alias moved to every replica serving it, s", "< 5", f"{max(seen.follow_seconds):.2f}"),
+    ]
+    return [f"| {what} | {wanted} | {reached} |" for what, wanted, reached in found]
+
+
+def switching_table(seen: Switching) -> str:
+    """The loads with and without switches."""
+    lines = ["| load at 32 connections | requests | failed | requests/s | p50 ms | p99 ms | longest ms |"]
+    lines.append("| --- " * 7 + "|")
+    for name, one in (("before", seen.before), (f"{seen.count} switches", seen.during), ("after", seen.after)):
+        times = " | ".join(f"{1000 * seconds:.1f}" for seconds in (one.p50, one.p99, one.longest))
+        lines.append(f"| {name} | {one.requests} | {one.failed} | {one.rate:.0f} | {times} |")
+    lines.append(f"\nOne switch: median {median(seen.switch_seconds):.2f} s, longest {max(seen.switch_seconds):.2f} s.")
     return "\n".join(lines)
 
 

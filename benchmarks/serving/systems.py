@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import requests
@@ -42,21 +43,24 @@ class System:
     ours: bool = False
     """Whether it also needs this project's packages (PyTorch, transformers, mlflow)."""
     replicas: int = 2
+    keepalive: bool = True
+    """Whether nginx may keep connections to it: uwsgi's HTTP socket closes each without saying so."""
 
     @property
     def python(self) -> Path:
         return VENVS / self.name / "bin/python" if self.packages else Path(sys.executable)
 
     def install(self) -> None:
-        """Makes the virtual environment, once."""
-        if not self.packages or (VENVS / self.name / "done").exists():
+        """Makes the virtual environment, once for the same packages."""
+        done = VENVS / self.name / "done"
+        if not self.packages or (done.exists() and done.read_text() == " ".join(self.packages)):
             return
         subprocess.run([sys.executable, "-m", "venv", "--clear", VENVS / self.name], check=True)
         subprocess.run([self.python, "-m", "pip", "install", "--quiet", *self.packages], check=True)
         if self.ours:
             target = next((VENVS / self.name / "lib").glob("python3*/site-packages"))
             (target / "platform.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-        (VENVS / self.name / "done").touch()
+        done.write_text(" ".join(self.packages))
 
     @contextmanager
     def running(self, model: Path, folder: Path) -> Iterator[tuple[str, list[int]]]:
@@ -80,9 +84,12 @@ class System:
                     command[-1] = str(home / self.name)
                 children.append(stack.enter_context(process(command, folder / f"{self.name}.log", variables)).pid)
             for port in ports:
-                url = f"http://127.0.0.1:{port}{self.health}"
-                wait_until(f"{self.name} answers", partial(_answers, url), 180, 0.5)
-            yield stack.enter_context(plain_nginx(ports, folder)) + self.path, children
+                try:
+                    wait_until("it answers", partial(_answers, f"http://127.0.0.1:{port}{self.health}"), 180, 0.5)
+                except AssertionError as error:
+                    log = (folder / f"{self.name}.log").read_text(errors="replace")
+                    raise RuntimeError(f"{self.name} does not answer; its log ends with\n{log[-3000:]}") from error
+            yield stack.enter_context(plain_nginx(ports, folder, self.keepalive)) + self.path, children
 
 
 def _answers(url: str) -> bool:
@@ -90,22 +97,22 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def plain_nginx(ports: list[int], folder: Path) -> Iterator[str]:
-    """nginx with nothing but keep-alive to the replicas; yields its URL."""
+def plain_nginx(ports: list[int], folder: Path, keepalive: bool) -> Iterator[str]:
+    """nginx with nothing but keep-alive to the replicas, which it never takes for dead; yields its URL."""
     port = free_port()
     home = folder / f"nginx-{port}"
     home.mkdir(parents=True)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = " ".join(f"{kind}_temp_path {home};" for kind in kinds)
-    servers = " ".join(f"server 127.0.0.1:{one};" for one in ports)
+    servers = " ".join(f"server 127.0.0.1:{one} max_fails=0;" for one in ports)
+    kept = 'proxy_http_version 1.1; proxy_set_header Connection "";' if keepalive else ""
     (home / "nginx.conf").write_text(
         f"""daemon off; worker_processes auto; pid {home}/pid; error_log {home}/error.log;
         events {{ worker_connections 1024; }}
         http {{ access_log off; {temporary}
           upstream replicas {{ least_conn; {servers} keepalive 64; }}
           server {{ listen 127.0.0.1:{port}; client_max_body_size 8m; location / {{
-            proxy_pass http://replicas; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_read_timeout 120s; }} }} }}"""
+            proxy_pass http://replicas; {kept} proxy_read_timeout 120s; }} }} }}"""
     )
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     with process([nginx, "-e", f"{home}/error.log", "-c", f"{home}/nginx.conf"], home / "log"):
@@ -118,16 +125,16 @@ def v2(texts: list[str]) -> object:
     return {"inputs": [{"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}]}
 
 
-SERVING = ["onnxruntime", "tokenizers"]
+SERVING = [f"{package}=={version(package)}" for package in ("onnxruntime", "tokenizers")]
 UWSGI = "--processes 4 --threads 2 --lazy-apps --master --die-on-term --http-keepalive --disable-logging"
 SYSTEMS = [
     System(
         name="old",
-        packages=["pyuwsgi"],
+        packages=["pyuwsgi==2.0.30.post1"],
         command=[
             "PYTHON",
-            "-m",
-            "pyuwsgi",
+            "-c",
+            "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])",
             "--http-socket",
             "127.0.0.1:PORT",
             *UWSGI.split(),
@@ -140,6 +147,7 @@ SYSTEMS = [
         body=lambda texts: {"input": texts},
         health="/health",
         ours=True,
+        keepalive=False,
     ),
     System(
         name="mlflow",
@@ -167,7 +175,7 @@ SYSTEMS = [
     ),
     System(
         name="mlserver",
-        packages=["mlserver", "uvloop<0.22", *SERVING],
+        packages=["mlserver==1.7.1", "uvloop<0.22", *SERVING],
         command=["PYTHON", "-m", "mlserver.cli.main", "start", "FOLDER"],
         path="/v2/models/text-classifier/infer",
         body=v2,
@@ -175,7 +183,7 @@ SYSTEMS = [
     ),
     System(
         name="bentoml",
-        packages=["bentoml", *SERVING],
+        packages=["bentoml==1.4.40", *SERVING],
         command=[
             "PYTHON",
             "-m",
@@ -195,7 +203,7 @@ SYSTEMS = [
     ),
     System(
         name="litserve",
-        packages=["litserve", *SERVING],
+        packages=["litserve==0.2.19", *SERVING],
         command=["PYTHON", str(PEERS / "lit.py"), "PORT"],
         path="/predict",
         body=lambda texts: {"input": texts},
@@ -203,7 +211,7 @@ SYSTEMS = [
     ),
     System(
         name="ray",
-        packages=["ray[serve]", *SERVING],
+        packages=["ray[serve]==2.60.0", *SERVING],
         command=["PYTHON", str(PEERS / "rayserve.py"), "PORT"],
         path="/",
         body=lambda texts: {"input": texts},

@@ -29,6 +29,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
             "worker_class": "gthread",
             "threads": self.settings.max_requests + SPARE_THREADS,
             "keepalive": 75,
+            "limit_request_line": 8190,
             "timeout": 0,
             "graceful_timeout": 5,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - memory, so that a slow disk cannot make it look hung

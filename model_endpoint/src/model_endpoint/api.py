@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 LEASES = "model_endpoint.leases"
+# The page is one file: it loads nothing, asks only its own server, and nobody may frame it.
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 class Leases:
@@ -49,7 +52,7 @@ class Server:
         self.cores = Cores(settings.cores)
         self.predictor = Predictor(self.replica.slot, self.cores, settings)
         self.metrics.in_work.set_function(lambda: self.replica.slot.requests)
-        self.metrics.queue.set_function(lambda: self.cores.waiting)
+        self.metrics.queue.set_function(lambda: self.predictor.waiting)
 
     def classify(self, texts: Any) -> Answer:
         """The current request's texts, classified; the answer's model goes into the headers."""
@@ -126,7 +129,7 @@ def public(app: Flask, server: Server) -> None:
 
     @app.get("/")
     def index() -> Response:
-        return Response(page, mimetype="text/html")
+        return Response(page, mimetype="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
 
     @app.get("/openapi.json")
     def openapi() -> Response:
@@ -176,49 +179,59 @@ def inside(app: Flask, server: Server) -> None:
     """What only the platform may call: all but the metrics with its token."""
     replica = server.replica
 
-    def asked(*fields: str) -> list[int]:
+    def asked(*numbers: str) -> tuple[list[int], str]:
         require_token(server.settings.token)
-        found = parse_object(body(), {"version", "epoch"})
-        for field in fields:
+        found = parse_object(body(), {"version", "epoch", "leader"})
+        for field in numbers:
             if not isinstance(found.get(field), int) or isinstance(found[field], bool) or found[field] < 1:
                 raise InvalidInput(f'The field "{field}" must be a whole number from 1.')
-        return [found[field] for field in fields]
+        return [found[field] for field in numbers], str(found.get("leader", ""))
 
     @app.post("/change_model")
     def change_model() -> Response:
         require_token(server.settings.token)
         found = parse_object(request.get_data() or b"{}", {"version"})
-        champion = replica.registry.champion(server.settings.model_name, server.settings.model_alias).version
         wanted = found.get("version")
-        if wanted is not None and str(wanted) != str(champion):
-            raise NotTheChampion(
-                f"Version {wanted} is not the {server.settings.model_alias}, version {champion} is: "
-                "move the alias first, with POST /promote on the training endpoint."
-            )
+
+        def champion() -> int:
+            number = replica.registry.champion(server.settings.model_name, server.settings.model_alias).version
+            if wanted is not None and str(wanted) != str(number):
+                raise NotTheChampion(
+                    f"Version {str(wanted)[:50]} is not the {server.settings.model_alias}, version {number} is: "
+                    "move the alias first, with POST /promote on the training endpoint."
+                )
+            return number
+
         return jsonify(server.fleet.change(champion))
 
     @app.post("/models/prepare")
     def prepare() -> Response:
-        (number,) = asked("version")
+        (number,), _ = asked("version")
         serving = replica.prepare(number)
         return jsonify({**replica.describe(), "serving": serving})
 
+    @app.post("/models/withdraw")
+    def withdraw() -> Response:
+        (number,), _ = asked("version")
+        replica.slot.withdraw(number)
+        return jsonify(replica.describe())
+
     @app.post("/models/hold")
     def hold() -> Response:
-        _, epoch = asked("version", "epoch")
-        replica.slot.hold(epoch)
+        (number, epoch), leader = asked("version", "epoch")
+        replica.slot.hold(number, epoch, leader)
         return jsonify(replica.describe())
 
     @app.post("/models/release")
     def release() -> Response:
-        _, epoch = asked("version", "epoch")
-        replica.slot.release(epoch)
+        _, leader = asked("version", "epoch")
+        replica.slot.release(leader)
         return jsonify(replica.describe())
 
     @app.post("/models/commit")
     def commit() -> Response:
-        number, epoch = asked("version", "epoch")
-        replica.commit(number, epoch)
+        (number, epoch), leader = asked("version", "epoch")
+        replica.commit(number, epoch, leader)
         return jsonify(replica.describe())
 
     @app.get("/models")

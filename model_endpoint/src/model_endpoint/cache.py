@@ -1,7 +1,7 @@
 """The models on this machine's disk, so that each is downloaded once and a restart needs no registry.
 
     blobs/SHA256           every file once, by its content
-    versions/KEY/…         a version's files, hard links into blobs, and version.json beside them
+    versions/KEY/…         a version's files, hard links into blobs, and version.json: what it is, and their digests
     state/NAME.json        the last good version and the last switches
 
 Each step is atomic (write beside, then rename) and replicas may share the folder.
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from model_endpoint.errors import CannotServe
+from model_endpoint.errors import CacheUnavailable, CannotServe
 from model_endpoint.registry import Registry, Version
 
 RECORD = "version.json"
@@ -36,63 +36,72 @@ class Cache:
         self.versions = folder / "versions"
         self.state = folder / "state"
 
-    def fetch(self, registry: Registry, version: Version) -> Path:
-        """The folder with the version's files, downloaded and checked where they are not here yet."""
+    def fetch(self, registry: Registry, version: Version, flavor: bool) -> Path:
+        """The folder with the version's files, each as its digest says; downloaded where they are not.
+
+        `flavor` asks for MLflow's transformers flavor also where `serving/` would do.
+        """
         target = self.versions / version.key
-        with self._locked():
-            if not (target / RECORD).exists():
-                self._download(registry, version, target)
-            os.utime(target)
-            self._prune()
+        try:
+            with self._locked():
+                if not self._whole(target, flavor):
+                    self._download(registry, version, target, flavor)
+                os.utime(target)
+                self._prune()
+        except OSError as error:
+            raise CacheUnavailable(
+                f"The cache in {self.folder} cannot be used ({error.strerror}): free some disk, or set MODEL_CACHE."
+            ) from error
         return target
 
     def find(self, version: Version) -> Version | None:
-        """The version with all that was known when it was downloaded, if it is here whole."""
+        """The version with all that was known when it was downloaded, if it is here."""
         try:
-            return Version.from_dict(json.loads((self.versions / version.key / RECORD).read_text()))
-        except FileNotFoundError:
+            return Version.from_dict(_read(self.versions / version.key / RECORD)["version"])
+        except (KeyError, TypeError):
             return None
-
-    def forget(self, version: Version) -> None:
-        """Drops the version's files, because they proved damaged."""
-        with self._locked():
-            damaged = {file.stat().st_ino for file in (self.versions / version.key).rglob("*")}
-            for blob in self.blobs.iterdir():
-                if blob.stat().st_ino in damaged:
-                    blob.unlink()
-            shutil.rmtree(self.versions / version.key, ignore_errors=True)
 
     def read_state(self, name: str) -> dict[str, Any]:
         """What `write_state` wrote last for the model `name`; empty at first or when unreadable."""
-        try:
-            state = json.loads(self._state_file(name).read_text())
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}
+        return _read(self._state_file(name))
 
     def write_state(self, name: str, state: dict[str, Any]) -> None:
         """Stores the state of the model `name` in one step."""
         self.state.mkdir(parents=True, exist_ok=True)
-        _write(self._state_file(name), json.dumps(state, indent=1))
+        with tempfile.TemporaryDirectory(dir=self.state) as folder:
+            new = Path(folder) / "state"
+            new.write_text(json.dumps(state, indent=1))
+            new.replace(self._state_file(name))
 
     def _state_file(self, name: str) -> Path:
         return self.state / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
 
-    def _download(self, registry: Registry, version: Version, target: Path) -> None:
+    def _whole(self, target: Path, flavor: bool) -> bool:
+        record = _read(target / RECORD)
+        files = record.get("files", {})
+        return bool(files) and record["flavor"] >= flavor and all(_holds(target / name, files[name]) for name in files)
+
+    def _download(self, registry: Registry, version: Version, target: Path, flavor: bool) -> None:
         self.blobs.mkdir(exist_ok=True)
         self.versions.mkdir(exist_ok=True)
+        for leftover in self.folder.glob("new-*"):  # of a replica that was killed here
+            shutil.rmtree(leftover)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix="new-") as name:
             new = Path(name) / "version"
             new.mkdir()
-            self._serving_files(registry, version, new) or self._flavor_files(registry, version, new)
-            (new / RECORD).write_text(json.dumps(version.as_dict()))
+            files = self._serving_files(registry, version, new)
+            if flavor or not files:
+                files |= self._flavor_files(registry, version, new)
+            record = {"version": version.as_dict(), "files": files, "flavor": flavor}
+            (new / RECORD).write_text(json.dumps(record))
             shutil.rmtree(target, ignore_errors=True)
             new.rename(target)
 
-    def _serving_files(self, registry: Registry, version: Version, new: Path) -> bool:
+    def _serving_files(self, registry: Registry, version: Version, new: Path) -> dict[str, str]:
+        """Places the files that the manifest lists, and itself; their digests, or none where there is no `serving/`."""
         if not registry.files(version, "serving"):
-            return False
-        registry.download(version, "serving/manifest.json", new / "manifest.json")
+            return {}
+        found = {"manifest.json": registry.download(version, "serving/manifest.json", new / "manifest.json")}
         try:
             listed = json.loads((new / "manifest.json").read_text())["files"]
             wanted = {str(name): str(entry["sha256"]) for name, entry in listed.items()}
@@ -101,25 +110,28 @@ class Cache:
         for name, digest in wanted.items():
             if Path(name).name != name:
                 raise CannotServe(f"Version {version.version}: the manifest names the file {name!r}.")
-            self._place(registry, version, f"serving/{name}", new / name, digest)
-        return True
+            found[name] = self._place(registry, version, f"serving/{name}", new / name, digest)
+        return found
 
-    def _flavor_files(self, registry: Registry, version: Version, new: Path) -> bool:
+    def _flavor_files(self, registry: Registry, version: Version, new: Path) -> dict[str, str]:
+        found = {}
         for file in registry.files(version):
             if file.path == "MLmodel" or file.path.startswith(FLAVOR_FOLDERS):
                 (new / file.path).parent.mkdir(parents=True, exist_ok=True)
-                self._place(registry, version, file.path, new / file.path, None)
-        return True
+                found[file.path] = self._place(registry, version, file.path, new / file.path, None)
+        return found
 
-    def _place(self, registry: Registry, version: Version, path: str, to: Path, digest: str | None) -> None:
-        if digest and (self.blobs / digest).exists():
+    def _place(self, registry: Registry, version: Version, path: str, to: Path, digest: str | None) -> str:
+        """Puts one file of the version at `to`, from the blobs if it is among them; its digest."""
+        if digest and _holds(self.blobs / digest, digest):
             os.link(self.blobs / digest, to)
-            return
+            return digest
         found = registry.download(version, path, to)
         if digest not in (None, found):
             raise CannotServe(f"Version {version.version}: {path} has another sha256 than the manifest says.")
-        if not (self.blobs / found).exists():
-            os.link(to, self.blobs / found)
+        (self.blobs / found).unlink(missing_ok=True)
+        os.link(to, self.blobs / found)
+        return found
 
     def _prune(self) -> None:
         by_use = sorted(self.versions.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
@@ -137,7 +149,19 @@ class Cache:
             yield
 
 
-def _write(target: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
-        file.write(text)
-    Path(file.name).replace(target)
+def _read(file: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is none, or a damaged one."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _holds(file: Path, digest: str) -> bool:
+    """Whether the file is there and has this sha256."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest() == digest
+    except OSError:
+        return False

@@ -73,8 +73,11 @@ class CannotServe(PlatformError):
     code = "cannot_serve"
 
 
-class Damaged(CannotServe):
-    """A file of the version is not what its digest says."""
+class CacheUnavailable(PlatformError):
+    """The disk of the cache is full, or cannot be written."""
+
+    status = 507
+    code = "cache_unavailable"
 
 
 class NotPrepared(PlatformError):

@@ -1,5 +1,6 @@
 """All replicas together: found by name, prepared all, held all, then committed all."""
 
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +14,8 @@ from model_endpoint.settings import Settings
 
 COMMIT_SECONDS = 10
 RETRY_SECONDS = 0.2
+# A replica that takes connections must say this soon what it serves; else it hangs, and nobody switches.
+LOOK_SECONDS = 5
 Told = dict[str, dict[str, Any]]
 
 
@@ -27,7 +30,7 @@ class Fleet:
         self.settings = settings
 
     def addresses(self) -> list[str]:
-        """Every replica's ip:port, sorted; this process alone where no name can be resolved."""
+        """Every replica's ip:port, sorted."""
         found: set[str] = set()
         for endpoint in self.settings.endpoints.split(","):
             host, _, port = endpoint.strip().rpartition(":")
@@ -36,34 +39,31 @@ class Fleet:
             except socket.gaierror:
                 continue
             found |= {f"{entry[4][0]!s}:{port}" for entry in entries}
-        return sorted(found) or [f"127.0.0.1:{self.settings.port}"]
+        return sorted(found)
 
     def look(self) -> Told:
         """What each reachable replica says of itself, by address."""
+        return self._each(self.addresses(), lambda address: self._call(address, "GET", "/models", {}, 2), SwitchFailed)
 
-        def ask(address: str) -> dict[str, Any]:
-            try:
-                return self._call(address, "GET", "/models", {}, 2)
-            except (Away, SwitchFailed):
-                return {}
-
-        return {address: told for address, told in self._each(self.addresses(), ask).items() if told}
-
-    def change(self, number: int) -> dict[str, Any]:
-        """Switches every replica to version `number`, or none: SwitchFailed says which one cannot, and why.
+    def change(self, wanted: Callable[[], int]) -> dict[str, Any]:
+        """Switches every replica to the version that `wanted` says, or none: SwitchFailed says which cannot, and why.
 
         Answers {"version", "replicas": [{"replica", "address", "version", "previous_version"}], "seconds"}.
         Whatever the others' switches do in between, it is tried again until the deadline.
         """
         start = time.monotonic()
-        before = {address: told["version"] for address, told in self.look().items()}
+        before: dict[str, int | None] = {}
         while True:
+            number = wanted()
             try:
-                ready = self._change(number)
+                ready = self._change(number, before)
             except SwitchBusy:
                 if time.monotonic() - start > COMMIT_SECONDS:
                     raise
                 time.sleep(RETRY_SECONDS)
+            except SwitchFailed:
+                self._tell(self.addresses(), "/models/withdraw", {"version": number})
+                raise
             else:
                 break
         replicas = [
@@ -77,39 +77,45 @@ class Fleet:
         ]
         return {"version": number, "replicas": replicas, "seconds": round(time.monotonic() - start, 3)}
 
-    def _change(self, number: int) -> Told:
-        """Three moves; what each replica said at the end."""
+    def _change(self, number: int, before: dict[str, int | None]) -> Told:
+        """Three moves; what each replica said at the end. What they served is put into `before`, unless it is there."""
         body: dict[str, Any] = {"version": number}
-        seconds = self.settings.switch_seconds
-        ready = self._post(self.addresses(), "/models/prepare", body, seconds)
+        found = self._each(self.addresses(), lambda address: self._call(address, "GET", "/models", {}, LOOK_SECONDS))
+        for address, told in found.items():
+            before.setdefault(address, told["version"])
+        ready = self._post(found, "/models/prepare", body, self.settings.switch_seconds)
         if not ready:
             raise SwitchFailed(f"No replica answers at {self.settings.endpoints}.")
         body["epoch"] = max(told["epoch"] for told in ready.values()) + 1
+        body["leader"] = f"{self.settings.replica} ({secrets.token_hex(4)})"
         behind = [address for address, told in ready.items() if not told["serving"]]
+        start = time.monotonic()
         # Held in order, the first alone: of two switches at a time one loses there, before it has changed anything.
         try:
             for group in (behind[:1], behind[1:]):
                 self._post(group, "/models/hold", body, self.settings.hold_seconds + 2)
+            self._refuse_latecomers(set(ready))
+            if time.monotonic() - start > self.settings.hold_seconds:
+                raise SwitchBusy("The first replica's gate opened before the last one's was shut.")
         except (SwitchBusy, SwitchFailed):
-            self._each(behind, lambda address: self._release(address, body))
+            self._tell(behind, "/models/release", body)
             raise
         committed = self._post(behind, "/models/commit", body, COMMIT_SECONDS)
         return {address: told for address, told in ready.items() if told["serving"]} | committed
 
-    def _release(self, address: str, body: dict[str, Any]) -> None:
-        try:
-            self._call(address, "POST", "/models/release", body, 2)
-        except (Away, SwitchBusy, SwitchFailed):
-            return  # its gate opens by itself
+    def _refuse_latecomers(self, known: set[str]) -> None:
+        """Who has come up since the preparation would go on with the old version: SwitchBusy, so that it takes part."""
+        others = [address for address in self.addresses() if address not in known]
+        late = self._each(others, lambda address: self._call(address, "GET", "/models", {}, 1))
+        if late:
+            raise SwitchBusy(f"The replica at {min(late)} has just come up.")
+
+    def _tell(self, addresses: Iterable[str], path: str, body: dict[str, Any]) -> None:
+        """Says it to whoever listens; what is held opens by itself, and what is prepared can be prepared again."""
+        self._each(addresses, lambda address: self._call(address, "POST", path, body, 2), SwitchBusy, SwitchFailed)
 
     def _post(self, addresses: Iterable[str], path: str, body: dict[str, Any], seconds: float) -> Told:
-        def send(address: str) -> dict[str, Any]:
-            try:
-                return self._call(address, "POST", path, body, seconds)
-            except Away:
-                return {}
-
-        return {address: told for address, told in self._each(addresses, send).items() if told}
+        return self._each(addresses, lambda address: self._call(address, "POST", path, body, seconds))
 
     def _call(self, address: str, method: str, path: str, body: dict[str, Any], seconds: float) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.settings.token}"}
@@ -132,7 +138,18 @@ class Fleet:
         raise SwitchFailed(f"The replica at {address} says: {message}")
 
     @staticmethod
-    def _each(addresses: Iterable[str], work: Callable[[str], Any]) -> dict[str, Any]:
-        found = list(addresses)
-        with ThreadPoolExecutor(max(1, len(found))) as pool:
-            return dict(zip(found, pool.map(work, found), strict=True))
+    def _each(addresses: Iterable[str], work: Callable[[str], dict[str, Any]], *ignored: type[Exception]) -> Told:
+        """What `work` gives for each address, without those who are away or fail with an `ignored` error."""
+
+        left_out: tuple[type[Exception], ...] = (Away, *ignored)
+
+        def one(address: str) -> dict[str, Any] | None:
+            try:
+                return work(address)
+            except left_out:
+                return None
+
+        asked = list(addresses)
+        with ThreadPoolExecutor(max(1, len(asked))) as pool:
+            found = zip(asked, pool.map(one, asked), strict=True)
+            return {address: told for address, told in found if told is not None}

@@ -3,13 +3,20 @@
 import logging
 import random
 import threading
+import time
 
 from mlops_contract.errors import PlatformError
-from model_endpoint.errors import NoSuchVersion, RegistryUnavailable
+from model_endpoint.errors import NoSuchVersion, RegistryUnavailable, SwitchFailed
 from model_endpoint.fleet import Fleet
+from model_endpoint.registry import Version
 from model_endpoint.replica import Replica
 
 log = logging.getLogger(__name__)
+
+# After a failed switch to a version; each try loads it again on every replica.
+PAUSE_SECONDS = 15
+# Between two looks at a fleet that is in the middle of a switch.
+LOOK_SECONDS = 0.05
 
 
 class Follower:
@@ -19,6 +26,7 @@ class Follower:
         self.replica = replica
         self.fleet = fleet
         self.trouble = ""
+        self._failed: tuple[Version | None, float, str] = (None, 0.0, "")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
@@ -35,40 +43,53 @@ class Follower:
         """One look at the registry: joins the fleet at first, switches the fleet later."""
         if self.replica.version is None:
             self._join()
-        settings = self.replica.settings
-        champion = self.replica.registry.champion(settings.model_name, settings.model_alias)
-        if not self.replica.confirm(champion):
-            self.fleet.change(champion.version)
-            self.replica.confirm(champion)
+        champion = self._champion()
+        if self.replica.confirm(champion):
+            return
+        version, since, reason = self._failed
+        if champion == version and time.monotonic() - since < PAUSE_SECONDS:
+            raise SwitchFailed(reason)
+        try:
+            self.fleet.change(lambda: self._champion().version)
+        except SwitchFailed as error:
+            self._failed = (champion, time.monotonic(), error.message)
+            raise
+        self.replica.confirm(champion)
 
     def _join(self) -> None:
-        """Starts with what the others serve, so that a replica that comes up in a switch does not run ahead."""
+        """Starts with what the others serve. None is in a switch then, and a switch that begins now finds this one."""
         while not self._stop.is_set():
-            number, epoch = self._served()
-            if number is None or number == self.replica.version:
+            told = self.fleet.look().values()
+            if any(one["held"] for one in told):
+                self._stop.wait(LOOK_SECONDS)
+                continue
+            others = [one for one in told if one["version"] is not None]
+            leader = max(others, key=lambda one: one["epoch"], default=None)
+            number = leader["version"] if leader else None
+            replica = self.replica
+            if replica.version is not None and number in (None, replica.version):
                 return
-            self.replica.commit(number, epoch)
+            prepared = replica.slot.prepared
+            if prepared and number in (None, prepared.version.version):
+                epoch = max(leader["epoch"] if leader else 1, replica.slot.epoch + 1)
+                replica.commit(prepared.version.version, epoch, replica.settings.replica)
+            else:
+                self._prepare(number)
 
-    def _served(self) -> tuple[int | None, int]:
+    def _prepare(self, number: int | None) -> None:
+        """Prepares version `number`, or the Champion; without a registry only what was served last."""
         replica = self.replica
-        others = [told for told in self.fleet.look().values() if told["version"] is not None]
-        leader = max(others, key=lambda told: told["epoch"], default=None)
-        epoch = max(leader["epoch"] if leader else 1, replica.slot.epoch + 1)
-        if leader and leader["version"] == replica.version:
-            return replica.version, epoch
         try:
-            number = leader["version"] if leader else self._champion()
-            replica.prepare(number)
+            replica.prepare(number or self._champion().version)
+            replica.from_cache = False
         except RegistryUnavailable:
-            number = replica.prepare_last_good()
-            replica.from_cache = number is not None
-            if number is None or replica.version is not None:
+            if replica.prepare_last_good(number) is None:
                 raise
-        return number, epoch
+            replica.from_cache = True
 
-    def _champion(self) -> int:
+    def _champion(self) -> Version:
         settings = self.replica.settings
-        return self.replica.registry.champion(settings.model_name, settings.model_alias).version
+        return self.replica.registry.champion(settings.model_name, settings.model_alias)
 
     def _run(self) -> None:
         while not self._stop.is_set():

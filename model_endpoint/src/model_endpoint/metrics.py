@@ -18,7 +18,7 @@ class Metrics:
             "model_texts", "Texts in a request", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512), registry=self.registry
         )
         self.in_work = Gauge("model_requests_in_work", "Requests in work or waiting", registry=self.registry)
-        self.queue = Gauge("model_queue", "Inferences that wait for a core", registry=self.registry)
+        self.queue = Gauge("model_queue", "Inferences that wait for a core or the GPU", registry=self.registry)
         self.version = Gauge("model_version", "The served version, 0 when none", registry=self.registry)
         self.switches = Counter("model_switches", "Switches of this replica", registry=self.registry)
         self.switch_failures = Counter("model_switch_failures", "Versions that were refused", registry=self.registry)

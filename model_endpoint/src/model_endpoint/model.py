@@ -1,6 +1,5 @@
 """A version's files become something that classifies texts."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from model_endpoint.errors import CannotServe, Damaged
+from model_endpoint.errors import CannotServe
 
 Scores = NDArray[np.float32]
 
@@ -30,6 +29,9 @@ class Model(Protocol):
     labels: list[str]
     kind: str
     chunk: int
+    """The most texts that one inference should have."""
+    batched: bool
+    """Whether it pays to compute the texts of several requests in one inference."""
 
     def encode(self, texts: list[str]) -> list[Encoded]:
         """Tokenizes; about 0.1 ms a text."""
@@ -48,7 +50,6 @@ class Manifest:
     precision: str
     inputs: list[str]
     pad_token_id: int
-    digests: dict[str, str]
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -64,7 +65,6 @@ class Manifest:
                 precision=str(values["precision"]),
                 inputs=[str(name) for name in values["inputs"]],
                 pad_token_id=int(values["pad_token_id"]),
-                digests={name: entry["sha256"] for name, entry in values["files"].items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CannotServe(f"serving/manifest.json is damaged: {error!r}.") from error
@@ -77,13 +77,10 @@ class OnnxModel:
     """
 
     chunk = 8
+    batched = False
 
     def __init__(self, folder: Path) -> None:
         manifest = Manifest.read(folder)
-        for name, digest in manifest.digests.items():
-            with (folder / name).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                    raise Damaged(f"{name} is damaged: its sha256 is not what the manifest says.")
         self.labels = manifest.labels
         self.kind = f"onnx {manifest.precision}"
         self._pad = manifest.pad_token_id
@@ -130,20 +127,24 @@ def softmax(logits: Scores) -> Scores:
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
-def load(folder: Path, backend: str) -> Model:
-    """The model in `folder`, warmed up, its golden texts answered right; CannotServe says why not.
-
-    `backend` is onnx, torch, or auto: torch where there is a GPU or no ONNX file, ONNX Runtime otherwise.
-    """
+def wants_torch(backend: str) -> bool:
+    """Whether a version with both forms is served by PyTorch; `backend` is onnx, torch, or auto (on a GPU)."""
     from model_endpoint import torch_model  # noqa: PLC0415 - imports torch only when asked to load
+
+    return backend == "torch" or (backend == "auto" and torch_model.gpu())
+
+
+def load(folder: Path, backend: str) -> Model:
+    """The model in `folder`, warmed up, its golden texts answered right; CannotServe says why not."""
+    from model_endpoint import torch_model  # noqa: PLC0415 - as above
 
     exported = (folder / "manifest.json").exists()
     if backend == "onnx" and not exported:
         raise CannotServe("The version has no serving/ folder and MODEL_BACKEND is onnx.")
-    if exported and backend != "torch" and not (backend == "auto" and torch_model.gpu()):
-        model: Model = OnnxModel(folder)
+    if not exported or backend == "torch" or (wants_torch(backend) and torch_model.flavored(folder)):
+        model: Model = torch_model.TorchModel(folder)
     else:
-        model = torch_model.TorchModel(folder)
+        model = OnnxModel(folder)
     _check(model, folder / "golden.json")
     return model
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from model_endpoint.batches import Batches
 from model_endpoint.cores import Cores
 from model_endpoint.errors import InvalidInput, TooLarge
 from model_endpoint.model import Encoded, Model, Scores, softmax
@@ -68,12 +69,18 @@ def parse_top_k(value: Any) -> int | None:
 
 
 class Predictor:
-    """Classifies texts with the current model of `slot` on `cores`."""
+    """Classifies texts with the current model of `slot`: on `cores`, or in batches where the model gains from them."""
 
     def __init__(self, slot: Slot, cores: Cores, settings: Settings) -> None:
         self.slot = slot
         self.cores = cores
+        self.batches = Batches(slot.check)
         self.settings = settings
+
+    @property
+    def waiting(self) -> int:
+        """Inferences that wait now."""
+        return self.cores.waiting + self.batches.waiting
 
     def classify(self, texts: Any, leases: list[Callable[[], None]]) -> Answer:
         """The scores of `texts`, after a check of what they are; all from one model.
@@ -87,9 +94,13 @@ class Predictor:
         model = loaded.model
         encoded = model.encode(texts)
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids), reverse=True)
-        size = max(1, min(model.chunk, math.ceil(len(texts) / self.cores.count)))
+        size = model.chunk if model.batched else max(1, min(model.chunk, math.ceil(len(texts) / self.cores.count)))
         chunks = [order[start : start + size] for start in range(0, len(order), size)]
-        parts = self.cores.map(lambda chunk: self._infer(model, [encoded[index] for index in chunk]), chunks)
+        pieces = [[encoded[index] for index in chunk] for chunk in chunks]
+        if model.batched:
+            parts = [self.batches.logits(model, piece) for piece in pieces]
+        else:
+            parts = self.cores.map(lambda piece: self._infer(model, piece), pieces)
         logits = np.empty((len(texts), len(model.labels)), dtype=np.float32)
         for chunk, part in zip(chunks, parts, strict=True):
             logits[chunk] = part

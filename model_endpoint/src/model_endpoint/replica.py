@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import logging
 import os
 import threading
 import time
@@ -10,12 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from model_endpoint.cache import Cache
-from model_endpoint.errors import CannotServe, Damaged
+from model_endpoint.errors import CannotServe
 from model_endpoint.metrics import Metrics
-from model_endpoint.model import load
+from model_endpoint.model import load, wants_torch
 from model_endpoint.registry import Registry, Version
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
+
+log = logging.getLogger(__name__)
 
 REMEMBERED_SWITCHES = 10
 # Lower than the requests', so that a switch under load is not felt.
@@ -50,22 +53,29 @@ class Replica:
         """Gets version `number` ready for a commit; whether it is served already. The errors say why not."""
         return self._prepare(self.registry.version(self.settings.model_name, number))
 
-    def prepare_last_good(self) -> int | None:
-        """Without a registry: prepares what the cache knows as served last; None where it knows nothing."""
+    def prepare_last_good(self, number: int | None) -> int | None:
+        """Without a registry: prepares what the cache knows as served last, if it is `number` or that is None.
+
+        Its number; None where the cache knows nothing, or another version.
+        """
         try:
             last = Version.from_dict(self._state()["version"])
         except (KeyError, TypeError):
             return None
+        if number not in (None, last.version):
+            return None
         self._prepare(last)
         return last.version
 
-    def commit(self, number: int, epoch: int) -> None:
+    def commit(self, number: int, epoch: int, leader: str) -> None:
         """Serves `number` from now on; a repeated commit changes nothing."""
         if self.version == number and self.slot.epoch >= epoch:
             return
-        before = self.slot.commit(number, epoch)
+        before = self.slot.commit(number, epoch, leader)
         previous = before.version.version if before else None
         del before
+        self.metrics.version.set(number)
+        self.metrics.switches.inc()
         self._loader.submit(self._after_commit, number, previous)
 
     def confirm(self, version: Version) -> bool:
@@ -85,6 +95,7 @@ class Replica:
             "backend": current.model.kind if current else None,
             "prepared": prepared.version.version if prepared else None,
             "epoch": self.slot.epoch,
+            "held": self.slot.held,
             "from_cache": self.from_cache,
             "requests": self.slot.requests,
             "switches": self.switches,
@@ -108,30 +119,24 @@ class Replica:
                 raise
 
     def _load(self, version: Version) -> Loaded:
+        backend = self.settings.backend
         version = self.cache.find(version) or self.registry.with_metrics(version)
-        try:
-            return self._load_from(version)
-        except Damaged:
-            # Perhaps only this copy is: once more from the registry.
-            self.cache.forget(version)
-            return self._load_from(version)
-
-    def _load_from(self, version: Version) -> Loaded:
-        return Loaded(version, load(self.cache.fetch(self.registry, version), self.settings.backend))
+        return Loaded(version, load(self.cache.fetch(self.registry, version, wants_torch(backend)), backend))
 
     def _after_commit(self, number: int, previous: int | None) -> None:
-        current = self.slot.current
-        self.metrics.version.set(number)
-        self.metrics.switches.inc()
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.switches = [{"at": at, "version": number, "previous_version": previous}, *self.switches]
-        del self.switches[REMEMBERED_SWITCHES:]
-        if current:
-            state = {"version": current.version.as_dict(), "switches": self.switches}
-            self.cache.write_state(self.settings.model_name, state)
         # Gives the old model's memory back to the machine at once.
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.switches = [{"at": at, "version": number, "previous_version": previous}, *self.switches]
+        del self.switches[REMEMBERED_SWITCHES:]
+        current = self.slot.current
+        if current:
+            state = {"version": current.version.as_dict(), "switches": self.switches}
+            try:
+                self.cache.write_state(self.settings.model_name, state)
+            except OSError as error:
+                log.warning("a restart without MLflow would serve an older version: %s", error)
 
     def _state(self) -> dict[str, Any]:
         return self.cache.read_state(self.settings.model_name)

@@ -6,7 +6,8 @@ gate where it has more to compute. *Commit* swaps and opens the gate. When every
 first commits, no client of the fleet can see new, then old, then new.
 
 Epochs count the fleet's switches. Whoever leads one takes a number higher than every replica's; a hold or
-commit with a lower one comes too late and is refused.
+commit with a lower one comes too late and is refused. Two may lead at a time, and with the same number: a hold
+belongs to its leader, by name.
 """
 
 import threading
@@ -43,7 +44,7 @@ class Slot:
         self.current: Loaded | None = None
         self.prepared: Loaded | None = None
         self.epoch = 0
-        self._held_epoch = 0
+        self._leader = ""
         self._held_until = 0.0
         self._inside = 0
         self._requests = 0
@@ -54,17 +55,29 @@ class Slot:
         """Requests inside or at the gate now."""
         return self._requests
 
+    @property
+    def held(self) -> bool:
+        """Whether the gate is shut."""
+        return time.monotonic() < self._held_until
+
     def run(self, work: Callable[[Loaded], R], leases: list[Callable[[], None]]) -> R:
         """What `work` makes of the current model; Overloaded at once when `max_requests` are in work.
 
-        The request counts as inside until whoever sends the answer has called what is put in `leases`.
-        When a switch interrupts the work it starts again, most likely with the next model.
+        For a switch the request counts as inside until whoever sends the answer has called what is put in `leases`.
+        In work it is no longer than `work` takes: a proxy that has just got an answer may send the next request.
         """
         with self._changed:
             if self._requests >= self.max_requests:
                 raise Overloaded(f"{self.max_requests} requests are in work here; try again in a second.")
             self._requests += 1
-        leases.append(self._done)
+        try:
+            return self._run(work, leases)
+        finally:
+            with self._changed:
+                self._requests -= 1
+
+    def _run(self, work: Callable[[Loaded], R], leases: list[Callable[[], None]]) -> R:
+        """When a switch interrupts the work it starts again, most likely with the next model."""
         while True:
             loaded = self._enter()
             try:
@@ -80,12 +93,12 @@ class Slot:
 
     def check(self) -> None:
         """Raises Interrupted when a switch wants the requests inside to stop."""
-        if self._held():
+        if self.held:
             raise Interrupted
 
     def _enter(self) -> Loaded:
         with self._changed:
-            while self._held():
+            while self.held:
                 self._changed.wait(self._held_until - time.monotonic())
             if self.current is None:
                 raise NoModel("No model yet: run the pipeline once, its first model becomes the Champion.")
@@ -95,57 +108,63 @@ class Slot:
     def _leave(self) -> None:
         with self._changed:
             self._inside -= 1
-            if not self._inside and self._held():
+            if not self._inside and self.held:
                 self._changed.notify_all()
-
-    def _done(self) -> None:
-        with self._changed:
-            self._requests -= 1
 
     def offer(self, loaded: Loaded) -> None:
         """Keeps `loaded` ready for a commit, in the place of what was prepared before."""
         with self._changed:
+            self._refuse_others("")
             self.prepared = loaded
 
-    def hold(self, epoch: int) -> None:
+    def withdraw(self, number: int) -> None:
+        """Drops the prepared version `number`: it will not be committed."""
+        with self._changed:
+            if self.prepared and self.prepared.version.version == number and not self.held:
+                self.prepared = None
+
+    def hold(self, number: int, epoch: int, leader: str) -> None:
         """Stops requests at the gate and returns when none is inside; it opens by itself after `hold_seconds`."""
         with self._changed:
-            if self._held() and self._held_epoch != epoch:
-                raise SwitchBusy("Another switch is just being committed.")
+            self._refuse_others(leader)
             self._refuse_stale(epoch)
-            self._held_epoch = epoch
+            self._refuse_unprepared(number)
+            self._leader = leader
             self._held_until = time.monotonic() + self.hold_seconds
-            while self._inside and self._held():
+            while self._inside and self.held:
                 self._changed.wait(self._held_until - time.monotonic())
             if self._inside:
                 raise SwitchBusy(f"A request here takes longer than {self.hold_seconds:g} s.")
 
-    def release(self, epoch: int) -> None:
-        """Gives up the hold of `epoch`: the gate opens and nothing has changed."""
+    def release(self, leader: str) -> None:
+        """Gives up the hold of `leader`: the gate opens and nothing has changed."""
         with self._changed:
-            if self._held_epoch == epoch:
+            if self._leader == leader:
                 self._open()
 
-    def commit(self, number: int, epoch: int) -> Loaded | None:
+    def commit(self, number: int, epoch: int, leader: str) -> Loaded | None:
         """Serves the prepared version `number` from now on, opens the gate, returns what was served before."""
         with self._changed:
+            self._refuse_others(leader)
             self._refuse_stale(epoch)
-            if self._held() and self._held_epoch != epoch:
-                raise SwitchBusy("Another switch is just being committed.")
+            self._refuse_unprepared(number)
             before = self.current
-            if self.prepared is None or self.prepared.version.version != number:
-                raise NotPrepared(f"Version {number} is not prepared here: POST /models/prepare first.")
             self.current, self.prepared = self.prepared, None
             self.epoch = epoch
             self._open()
             return before
 
+    def _refuse_others(self, leader: str) -> None:
+        if self.held and self._leader != leader:
+            raise SwitchBusy(f"A switch that {self._leader} leads is just being committed.")
+
     def _refuse_stale(self, epoch: int) -> None:
         if epoch <= self.epoch:
             raise StaleEpoch(f"Epoch {epoch} is over: this replica is at {self.epoch}.")
 
-    def _held(self) -> bool:
-        return time.monotonic() < self._held_until
+    def _refuse_unprepared(self, number: int) -> None:
+        if self.prepared is None or self.prepared.version.version != number:
+            raise NotPrepared(f"Version {number} is not prepared here: POST /models/prepare first.")
 
     def _open(self) -> None:
         self._held_until = 0.0

@@ -1,6 +1,6 @@
-"""The slower way to serve: MLflow's transformers flavor with PyTorch, on a GPU where there is one.
+"""Serves MLflow's transformers flavor with PyTorch.
 
-For versions that were registered by hand without `serving/`, and for machines with a GPU.
+For machines with a GPU; and, slower than ONNX Runtime, for versions that were registered by hand without `serving/`.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model_endpoint.errors import CannotServe
-from model_endpoint.model import Encoded, Scores
+from model_endpoint.model import Encoded, Manifest, Scores
 
 if TYPE_CHECKING:
     import torch
@@ -25,20 +25,26 @@ def gpu() -> bool:
     return torch.cuda.is_available()
 
 
-class TorchModel:
-    """A transformers sequence classifier; bfloat16 on a GPU, float32 on a CPU."""
+def flavored(folder: Path) -> bool:
+    """Whether a version's folder has MLflow's transformers flavor."""
+    return (folder / "model/config.json").exists()
 
-    chunk = 32
+
+class TorchModel:
+    """A transformers sequence classifier; bfloat16 and in batches on a GPU, float32 on a CPU."""
+
+    chunk = 64
 
     def __init__(self, folder: Path) -> None:
         import torch  # noqa: PLC0415 - costs 300 MB, so only where it is used
         from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415
 
         self._torch: Any = torch
-        self.device = "cuda" if gpu() else "cpu"
-        dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
+        self.batched = gpu()
+        self.device = "cuda" if self.batched else "cpu"
+        dtype = torch.bfloat16 if self.batched else torch.float32
         model = folder / "model"
-        if not (model / "config.json").exists():
+        if not flavored(folder):
             raise CannotServe("No text classifier: the version has neither serving/ nor MLflow's transformers flavor.")
         parts = folder / "components" / "tokenizer"
         try:
@@ -57,7 +63,8 @@ class TorchModel:
         self.labels = [str(names[index]) for index in range(loaded.config.num_labels)]
         self.kind = f"torch {str(dtype).removeprefix('torch.')} on {self.device}"
         limit = min(self._tokenizer.model_max_length, getattr(loaded.config, "max_position_embeddings", 512))
-        self._max_length = min(limit, 512)
+        exported = (folder / "manifest.json").exists()
+        self._max_length = min(limit, Manifest.read(folder).max_length if exported else 512)
 
     def encode(self, texts: list[str]) -> list[Encoded]:
         whole = self._tokenizer(texts, truncation=True, max_length=self._max_length, return_overflowing_tokens=True)

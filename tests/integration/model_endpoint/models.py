@@ -51,7 +51,9 @@ def save_flavor(model: Any, folder: Path, whole: bool = False) -> None:
             import mlflow.transformers
 
             parts = {"model": model, "tokenizer": tokenizer}
-            mlflow.transformers.save_model(parts, str(folder / "flavor"), task="text-classification")
+            # Named here, because MLflow would look for torchvision too.
+            needs = {"task": "text-classification", "pip_requirements": ["torch", "transformers"]}
+            mlflow.transformers.save_model(parts, str(folder / "flavor"), **needs)
         shutil.copytree(folder / "flavor", folder, dirs_exist_ok=True)
         shutil.rmtree(folder / "flavor")
         return

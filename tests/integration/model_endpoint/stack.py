@@ -67,6 +67,7 @@ class Serving:
     name: str
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
+    module: str = "model_endpoint"
     replicas: list[Replica] = field(default_factory=list)
     stack: ExitStack = field(default_factory=ExitStack)
 
@@ -78,7 +79,7 @@ class Serving:
 
     def environment(self, replica: Replica) -> dict[str, str]:
         return {
-            "PYTHONPATH": f"{ROOT}/contract/src:{ROOT}/model_endpoint/src",
+            "PYTHONPATH": f"{ROOT}/contract/src:{ROOT}/model_endpoint/src:{ROOT}",
             "MLFLOW_TRACKING_URI": self.mlflow,
             "MODEL_NAME": self.name,
             "PLATFORM_TOKEN": TOKEN,
@@ -93,7 +94,7 @@ class Serving:
     def start(self, *replicas: Replica) -> None:
         """Starts the replicas (all, without an argument); returns when each answers."""
         for replica in replicas or self.replicas:
-            command = [sys.executable, "-m", "model_endpoint"]
+            command = [sys.executable, "-m", self.module]
             running = services.process(command, replica.log, self.environment(replica))
             replica.process = self.stack.enter_context(running)
         for replica in replicas or self.replicas:
@@ -105,12 +106,14 @@ class Serving:
             services.wait_until(f"version {version} everywhere", partial(replica.serves, version), seconds, 0.05)
 
     def door(self, **variables: str) -> str:
-        """Starts nginx in front of the replicas and returns its URL."""
+        """Starts nginx in front of the replicas and returns its URL; the variables are the template's."""
         nginx = shutil.which("nginx") or "/usr/sbin/nginx"
         if not Path(nginx).exists():
             pytest.skip("there is no nginx on this machine")
         port = services.free_port()
-        servers = [f"server 127.0.0.1:{one.port} max_conns=64 max_fails=2 fail_timeout=3s;" for one in self.replicas]
+        most = variables.pop("MAX_CONNECTIONS", "64")
+        options = f"max_conns={most} max_fails=2 fail_timeout=3s"
+        servers = [f"server 127.0.0.1:{one.port} {options};" for one in self.replicas]
         values = {
             **DOOR,
             "NGINX_LISTEN": f"listen 127.0.0.1:{port};",

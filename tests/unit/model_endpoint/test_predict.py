@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model_endpoint.api import create_app
 from model_endpoint.cores import Cores
 from model_endpoint.predict import Predictor
-from model_endpoint.slot import Slot
+from model_endpoint.slot import Loaded, Slot
 from tests.unit.model_endpoint import stub
 
 JSON = {"Content-Type": "application/json"}
@@ -34,6 +34,11 @@ def test_one_text_and_a_list_are_answered_in_order(client: FlaskClient) -> None:
 def test_top_k_limits_the_scores(client: FlaskClient) -> None:
     told = client.post("/predict", json={"input": "good", "top_k": 1}, buffered=True).json
     assert told and told["predictions"][0]["scores"] == {"positive": 0.731059}
+
+
+def test_as_many_labels_as_there_are_is_the_most(client: FlaskClient) -> None:
+    told = client.post("/predict", json={"input": "good", "top_k": 10**30}, buffered=True).json
+    assert told and len(told["predictions"][0]["scores"]) == 2
 
 
 def test_a_long_text_is_cut_and_says_so(client: FlaskClient) -> None:
@@ -61,6 +66,17 @@ def test_a_long_text_is_cut_and_says_so(client: FlaskClient) -> None:
         (b'{"input": "a", "top_k": 0}', 400, "whole number from 1"),
         (b'{"input": "a", "top_k": true}', 400, "whole number from 1"),
         (b'{"input": "a", "top_k": "2"}', 400, "whole number from 1"),
+        (b'{"input": "a", "top_k": NaN}', 400, "whole number from 1"),
+        (b'{"input": "a", "top_k": Infinity}', 400, "whole number from 1"),
+        (b'{"input": "a", "top_k": 1e999}', 400, "whole number from 1"),
+        (b'{"input": "a", "top_k": -' + b"9" * 5000 + b"}", 400, "not JSON"),
+        (b'{"input": "a", "top_k": ' + b"9" * 5000 + b"}", 400, "not JSON"),
+        (b'{"input": [NaN]}', 400, "Input 0 is no text"),
+        (b'{"input": "a"} {}', 400, "not JSON"),
+        (b'\xef\xbb\xbf{"input": "a"}', 400, "not JSON"),
+        (json.dumps({"input": "a"}).encode("utf-16"), 400, "not UTF-8"),
+        (b'{"a": ' * 3000, 400, "nested too deeply"),
+        (b'{"<b>": 1}', 400, "Unknown field '<b>'"),
         (json.dumps({"input": "a" * 1001}).encode(), 413, "1000 are allowed"),
         (json.dumps({"input": ["a"] * 21}).encode(), 413, "at most 20"),
         (json.dumps({"input": "a" * 30000}).encode(), 413, "exceeds"),
@@ -106,7 +122,7 @@ def test_a_large_request_is_cut_for_the_cores(tmp_path: Path) -> None:
     model = stub.Stub()
     slot = Slot(8, 1)
     slot.offer(stub.loaded(1, model))
-    slot.commit(1, 1)
+    slot.commit(1, 1, "leader")
     predictor = Predictor(slot, Cores(2), stub.settings(tmp_path))
     predictor.classify(["good"] * 30, [])
     assert sorted(model.batches) == [6, 8, 8, 8]
@@ -118,8 +134,13 @@ def test_a_large_request_is_cut_for_the_cores(tmp_path: Path) -> None:
 def test_overload_is_answered_at_once(tmp_path: Path) -> None:
     server = stub.server(tmp_path, MODEL_MAX_REQUESTS="1")
     client = create_app(server.settings, server).test_client()
-    leases: list[object] = []
-    server.predictor.classify(["good"], leases)  # type: ignore[arg-type] # kept, as by an answer that is being sent
-    answer = client.post("/predict", json={"input": "good"}, buffered=True)
+    refused = []
+
+    def ask_again(_: Loaded) -> None:
+        refused.append(client.post("/predict", json={"input": "good"}, buffered=True))
+
+    server.replica.slot.run(ask_again, [])
+    (answer,) = refused
     assert answer.status_code == 503 and answer.headers["Retry-After"] == "1"
     assert answer.json and answer.json["error"]["code"] == "overloaded"
+    assert client.post("/predict", json={"input": "good"}, buffered=True).status_code == 200

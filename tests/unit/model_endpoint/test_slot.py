@@ -10,9 +10,11 @@ from tests.unit.model_endpoint.stub import loaded
 
 
 def slot(hold_seconds: float = 30) -> Slot:
+    """Serves version 1, has version 2 prepared."""
     made = Slot(8, hold_seconds)
     made.offer(loaded(1))
-    made.commit(1, 1)
+    made.commit(1, 1, "leader")
+    made.offer(loaded(2))
     return made
 
 
@@ -26,53 +28,66 @@ def test_without_a_model_there_is_no_answer() -> None:
 
 
 def test_only_the_prepared_version_can_be_committed() -> None:
-    with pytest.raises(NotPrepared):
-        slot().commit(2, 2)
+    for move in (Slot.hold, Slot.commit):
+        made = slot()
+        with pytest.raises(NotPrepared):
+            move(made, 3, 2, "leader")
+        assert not made.held and made.run(number, []) == 1
 
 
 def test_a_late_hold_and_a_late_commit_are_refused() -> None:
     made = slot()
-    made.offer(loaded(2))
     with pytest.raises(StaleEpoch):
-        made.hold(1)
+        made.hold(2, 1, "leader")
     with pytest.raises(StaleEpoch):
-        made.commit(2, 1)
+        made.commit(2, 1, "leader")
     assert made.run(number, []) == 1
 
 
 def test_a_second_switch_is_kept_out_while_the_first_holds() -> None:
     made = slot()
-    made.offer(loaded(2))
-    made.hold(2)
+    made.hold(2, 2, "leader")
     with pytest.raises(SwitchBusy):
-        made.hold(3)
+        made.hold(2, 2, "another")
     with pytest.raises(SwitchBusy):
-        made.commit(2, 3)
-    made.commit(2, 2)
+        made.commit(2, 3, "another")
+    with pytest.raises(SwitchBusy):
+        made.offer(loaded(3))
+    made.release("another")
+    made.withdraw(2)
+    assert made.held
+    made.commit(2, 2, "leader")
     assert made.run(number, []) == 2
 
 
 def test_requests_wait_at_the_gate_and_get_the_new_version() -> None:
     made = slot()
-    made.offer(loaded(2))
-    made.hold(2)
+    made.hold(2, 2, "leader")
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(made.run, number, []) for _ in range(4)]
         assert not any(one.done() for one in waiting)
-        made.commit(2, 2)
+        made.commit(2, 2, "leader")
         assert [one.result() for one in waiting] == [2, 2, 2, 2]
 
 
 def test_a_released_gate_opens_to_the_old_version() -> None:
     made = slot()
-    made.hold(2)
-    made.release(2)
+    made.hold(2, 2, "leader")
+    made.release("leader")
     assert made.run(number, []) == 1
+
+
+def test_what_will_not_be_committed_is_given_up() -> None:
+    made = slot()
+    made.withdraw(1)
+    assert made.prepared
+    made.withdraw(2)
+    assert made.prepared is None
 
 
 def test_a_forgotten_hold_ends_by_itself() -> None:
     made = slot(hold_seconds=0.05)
-    made.hold(2)
+    made.hold(2, 2, "leader")
     assert made.run(number, []) == 1
 
 
@@ -83,7 +98,7 @@ def test_hold_returns_when_the_answers_inside_are_sent() -> None:
     held = threading.Event()
 
     def hold() -> None:
-        made.hold(2)
+        made.hold(2, 2, "leader")
         held.set()
 
     thread = threading.Thread(target=hold)
@@ -97,8 +112,8 @@ def test_hold_returns_when_the_answers_inside_are_sent() -> None:
 
 def test_a_long_request_starts_again_with_the_new_version() -> None:
     made = slot()
-    made.offer(loaded(2))
-    entered, seen = threading.Event(), []
+    entered = threading.Event()
+    seen: list[int] = []
 
     def work(found: Loaded) -> int:
         seen.append(number(found))
@@ -110,15 +125,17 @@ def test_a_long_request_starts_again_with_the_new_version() -> None:
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(made.run, work, [])
         assert entered.wait(5)
-        made.hold(2)
-        made.commit(2, 2)
+        made.hold(2, 2, "leader")
+        made.commit(2, 2, "leader")
         assert answer.result(5) == 2
     assert seen == [1, 2]
 
 
 def test_cores_are_never_shared_and_are_handed_over_in_order() -> None:
     cores = Cores(2)
-    inside, most, lock = [], [], threading.Lock()
+    inside: list[int] = []
+    most: list[int] = []
+    lock = threading.Lock()
 
     def work(item: int) -> int:
         with lock:

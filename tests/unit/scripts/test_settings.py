@@ -31,9 +31,15 @@ def test_without_a_launch_they_say_what_to_run() -> None:
 def test_ports_and_account_come_from_the_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("# words = none\nAIRFLOW_PORT=1234\nAIRFLOW_PASSWORD='a=b'\nBIND_ADDRESS=0.0.0.0\n")
     platform = Platform.load()
+    assert platform.nginx == "http://127.0.0.1:8000"
     assert platform.airflow == "http://127.0.0.1:1234"
     assert platform.training == "http://127.0.0.1:9999"
     assert (platform.user, platform.password) == ("admin", "a=b")
+
+
+def test_a_certificate_makes_the_door_speak_https(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NGINX_PORT=1234\nNGINX_CERTIFICATE=tls/certificate.pem\n")
+    assert Platform.load().nginx == "https://127.0.0.1:1234"
 
 
 def test_the_environment_is_enough_and_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,155 @@
+"""What odd, hostile and too many requests get through the real nginx from real servers around a stub of a model."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.integration.model_endpoint.stack import TOKEN, Serving, serving
+
+BODY = b'{"input":"good"}'
+JSON = b"Content-Type: application/json"
+LENGTH = b"Content-Length: 16"
+POST = b"POST /predict HTTP/1.1"
+GET = b"GET /health HTTP/1.1"
+CHUNKED = b"Transfer-Encoding: chunked"
+CHUNKS = b"10\r\n" + BODY + b"\r\n0\r\n\r\n"
+
+
+@contextmanager
+def stubbed(folder: Path, replicas: int, **variables: str) -> Iterator[Serving]:
+    with serving("http://127.0.0.1:1", "text-classifier", folder, replicas, **variables) as fleet:
+        fleet.module = "tests.integration.model_endpoint.stubbed"
+        fleet.start()
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with stubbed(tmp_path_factory.mktemp("stubbed"), 1) as fleet:
+        yield fleet.door()
+
+
+def ask(door: str, line: bytes, *headers: bytes, body: bytes = b"", host: bytes = b"Host: x") -> tuple[int, bytes]:
+    """Sends these very bytes; the final status and the body of the answer."""
+    with socket.create_connection(("127.0.0.1", int(door.rpartition(":")[2])), 5) as raw:
+        raw.sendall(b"\r\n".join([line, *([host] if host else []), b"Connection: close", *headers, b"", body]))
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    head, _, said = answer.partition(b"\r\n\r\n")
+    while head.startswith(b"HTTP/1.1 100"):
+        head, _, said = said.partition(b"\r\n\r\n")
+    return int(head.split()[1]), said
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "body", "status"),
+    [
+        (POST, [JSON, LENGTH], BODY, 200),
+        (POST, [JSON, CHUNKED], CHUNKS, 200),
+        (POST, [JSON, LENGTH, b"Expect: 100-continue"], BODY, 200),
+        (POST, [JSON, LENGTH, b"Content-Encoding: gzip"], BODY, 200),
+        (POST, [JSON, CHUNKED], b"zz\r\n" + CHUNKS, 400),
+        (POST, [JSON, LENGTH, CHUNKED], CHUNKS, 400),
+        (POST, [JSON, LENGTH, b"Content-Length: 15"], BODY, 400),
+        (POST, [JSON, b"Transfer-Encoding: gzip"], BODY, 400),
+        (POST, [JSON, b"Content-Length: -5"], b"", 400),
+        (POST, [JSON, b"Content-Length: 99999999999999999999"], b"", 400),
+        (POST, [JSON], b"", 400),
+        (POST, [b"Content-Type: multipart/form-data; boundary=", LENGTH], BODY, 415),
+        (b"POST /predict HTTP/2.0", [JSON, LENGTH], BODY, 400),
+        (b"POST /predict HTTP/1.7", [JSON, LENGTH], BODY, 200),
+        (b"PUT /predict HTTP/1.1", [JSON, LENGTH], BODY, 405),
+        (b"FOO /predict HTTP/1.1", [], b"", 405),
+        (b"TRACE /predict HTTP/1.1", [], b"", 405),
+        (b"CONNECT /predict HTTP/1.1", [], b"", 405),
+        (b"get /health HTTP/1.1", [], b"", 400),
+        (b"OPTIONS * HTTP/1.1", [], b"", 400),
+        (b"GET /health%zz HTTP/1.1", [], b"", 400),
+        (b"GET /health%00 HTTP/1.1", [], b"", 400),
+        (b"GET /health%0a HTTP/1.1", [], b"", 404),
+        (b"GET /v2/models/%ff%fe HTTP/1.1", [], b"", 404),
+        (b"GET /v2/models/a%0d%0aX-Evil:1 HTTP/1.1", [], b"", 404),
+        (b"GET /health?" + b"a" * 7000 + b" HTTP/1.1", [], b"", 200),
+        (b"GET /health?" + b"a" * 9000 + b" HTTP/1.1", [], b"", 400),
+        (GET, [b"X-%d: a" % number for number in range(300)], b"", 200),
+        (GET, [b"X-A: " + b"a" * 7000], b"", 200),
+        (GET, [b"X-A: " + b"a" * 9000], b"", 400),
+        (GET, [b"X-A: a\x01b", b"X-B: \xff\xfe", b"Range: bytes=0-", b"Upgrade: websocket"], b"", 200),
+        (GET, [b"X-A: a\x00b"], b"", 400),
+        (GET, [b"X-A: a", b" folded"], b"", 400),
+        (GET, [b"X A: a"], b"", 400),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_odd_requests_get_an_answer_and_never_a_5xx(
+    door: str, line: bytes, headers: list[bytes], body: bytes, status: int
+) -> None:
+    found, said = ask(door, line, *headers, body=body)
+    assert found == status, said
+    if status >= 400:
+        assert set(json.loads(said)) == {"error"}
+
+
+def test_head_and_options_and_no_host(door: str) -> None:
+    assert ask(door, b"HEAD / HTTP/1.1") == (200, b"")
+    assert ask(door, b"OPTIONS /predict HTTP/1.1")[0] == 200
+    assert ask(door, GET, host=b"")[0] == 400
+    assert ask(door, GET, host=b"Host: y z")[0] == 400
+    assert ask(door, b"GET /health HTTP/1.0", host=b"")[0] == 200
+
+
+@pytest.mark.parametrize("name", [b"models", b"metrics", b"change_model", b"models/commit", b"models/withdraw"])
+def test_the_inside_stays_inside_whatever_the_spelling(door: str, name: bytes) -> None:
+    first, rest = b"%%%02x" % name[0], name[1:]
+    paths = [
+        *(b"/" + name, b"//" + name, b"/./" + name, b"/" + name + b"/", b"/" + name.upper(), b"/" + first + rest),
+        *(b"/predict/../" + name, b"/v2/../" + name, b"/v2/%2e%2e/" + name, b"/v2/..%2f" + name, b"/v2/.%2e/" + name),
+        *(b"/%2e%2e/" + name, b"/v2/..;/" + name, b"/v2\\..\\" + name, b"/predict%2f..%2f" + name, b"/../" + name),
+        *(b"/v2/%252e%252e/" + name, b"/" + name + b"?/health", b"/" + name + b"%3f/../health"),
+        *(b"/" + name + b"%23/../health", b"/" + name + b";/../health", b"//" + name + b"/../health"),
+        *(b"http://x/" + name, b"http://x/v2/../" + name, b"/" + name + b"%0a", b"/" + name + b"%20"),
+    ]
+    token = b"Authorization: Bearer " + TOKEN.encode()
+    for path in paths:
+        for method, body in ((b"GET", b""), (b"POST", b"{}")):
+            headers = (token, JSON, b"Content-Length: %d" % len(body), b"X-Original-URL: /" + name)
+            status, said = ask(door, method + b" " + path + b" HTTP/1.1", *headers, body=body)
+            assert status in (400, 404, 405), path
+            assert b"replica" not in said and b"# HELP" not in said, path
+
+
+def test_what_is_in_a_text_does_not_matter(door: str) -> None:
+    for text in ("<script>alert(1)</script>", "a\tb\r\nc", "\u202e\ufeff\u200b good", "\U0001f600" * 100, "é" * 1000):
+        answer = requests.post(f"{door}/predict", json={"input": text}, timeout=5)
+        assert answer.status_code == 200 and "<" not in answer.text
+    twice = requests.post(
+        f"{door}/predict", data=b'{"input": "bad", "input": "good"}', headers={"Content-Type": "application/json"},
+        timeout=5,
+    )  # fmt: skip
+    assert twice.json()["predictions"][0]["label"] == "positive"
+
+
+def test_overload_is_refused_soon_and_the_rest_is_answered(tmp_path: Path) -> None:
+    load = {"STUB_SECONDS": "0.05", "MODEL_MAX_REQUESTS": "2", "MODEL_CORES": "1"}
+    with stubbed(tmp_path, 2, **load) as fleet:
+        door = fleet.door(MAX_CONNECTIONS="2")
+
+        def answer(_: int) -> tuple[int, float, str | None]:
+            start = time.monotonic()
+            found = requests.post(f"{door}/predict", json={"input": "good"}, timeout=10)
+            assert found.ok or "error" in found.json()
+            return found.status_code, time.monotonic() - start, found.headers.get("Retry-After")
+
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(answer, range(120)))
+        assert {status for status, _, _ in found} == {200, 503}
+        assert all(after == "1" for status, _, after in found if status == 503)
+        assert max(seconds for _, seconds, _ in found) < 2
+        # Whoever is refused does not make nginx take the replicas for dead.
+        assert answer(0)[0] == 200

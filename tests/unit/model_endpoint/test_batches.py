@@ -1,0 +1,178 @@
+"""Requests that are computed together, as on a GPU."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_endpoint.batches import Batches
+from model_endpoint.cores import Cores
+from model_endpoint.model import Encoded, Scores
+from model_endpoint.predict import Answer, Predictor
+from model_endpoint.slot import Interrupted, Slot
+from model_endpoint.torch_model import TorchModel
+from tests.integration.model_endpoint import models
+from tests.services import wait_until
+from tests.unit.model_endpoint import stub
+
+PATIENCE = 10
+
+
+class Slow(stub.Stub):
+    """Computes when it is let, texts of several requests together, and cannot bear the word 'poison'."""
+
+    batched = True
+
+    def __init__(self, *labels: str) -> None:
+        super().__init__()
+        self.labels = list(labels or self.labels)
+        self.let = threading.Semaphore(0)
+        self.computing = threading.Event()
+
+    def encode(self, texts: list[str]) -> list[Encoded]:
+        if "poison" in texts:
+            return [Encoded([9], False)]
+        return super().encode(texts)
+
+    def logits(self, batch: list[Encoded]) -> Scores:
+        self.computing.set()
+        assert self.let.acquire(timeout=PATIENCE)
+        if any(row.ids[0] == 9 for row in batch):
+            raise MemoryError("too much")
+        return super().logits(batch)
+
+
+def predictor(folder: Path, model: stub.Stub) -> Predictor:
+    slot = Slot(64, PATIENCE)
+    slot.offer(stub.loaded(1, model))
+    slot.commit(1, 1, "leader")
+    return Predictor(slot, Cores(2), stub.settings(folder))
+
+
+def ask(pool: ThreadPoolExecutor, asked: Predictor, texts: list[str]) -> "Future[Answer]":
+    """Asks in a thread; the answer counts as sent at once."""
+
+    def work() -> Answer:
+        leases: list[object] = []
+        answer = asked.classify(texts, leases)  # type: ignore[arg-type] # a list of callables
+        for done in leases:
+            done()  # type: ignore[operator] # as above
+        return answer
+
+    return pool.submit(work)
+
+
+def best(answer: "Future[Answer]") -> list[str]:
+    return [row[0][0] for row in answer.result(PATIENCE).ranked(1)]
+
+
+def test_what_arrives_during_a_batch_is_the_next_batch(tmp_path: Path) -> None:
+    model = Slow()
+    asked = predictor(tmp_path, model)
+    with ThreadPoolExecutor(16) as pool:
+        first = ask(pool, asked, ["good"])
+        assert model.computing.wait(PATIENCE)
+        others = [ask(pool, asked, ["good"] * (number % 2) + ["bad"]) for number in range(4)]
+        wait_until("they wait", lambda: asked.waiting == 4, PATIENCE, 0.005)
+        for _ in range(2):
+            model.let.release()
+        assert best(first) == ["positive"]
+        assert [best(one) for one in others] == [["negative"], ["positive", "negative"]] * 2
+    assert model.batches == [1, 6]
+
+
+def test_a_batch_has_its_limit_and_a_large_request_lets_others_in(tmp_path: Path) -> None:
+    model = Slow()
+    asked = predictor(tmp_path, model)
+    with ThreadPoolExecutor(16) as pool:
+        large = ask(pool, asked, ["good"] * 20)
+        assert model.computing.wait(PATIENCE)
+        small = [ask(pool, asked, ["bad"]) for _ in range(9)]
+        wait_until("they wait", lambda: asked.waiting == 9, PATIENCE, 0.005)
+        model.let.release()
+        wait_until("the large one's next piece waits too", lambda: asked.waiting == 2, PATIENCE, 0.005)
+        for _ in range(8):
+            model.let.release()
+        assert best(large) == ["positive"] * 20
+        assert [best(one) for one in small] == [["negative"]] * 9
+    assert max(model.batches) == 8 and model.batches[:2] == [8, 8] and sum(model.batches) == 29
+
+
+def test_an_error_meets_only_the_request_that_is_to_blame(tmp_path: Path) -> None:
+    model = Slow()
+    asked = predictor(tmp_path, model)
+    with ThreadPoolExecutor(16) as pool:
+        first = ask(pool, asked, ["good"])
+        assert model.computing.wait(PATIENCE)
+        poison, fine = ask(pool, asked, ["poison"]), ask(pool, asked, ["bad"])
+        wait_until("they wait", lambda: asked.waiting == 2, PATIENCE, 0.005)
+        for _ in range(4):
+            model.let.release()
+        assert best(first) == ["positive"] and best(fine) == ["negative"]
+        with pytest.raises(MemoryError):
+            poison.result(PATIENCE)
+    assert asked.waiting == 0
+
+
+def test_a_switch_in_between_gives_answers_of_one_model(tmp_path: Path) -> None:
+    old, new = Slow("old-", "old+"), Slow("new-", "new+")
+    asked = predictor(tmp_path, old)
+    asked.slot.offer(stub.loaded(2, new))
+    with ThreadPoolExecutor(32) as pool:
+        first = ask(pool, asked, ["good"])
+        assert old.computing.wait(PATIENCE)
+        others = [ask(pool, asked, ["good"] * 12 + ["bad"] * 5) for _ in range(6)]
+        wait_until("they wait", lambda: asked.waiting == 6, PATIENCE, 0.005)
+        hold = pool.submit(asked.slot.hold, 2, 2, "leader")
+        wait_until("the gate is shut", lambda: asked.slot.held, PATIENCE, 0.005)
+        old.let.release()
+        hold.result(PATIENCE)
+        asked.slot.commit(2, 2, "leader")
+        for _ in range(100):
+            new.let.release()
+        assert best(first) == ["old+"]
+        assert [best(one) for one in others] == [["new+"] * 12 + ["new-"] * 5] * 6
+    assert old.batches == [1]
+
+
+def test_pieces_of_two_models_are_never_one_batch() -> None:
+    old, new = Slow(), Slow()
+    batches = Batches(lambda: None)
+    text = old.encode(["good"])
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(batches.logits, old, text)
+        assert old.computing.wait(PATIENCE)
+        second = pool.submit(batches.logits, old, text)
+        wait_until("it waits", lambda: batches.waiting == 1, PATIENCE, 0.005)
+        third = pool.submit(batches.logits, new, text)
+        wait_until("both wait", lambda: batches.waiting == 2, PATIENCE, 0.005)
+        for model in (old, old, new):
+            model.let.release()
+        assert all(one.result(PATIENCE).shape == (1, 2) for one in (first, second, third))
+    assert (old.batches, new.batches) == ([1, 1], [1])
+
+
+def test_who_is_to_give_up_does_so_before_the_batch() -> None:
+    def check() -> None:
+        raise Interrupted
+
+    model = Slow()
+    with pytest.raises(Interrupted):
+        Batches(check).logits(model, model.encode(["good"]))
+    assert model.batches == []
+
+
+def test_pytorch_gives_the_same_in_batches_as_alone(tmp_path: Path) -> None:
+    models.save_flavor(models.tiny(0), tmp_path / "version")
+    model = TorchModel(tmp_path / "version")
+    alone = Predictor(Slot(1, 1), Cores(1), stub.settings(tmp_path))
+    texts = ["A film to love.", "Two hours that nobody gives back. " * 20, "So so"] * 5
+    wanted = [alone._answer(stub.loaded(1, model), [text]).scores[0] for text in texts]  # type: ignore[arg-type]
+    model.batched, model.chunk = True, 4
+    asked = predictor(tmp_path, model)  # type: ignore[arg-type] # any model does
+    with ThreadPoolExecutor(16) as pool:
+        answers = [ask(pool, asked, [text]) for text in texts] + [ask(pool, asked, texts)]
+    found = np.concatenate([one.result(PATIENCE).scores for one in answers])
+    assert np.allclose(found, np.concatenate([wanted, wanted]), atol=1e-5)

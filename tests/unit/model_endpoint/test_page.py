@@ -1,0 +1,66 @@
+"""The page for people, in the machine's Chromium."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from model_endpoint.api import create_app
+from tests.unit.model_endpoint import stub
+
+ATTACK = "<img src=x onerror='window.hacked = true'>"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    """The page of a replica whose second label is hostile."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    model = stub.Stub()
+    model.labels = ["negative", ATTACK]
+    server = stub.server(tmp_path, model)
+    listener = make_server("127.0.0.1", 0, create_app(server.settings, server), threaded=True)
+    thread = threading.Thread(target=listener.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            tab = browser.new_page()
+            tab.goto(f"http://127.0.0.1:{listener.port}/")
+            yield tab
+            browser.close()
+    finally:
+        listener.shutdown()
+        thread.join()
+        listener.server_close()
+
+
+def test_a_text_is_tried_with_the_keyboard_alone(page: Page) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    expect(page.get_by_label("Text")).to_be_focused()
+    page.keyboard.type("bad")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".score").first).to_contain_text("73.1 %")
+    expect(page.locator("#note")).to_contain_text("Version 7, replica ")
+    expect(page.locator("#switches")).to_contain_text("version 7")
+    assert complaints == []
+
+
+def test_what_is_in_texts_and_labels_stays_text(page: Page) -> None:
+    page.get_by_label("Text").fill(f"good {ATTACK}")
+    page.get_by_role("button").click()
+    expect(page.locator(".score").first).to_contain_text(ATTACK)
+    assert page.locator("img").count() == 0 and page.evaluate("window.hacked") is None
+
+
+def test_a_refusal_is_shown(page: Page) -> None:
+    page.get_by_label("Text").fill("  ")
+    page.get_by_role("button").click()
+    expect(page.locator("#note")).to_have_text("Input 0 is empty.")
