@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import random
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from manually_trigger import POLL_S, ROOT, Airflow, Platform, Problem, Screen, f
 POOL = ROOT / "training_endpoint/src/training_endpoint/sample/new.csv"
 COMPOSE = ["docker", "compose", "--env-file", ".env", "-f", "db/compose.yaml"]
 IN_CONTAINER = [*COMPOSE, "exec", "-T", "training-database", "psql", "--username=platform", "--dbname=training"]
+POOL_ROWS = 200  # enough to teach the sample's model something that can be measured
 PENDING_S = 60  # after which a pending event earns a hint
 
 Row = tuple[str, str]
@@ -83,7 +83,7 @@ def names(dataset: dict[str, Any]) -> dict[str, str]:
 
 
 def pool_rows(dataset: dict[str, Any], wanted: int) -> list[Row]:
-    """Rows of the sample's pool in random order, those first that the table does not hold yet."""
+    """The next rows of the sample's pool: those that the table does not hold yet, then the others."""
     if dataset["name"] != "sample":
         raise Problem(
             f"Only the sample dataset has a pool of new rows, and {dataset['name']} is in use: "
@@ -93,7 +93,6 @@ def pool_rows(dataset: dict[str, Any], wanted: int) -> list[Row]:
     if not 1 <= wanted <= len(pool):
         raise Problem(f"--rows is {wanted}: it must be from 1 to {len(pool)}, the size of the sample's pool.")
     present = set(query("SELECT json_agg(:text) FROM :table", **names(dataset)) or [])
-    random.shuffle(pool)
     return sorted(pool, key=lambda row: row[0] in present)[:wanted]
 
 
@@ -188,7 +187,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Inserts training rows; the database's trigger starts the pipeline.")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--rows", type=int, default=20, metavar="N", help="so many rows of the sample's pool (20)")
+    what.add_argument("--rows", type=int, default=POOL_ROWS, metavar="N", help="the next N rows of the sample's pool (200)")
     what.add_argument("--text", metavar="T", help="one row of your own, with --label")
     what.add_argument("--file", type=Path, metavar="F.csv", help="a CSV file with the columns text and label")
     parser.add_argument("--label", metavar="L", help="the label of --text")

@@ -45,7 +45,7 @@ show_next_steps() {
 
 Next:
   curl$trust -X POST $door/predict -H 'Content-Type: application/json' -d '{"input":"What a wonderful film"}'
-  python3 database_trigger.py --rows 20 --wait     # new rows become a new version
+  python3 database_trigger.py --wait               # new rows become a new version
   python3 manually_trigger.py --wait               # run the pipeline now
   sh launch.sh status | logs [service] | down
 TEXT

@@ -15,9 +15,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 SEED = 1
-# Rows of each label, whole reviews among them, and the share of the clauses.
-FILES = {"train": (320, 30, 0.5), "test": (120, 6, 0.25), "new": (200, 24, 0.25)}
-MIXED_SHARE = 0.2
+# Rows of each label, whole reviews among them, the share of the clauses, and of the reviews that change their mind.
+FILES = {"train": (320, 30, 0.5, 0.0), "test": (120, 6, 0.25, 0.25), "new": (200, 24, 0.25, 0.5)}
 TAGGED_SHARE = 0.8
 
 # a and b stand for details that fit the label, x for one that speaks against it, v for the clause that decides,
@@ -39,7 +38,7 @@ def deal(items: list[str], dice: random.Random) -> dict[str, list[str]]:
     """Shuffles the items and shares them out among the files, each to one."""
     shuffled = dice.sample(items, len(items))
     hands, start = {}, 0
-    for file, (_, _, share) in FILES.items():
+    for file, (_, _, share, _) in FILES.items():
         end = start + round(len(items) * share)
         hands[file] = shuffled[start:end]
         start = end
@@ -51,11 +50,11 @@ def sentence(clause: str) -> str:
     return clause[0].upper() + clause[1:]
 
 
-def compose(topic: dict[str, Any], tags: list[str], positive: bool, dice: random.Random) -> str:
-    """One review about the topic."""
+def compose(topic: dict[str, Any], tags: list[str], positive: bool, mixed: float, dice: random.Random) -> str:
+    """One review about the topic, with the chance `mixed` that it changes its mind."""
     pro, contra, verdict = ("good", "bad", "keep") if positive else ("bad", "good", "drop")
     plain = ONE_SIDED if topic["one_detail"] else ONE_SIDED + TWO_DETAILS
-    forms: tuple[str, ...] = MIXED if dice.random() < MIXED_SHARE else plain
+    forms: tuple[str, ...] = MIXED if dice.random() < mixed else plain
     a, b = dice.sample(topic[pro], 2)
     parts = {"a": a, "b": b, "x": dice.choice(topic[contra]), "v": dice.choice(topic[verdict])}
     capitals = {name.upper(): sentence(clause) for name, clause in parts.items()}
@@ -79,13 +78,13 @@ def generate(material: dict[str, Any], seed: int = SEED) -> dict[str, list[tuple
             topics[file].append({"one_detail": False} | topic | {"good": good[file], "bad": bad[file]})
     seen: set[str] = set()
     result = {}
-    for file, (count, whole_count, _) in FILES.items():
+    for file, (count, whole_count, _, mixed) in FILES.items():
         rows = []
         for label in ("negative", "positive"):
             texts = whole[label][file][:whole_count]
             while len(texts) < count:
                 topic = topics[file][len(texts) % len(topics[file])]
-                text = compose(topic, material["tags"][label], label == "positive", dice)
+                text = compose(topic, material["tags"][label], label == "positive", mixed, dice)
                 if text not in seen:
                     seen.add(text)
                     texts.append(text)
