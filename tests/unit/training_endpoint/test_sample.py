@@ -43,4 +43,4 @@ def test_no_detail_of_the_test_part_is_in_the_training_parts() -> None:
     test = "\n".join(row["text"].lower() for row in rows("test"))
     others = "\n".join(row["text"].lower() for file in ("train", "new") for row in rows(file))
     tested = {opinion for opinion in opinions if opinion in test}
-    assert len(tested) > 100 and not {opinion for opinion in tested if opinion in others}
+    assert len(tested) > 80 and not {opinion for opinion in tested if opinion in others}
