@@ -62,8 +62,9 @@ def test_the_pipeline_gets_the_rows_and_the_request_and_its_outcome_is_kept(
     monkeypatch.setattr(slack, "announce", lambda settings, ended: announced.append(ended["status"]))
 
     def pipeline(
-        run_id: str, job_id: str, taken: Any, parameters: Any, settings: Settings, report: Any, work: Path
+        run_id: str, job_id: str, taken: Any, parameters: Any, settings: Settings, report: Any, work: Path, clock: Any
     ) -> Outcome:
+        assert set(clock.seconds) == {"starting", "reading"}
         assert run_id == "run-1" and parameters.epochs == 3 and len(taken.train) == len(training.TRAIN)
         assert json.loads((work / lineage.FOLDER / "snapshot.json").read_text())["digest"] == taken.digest
         report(phase="training", step=7)

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from mlops_contract.words import Verdict
 from training_endpoint import pipeline, registry
+from training_endpoint.clock import Clock
 from training_endpoint.hyperparameters import Hyperparameters
 from training_endpoint.settings import Settings
 from training_endpoint.snapshot import Rows, Snapshot
@@ -39,7 +40,7 @@ def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **o
     parameters = Hyperparameters.from_request(overrides, Hyperparameters())
     said: list[dict[str, Any]] = []
     outcome = pipeline.run(
-        f"run-{job_id}", job_id, snapshot, parameters, settings, lambda **fields: said.append(fields), folder
+        f"run-{job_id}", job_id, snapshot, parameters, settings, lambda **fields: said.append(fields), folder, Clock()
     )
     shares = [fields["progress"] for fields in said if fields.get("progress") is not None]
     assert shares == sorted(shares) and shares[-1] == 1.0
@@ -69,7 +70,10 @@ def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_pa
     assert version.version == "1" and version.tags["dataset_digest"] == "d" * 64
     from mlflow.artifacts import download_artifacts
 
-    served = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got"))) / "serving"
+    got = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
+    assert json.loads((got / "verdict/verdict.json").read_text())["verdict"] == "first_champion"
+    assert (got / "verdict/comparison.png").stat().st_size > 1000
+    served = got / "serving"
     manifest = json.loads((served / "manifest.json").read_text())
     assert manifest["labels"] == ["negative", "positive"]
     assert (served / manifest["model"]).stat().st_size == manifest["files"][manifest["model"]]["bytes"]
@@ -87,4 +91,13 @@ def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_pa
     with psycopg.connect(settings.database_url) as connection:
         ledger = connection.execute("SELECT job_id, to_version, verdict FROM promotion_ledger ORDER BY id").fetchall()
     assert ledger == [("a", 1, "first_champion"), ("b", 1, str(second.verdict))]
+
+    # A run that is judged again keeps its version: tags and files are replaced.
+    again = tmp_path / "again"
+    (again / "verdict").mkdir(parents=True)
+    (again / "verdict/verdict.json").write_text("{}")
+    assert registry.register(settings, second.mlflow_run_id, None, again, {"verdict": "judged again"}) == 2  # type: ignore[arg-type] # it is not logged again
+    verdict = download_artifacts(f"models:/{settings.model_name}/2/verdict/verdict.json", dst_path=str(again / "got"))
+    assert Path(verdict).read_text() == "{}"
+    assert mlflow_client.get_model_version(settings.model_name, "2").tags["verdict"] == "judged again"
     assert registry.champion(settings).version == "1"  # type: ignore[union-attr] # there is one
