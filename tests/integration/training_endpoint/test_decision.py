@@ -69,8 +69,11 @@ def run(
 
     monkeypatch.setattr(pipeline, "_run", judge)
     job = Jobs(settings.database_url).newest(1)[0]
-    arguments: tuple[Any, ...] = (None, Hyperparameters(), settings, lambda **fields: None, settings.state_dir)
-    return pipeline.run("run-1", job["job_id"], *arguments, Clock()), compared
+    rows: Any = None  # judged without them
+    work, clock = settings.state_dir, Clock()
+    return pipeline.run(
+        "run-1", job["job_id"], rows, Hyperparameters(), settings, lambda **fields: None, work, clock
+    ), compared
 
 
 def test_a_champion_that_changed_meanwhile_is_compared_with(

@@ -10,7 +10,8 @@ import pytest
 
 from mlops_contract.words import Verdict
 from tests import training
-from training_endpoint import errors, job, lineage, slack
+from training_endpoint import errors, job, lineage, peers, slack
+from training_endpoint import pipeline as pipelines
 from training_endpoint.jobs import Jobs, view
 from training_endpoint.pipeline import Outcome
 from training_endpoint.settings import Settings
@@ -32,7 +33,7 @@ OUTCOME = Outcome(
 @pytest.fixture
 def settings(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a platform with a dataset, an MLflow that answers and a job `run-1` that is running."""
-    monkeypatch.setattr(job.peers, "check_mlflow", lambda settings: None)
+    monkeypatch.setattr(peers, "check_mlflow", lambda settings: None)
     monkeypatch.setattr(job, "PATIENCE_S", 0)
     training.dataset(database)
     Jobs(database).submit("run-1", {"epochs": 3})
@@ -42,7 +43,7 @@ def settings(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def execute(settings: Settings, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> tuple[int, dict[str, Any]]:
     """The exit status of the job's process, and the job as people see it then."""
-    monkeypatch.setattr(job.pipeline, "run", pipeline)
+    monkeypatch.setattr(pipelines, "run", pipeline)
     jobs = Jobs(settings.database_url)
     job_id = jobs.newest(1)[0]["job_id"]
     return job.main(job_id, settings), view(jobs.get(job_id))
@@ -100,7 +101,7 @@ def test_an_absent_mlflow_leaves_the_job_to_be_started_again(
     def absent(settings: Settings) -> None:
         raise errors.MlflowUnavailable("MLflow does not answer.")
 
-    monkeypatch.setattr(job.peers, "check_mlflow", absent)
+    monkeypatch.setattr(peers, "check_mlflow", absent)
     status, seen = execute(settings, monkeypatch, failing(AssertionError("must not be reached")))
     assert status == job.TRY_AGAIN and seen["status"] == "running"
 
@@ -112,7 +113,7 @@ def test_an_mlflow_that_goes_away_in_the_middle_does_so_too(
         def absent(settings: Settings) -> None:
             raise errors.MlflowUnavailable("MLflow does not answer.")
 
-        monkeypatch.setattr(job.peers, "check_mlflow", absent)
+        monkeypatch.setattr(peers, "check_mlflow", absent)
         raise RuntimeError("connection refused")
 
     status, seen = execute(settings, monkeypatch, pipeline)

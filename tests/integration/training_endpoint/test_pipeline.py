@@ -96,7 +96,9 @@ def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_pa
     again = tmp_path / "again"
     (again / "verdict").mkdir(parents=True)
     (again / "verdict/verdict.json").write_text("{}")
-    assert registry.register(settings, second.mlflow_run_id, None, again, {"verdict": "judged again"}) == 2  # type: ignore[arg-type] # it is not logged again
+    not_logged_again: Any = None
+    tags = {"verdict": "judged again"}
+    assert registry.register(settings, second.mlflow_run_id, not_logged_again, again, tags) == 2
     verdict = download_artifacts(f"models:/{settings.model_name}/2/verdict/verdict.json", dst_path=str(again / "got"))
     assert Path(verdict).read_text() == "{}"
     assert mlflow_client.get_model_version(settings.model_name, "2").tags["verdict"] == "judged again"

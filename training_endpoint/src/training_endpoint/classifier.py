@@ -101,8 +101,9 @@ def _from_hub(name: str, token: str) -> BaseModel:
         files = [sibling.rfilename for sibling in info.siblings or []]
         weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "pytorch_model*.bin"
         patterns = ["*.json", "*.txt", "*.model", weights]
-        folder = snapshot_download(name, revision=info.sha, token=token or None, allow_patterns=patterns)
-        return BaseModel(name, Path(folder), str(info.sha))
+        # By its branch, not by info.sha: only so does the cache know later which revision was the newest.
+        folder = Path(snapshot_download(name, token=token or None, allow_patterns=patterns))
+        return BaseModel(name, folder, folder.name)
     except errors.HFValidationError as error:
         raise BaseModelNotFound(f"{name} is neither embedded, nor a folder here, nor a hub id.") from error
     except Exception as error:  # the library lets through errors of many libraries

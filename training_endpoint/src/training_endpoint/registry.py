@@ -142,7 +142,7 @@ def register(settings: Settings, mlflow_run: str, classifier: Classifier, files:
     if registered:
         version = int(registered[0].version)
         tag(settings, version, tags)
-        mlflow_client.log_model_artifacts(registered[0].model_id, str(files))
+        mlflow_client.log_model_artifacts(registered[0].source.removeprefix("models:/"), str(files))
         return version
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers")]
     info = mlflow.transformers.log_model(
