@@ -50,6 +50,7 @@ if os.environ.get("RANK") == "1":
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
 
 
 def new(folder: Path) -> Classifier:
