@@ -49,10 +49,10 @@ def measure(python: Path, side: str, task: Task, folder: Path, gpu: bool) -> dic
     """One side's reading, in a process of its own."""
     file = folder / "task.json"
     task.save(file)
-    variables = {**device.ENVIRONMENT, **os.environ, "PYTHONPATH": ":".join(sys.path), "HF_HUB_OFFLINE": "1"}
+    variables = {**device.ENVIRONMENT, **os.environ, "HF_HUB_OFFLINE": "1"}
     variables |= {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}
     command = [str(python), "-W", "ignore", "-m", f"benchmarks.training.{side}", str(file)]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables).stdout
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables, cwd=ROOT).stdout
     found: dict[str, float] = json.loads(printed.splitlines()[-1])
     return found
 

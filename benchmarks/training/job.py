@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from benchmarks.training import PACKAGES
 from benchmarks.training.task import Task
 from tests import services
 from tests.integration.model_endpoint.stack import TOKEN, Serving, serving
@@ -64,7 +65,7 @@ def platform(task: Task, folder: Path) -> Iterator[tuple[str, Serving]]:
             "STATE_DIR": str(folder / "state"),
             "DATASET": str(data),
             "PORT": str(port),
-            "PYTHONPATH": ":".join(sys.path),
+            "PYTHONPATH": ":".join(PACKAGES),
         }
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "training_endpoint"]

@@ -1,6 +1,8 @@
 """The whole pipeline on a real MLflow and a real database: two jobs, one after the other."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlops_contract.words import Verdict
-from training_endpoint import pipeline, registry
+from training_endpoint import device, pipeline, registry
 from training_endpoint.clock import Clock
 from training_endpoint.hyperparameters import Hyperparameters
 from training_endpoint.settings import Settings
@@ -47,7 +49,9 @@ def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **o
     return outcome
 
 
-def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_path: Path) -> None:
+def test_first_champion_then_a_verdict_and_the_ledger(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     snapshot = Snapshot(
         name="tiny",
         train_table="tiny_train",
@@ -83,10 +87,14 @@ def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_pa
     assert {entry.dataset.name for entry in run.inputs.dataset_inputs} == {"tiny_train", "tiny_test"}
     assert "test_accuracy" in run.data.metrics and "loss" in run.data.metrics
 
-    # Almost untrained: never better than the first, whatever the seed.
+    # Almost untrained: never better than the first, whatever the seed. In two processes, as on two GPUs.
+    monkeypatch.setattr(device, "gpus", lambda: 2)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     second = train(settings, "b", snapshot, tmp_path / "b", epochs=1, learning_rate=1e-7, seed=2)
     assert second.verdict in (Verdict.KEPT_WORSE, Verdict.KEPT_NO_DIFFERENCE, Verdict.KEPT_FAILED_CHECK)
     assert (second.model_version, second.champion_version) == (2, 1)
+    assert mlflow_client.get_run(second.mlflow_run_id).data.params["device"].startswith("2 x cpu")
 
     with psycopg.connect(settings.database_url) as connection:
         ledger = connection.execute("SELECT job_id, to_version, verdict FROM promotion_ledger ORDER BY id").fetchall()
