@@ -75,7 +75,7 @@ def test_fp32_is_served_where_int8_costs_accuracy(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(export, "OnnxClassifier", Worse)
     served = export.export(classifier, rows, reference, tmp_path / "serving")
-    assert (served.precision, served.accuracy) == ("fp32", 1.0)
+    assert served.precision == "fp32"
     assert served.difference < served.allowed
     assert not (served.folder / "model.int8.onnx").exists()
 
