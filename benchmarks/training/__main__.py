@@ -29,7 +29,7 @@ from training_endpoint.snapshot import Rows
 # Trainer needs accelerate, which nothing else here does.
 VENV = ROOT / ".platform/bench/trainer"
 ACCELERATE = "accelerate==1.15.0"
-JOB_ROWS = 1600
+JOB_ROWS = 640
 """A job trains on so many rows: its other phases do not depend on them."""
 
 
