@@ -46,7 +46,13 @@ def test_the_folder_answers_alone_what_the_model_answers(architecture: str, tmp_
     assert len({case["text"] for case in golden["cases"]}) == len(golden["cases"]) >= 8
     for case in golden["cases"]:
         scores = probabilities[TEXTS.index(case["text"])]
-        assert [case["scores"][label] for label in LABELS] == pytest.approx(list(scores), abs=golden["tolerance"])
+        expected = [case["scores"][label] for label in LABELS]
+        assert expected == pytest.approx(list(scores), abs=golden["tolerance"])
+        assert expected == pytest.approx(list(reference[TEXTS.index(case["text"])]), abs=golden["tolerance"])
+        alone = tokenizer.encode(case["text"])
+        inputs = {"input_ids": [alone.ids], "attention_mask": [alone.attention_mask]}
+        (logits,) = session.run(["logits"], {name: np.array(value) for name, value in inputs.items()})
+        assert expected == pytest.approx(list(np.exp(logits[0]) / np.exp(logits[0]).sum()), abs=1e-5)
 
 
 def test_only_the_listed_files_are_shipped_and_their_sums_are_right(tmp_path: Path) -> None:

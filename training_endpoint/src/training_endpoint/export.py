@@ -24,7 +24,7 @@ from training_endpoint.snapshot import Rows
 
 INPUTS = ("input_ids", "attention_mask")
 GOLDEN_CASES = 16
-GOLDEN_TOLERANCE = 0.05
+GOLDEN_TOLERANCE = 0.05  # between processors
 # Accuracy that int8 may cost, measured on at most this many test rows.
 INT8_MAX_LOSS = 0.005
 INT8_ROWS = 2000
@@ -106,7 +106,8 @@ def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder:
     right = (reference.argmax(axis=1) == labels).mean()
     for precision, chosen in (("int8", int8), ("fp32", fp32)):
         session = OnnxClassifier(chosen, classifier)
-        answers = session.predict(golden_texts)
+        # One text a call, as the serving side checks it: int8 answers depend on the other texts of a batch.
+        answers = np.concatenate([session.predict([text]) for text in golden_texts])
         difference, allowed = float(np.abs(answers - reference[golden]).max()), AGREEMENT[precision]
         # fp32 is the last resort, whose accuracy decides nothing more; how well it agrees is a check of its own.
         if precision == "fp32" or difference > allowed:
@@ -124,7 +125,8 @@ def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder:
         {"text": text, "scores": dict(zip(classifier.label_names, map(float, row), strict=True))}
         for text, row in zip(golden_texts, answers, strict=True)
     ]
-    _write_json(folder / "golden.json", {"tolerance": GOLDEN_TOLERANCE, "cases": cases})
+    # Wide enough for a server that takes the PyTorch model (on a GPU) instead of the file.
+    _write_json(folder / "golden.json", {"tolerance": GOLDEN_TOLERANCE + difference, "cases": cases})
     files = {name: _fingerprint(folder / name) for name in (chosen.name, "tokenizer.json", "golden.json")}
     manifest = {
         "format": 1,
