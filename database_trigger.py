@@ -187,7 +187,8 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Inserts training rows; the database's trigger starts the pipeline.")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--rows", type=int, default=POOL_ROWS, metavar="N", help="the next N rows of the sample's pool (200)")
+    help_rows = "the next N rows of the sample's pool (200)"
+    what.add_argument("--rows", type=int, default=POOL_ROWS, metavar="N", help=help_rows)
     what.add_argument("--text", metavar="T", help="one row of your own, with --label")
     what.add_argument("--file", type=Path, metavar="F.csv", help="a CSV file with the columns text and label")
     parser.add_argument("--label", metavar="L", help="the label of --text")

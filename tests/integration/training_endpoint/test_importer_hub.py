@@ -127,7 +127,15 @@ def test_a_base_model_of_the_hub_is_loaded(hub: hub_standin.Hub, tmp_path: Path)
     hub.models = dict.fromkeys(("distilbert/distilbert-base-uncased", "closed/tiny"), tmp_path / "tiny")
 
     asked = ["distilbert/distilbert-base-uncased", "", "closed/tiny", "", "closed/tiny", hub.token]
+    asked += ["no/such", "", "no/such", hub.token, "closed/tiny", "hf_wrong"]
     done = python(hub, tmp_path / "home", "-W", "ignore", "-c", MODEL, *asked)
     assert done.returncode == 0, done.stderr
     loaded = f'{hub_standin.COMMIT} {{"0": "neg", "1": "pos"}} [1, 2]'
-    assert done.stdout.splitlines() == [loaded, "hub_gated", loaded]
+    refused = ["hub_not_found", "hub_not_found", "hub_bad_token"]
+    assert done.stdout.splitlines() == [loaded, "hub_gated", loaded, *refused]
+
+    # Without the hub, what is in the cache is used, and what is not is said.
+    hub.url = "http://127.0.0.1:9"
+    asked = ["distilbert/distilbert-base-uncased", "", "org/another", ""]
+    absent = python(hub, tmp_path / "home", "-W", "ignore", "-c", MODEL, *asked)
+    assert absent.stdout.splitlines() == [loaded, "hub_unreachable"], absent.stderr

@@ -11,6 +11,7 @@ import pytest
 from mlops_contract.words import Verdict
 from tests import training
 from training_endpoint import errors, job, lineage, peers, slack
+from training_endpoint import pipeline as pipelines
 from training_endpoint.jobs import Jobs, view
 from training_endpoint.pipeline import Outcome
 from training_endpoint.settings import Settings
@@ -42,7 +43,7 @@ def settings(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def execute(settings: Settings, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> tuple[int, dict[str, Any]]:
     """The exit status of the job's process, and the job as people see it then."""
-    monkeypatch.setattr("training_endpoint.pipeline.run", pipeline)
+    monkeypatch.setattr(pipelines, "run", pipeline)
     jobs = Jobs(settings.database_url)
     job_id = jobs.newest(1)[0]["job_id"]
     return job.main(job_id, settings), view(jobs.get(job_id))
@@ -62,8 +63,9 @@ def test_the_pipeline_gets_the_rows_and_the_request_and_its_outcome_is_kept(
     monkeypatch.setattr(slack, "announce", lambda settings, ended: announced.append(ended["status"]))
 
     def pipeline(
-        run_id: str, job_id: str, taken: Any, parameters: Any, settings: Settings, report: Any, work: Path
+        run_id: str, job_id: str, taken: Any, parameters: Any, settings: Settings, report: Any, work: Path, clock: Any
     ) -> Outcome:
+        assert set(clock.seconds) == {"starting", "reading"}
         assert run_id == "run-1" and parameters.epochs == 3 and len(taken.train) == len(training.TRAIN)
         assert json.loads((work / lineage.FOLDER / "snapshot.json").read_text())["digest"] == taken.digest
         report(phase="training", step=7)

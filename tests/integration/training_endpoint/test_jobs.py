@@ -5,11 +5,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from mlflow import MlflowClient
 
 from tests import training
 from tests.services import wait_until
@@ -175,6 +177,25 @@ def test_a_process_that_dies_fails_its_job_with_the_reason(
     with runner(settings, code):
         wait_until("failed", lambda: status(jobs, job_id) == "failed", 30)
     assert re.search(said, jobs.get(job_id)["error"])
+
+
+@pytest.mark.parametrize("end", ["FAILED", "KILLED"])
+def test_no_mlflow_run_stays_open_when_its_process_is_killed(
+    jobs: Jobs, settings: Settings, mlflow_url: str, end: str
+) -> None:
+    client = MlflowClient(mlflow_url)
+    run = client.create_run("0").info.run_id
+    job_id = jobs.submit("run-1", {})[0]["job_id"]
+    code = f"""
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+jobs.progress(job_id, {{"mlflow_run_id": {run!r}}})
+{"time.sleep(600)" if end == "KILLED" else "os.kill(os.getpid(), signal.SIGKILL)"}
+"""
+    with runner(replace(settings, mlflow_tracking_uri=mlflow_url), code):
+        wait_until("it runs", lambda: bool(jobs.get(job_id)["mlflow_run_id"]), 30)
+        if end == "KILLED":
+            jobs.cancel(job_id)
+        wait_until("the run is closed", lambda: bool(client.get_run(run).info.status == end), 30)
 
 
 def test_cancelling_ends_the_process_and_what_it_started_even_if_deaf(jobs: Jobs, settings: Settings) -> None:

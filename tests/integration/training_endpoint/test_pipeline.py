@@ -1,6 +1,8 @@
 """The whole pipeline on a real MLflow and a real database: two jobs, one after the other."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from mlops_contract.words import Verdict
-from training_endpoint import pipeline, registry
+from training_endpoint import device, pipeline, registry
+from training_endpoint.clock import Clock
 from training_endpoint.hyperparameters import Hyperparameters
 from training_endpoint.settings import Settings
 from training_endpoint.snapshot import Rows, Snapshot
@@ -39,14 +42,16 @@ def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **o
     parameters = Hyperparameters.from_request(overrides, Hyperparameters())
     said: list[dict[str, Any]] = []
     outcome = pipeline.run(
-        f"run-{job_id}", job_id, snapshot, parameters, settings, lambda **fields: said.append(fields), folder
+        f"run-{job_id}", job_id, snapshot, parameters, settings, lambda **fields: said.append(fields), folder, Clock()
     )
     shares = [fields["progress"] for fields in said if fields.get("progress") is not None]
     assert shares == sorted(shares) and shares[-1] == 1.0
     return outcome
 
 
-def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_path: Path) -> None:
+def test_first_champion_then_a_verdict_and_the_ledger(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     snapshot = Snapshot(
         name="tiny",
         train_table="tiny_train",
@@ -69,7 +74,10 @@ def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_pa
     assert version.version == "1" and version.tags["dataset_digest"] == "d" * 64
     from mlflow.artifacts import download_artifacts
 
-    served = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got"))) / "serving"
+    got = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
+    assert json.loads((got / "verdict/verdict.json").read_text())["verdict"] == "first_champion"
+    assert (got / "verdict/comparison.png").stat().st_size > 1000
+    served = got / "serving"
     manifest = json.loads((served / "manifest.json").read_text())
     assert manifest["labels"] == ["negative", "positive"]
     assert (served / manifest["model"]).stat().st_size == manifest["files"][manifest["model"]]["bytes"]
@@ -79,12 +87,27 @@ def test_first_champion_then_a_verdict_and_the_ledger(settings: Settings, tmp_pa
     assert {entry.dataset.name for entry in run.inputs.dataset_inputs} == {"tiny_train", "tiny_test"}
     assert "test_accuracy" in run.data.metrics and "loss" in run.data.metrics
 
-    # Almost untrained: never better than the first, whatever the seed.
+    # Almost untrained: never better than the first, whatever the seed. In two processes, as on two GPUs.
+    monkeypatch.setattr(device, "gpus", lambda: 2)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     second = train(settings, "b", snapshot, tmp_path / "b", epochs=1, learning_rate=1e-7, seed=2)
     assert second.verdict in (Verdict.KEPT_WORSE, Verdict.KEPT_NO_DIFFERENCE, Verdict.KEPT_FAILED_CHECK)
     assert (second.model_version, second.champion_version) == (2, 1)
+    assert mlflow_client.get_run(second.mlflow_run_id).data.params["device"].startswith("2 x cpu")
 
     with psycopg.connect(settings.database_url) as connection:
         ledger = connection.execute("SELECT job_id, to_version, verdict FROM promotion_ledger ORDER BY id").fetchall()
     assert ledger == [("a", 1, "first_champion"), ("b", 1, str(second.verdict))]
+
+    # A run that is judged again keeps its version: tags and files are replaced.
+    again = tmp_path / "again"
+    (again / "verdict").mkdir(parents=True)
+    (again / "verdict/verdict.json").write_text("{}")
+    not_logged_again: Any = None
+    tags = {"verdict": "judged again"}
+    assert registry.register(settings, second.mlflow_run_id, not_logged_again, again, tags) == 2
+    verdict = download_artifacts(f"models:/{settings.model_name}/2/verdict/verdict.json", dst_path=str(again / "got"))
+    assert Path(verdict).read_text() == "{}"
+    assert mlflow_client.get_model_version(settings.model_name, "2").tags["verdict"] == "judged again"
     assert registry.champion(settings).version == "1"  # type: ignore[union-attr] # there is one

@@ -87,6 +87,8 @@ def test_a_rollback_is_recorded_moves_the_alias_and_switches_the_fleet(
     switched: list[int] = []
     assert run(settings, 1, switched, ("127.0.0.1:9", "no.such.host.invalid:1")) == 0
     assert champion(settings) == 1 and switched == [1]
+    version = MlflowClient(settings.mlflow_tracking_uri).get_model_version(settings.model_name, "1")
+    assert version.tags == {"override": "ada: bad answers"}
     assert ledger(settings) == [("ada", 2, 1, "override", "bad answers")]
     said = capsys.readouterr().out
     assert "version 2 -> 1" in said and "a at 10.0.0.1:9998 serves version 1" in said

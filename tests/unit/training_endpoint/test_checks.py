@@ -12,9 +12,7 @@ from training_endpoint.snapshot import Rows, Snapshot
 SETTINGS = Settings.from_env(
     {"DATABASE_URL": "postgresql://x", "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "t", "MAX_OVERLAP": "0.1"}
 )
-SERVED = Served(
-    Path(), "int8", accuracy=0.9, torch_accuracy=0.9, difference=0.01, allowed=0.15, latency_ms=5.0, bytes=1
-)
+SERVED = Served(Path(), "int8", difference=0.01, allowed=0.15, latency_ms=5.0)
 SNAPSHOT = Snapshot(
     name="d",
     train_table="d_train",

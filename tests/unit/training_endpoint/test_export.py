@@ -44,11 +44,15 @@ def test_the_folder_answers_alone_what_the_model_answers(architecture: str, tmp_
 
     golden = json.loads((folder / "golden.json").read_text())
     assert len({case["text"] for case in golden["cases"]}) == len(golden["cases"]) >= 8
-    for case in golden["cases"]:  # each alone: an int8 model's answer depends a little on what shares its batch
+    for case in golden["cases"]:
+        scores = probabilities[TEXTS.index(case["text"])]
+        expected = [case["scores"][label] for label in LABELS]
+        assert expected == pytest.approx(list(scores), abs=golden["tolerance"])
+        assert expected == pytest.approx(list(reference[TEXTS.index(case["text"])]), abs=golden["tolerance"])
         alone = tokenizer.encode(case["text"])
-        (logits,) = session.run(["logits"], {"input_ids": [alone.ids], "attention_mask": [alone.attention_mask]})
-        scores = np.exp(logits[0]) / np.exp(logits[0]).sum()
-        assert [case["scores"][label] for label in LABELS] == pytest.approx(list(scores), abs=1e-5)
+        inputs = {"input_ids": [alone.ids], "attention_mask": [alone.attention_mask]}
+        (logits,) = session.run(["logits"], {name: np.array(value) for name, value in inputs.items()})
+        assert expected == pytest.approx(list(np.exp(logits[0]) / np.exp(logits[0]).sum()), abs=1e-5)
 
 
 def test_only_the_listed_files_are_shipped_and_their_sums_are_right(tmp_path: Path) -> None:
@@ -77,7 +81,7 @@ def test_fp32_is_served_where_int8_costs_accuracy(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(export, "OnnxClassifier", Worse)
     served = export.export(classifier, rows, reference, tmp_path / "serving")
-    assert (served.precision, served.accuracy) == ("fp32", 1.0)
+    assert served.precision == "fp32"
     assert served.difference < served.allowed
     assert not (served.folder / "model.int8.onnx").exists()
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_endpoint import sources
+from training_endpoint import hub_errors, sources
 from training_endpoint.errors import HubBadToken, HubError, HubGated, HubUnreachable, ImportFailed, MissingColumn
-from training_endpoint.sources import columns, files, hub
+from training_endpoint.sources import columns, files
 from training_endpoint.sources.part import Part, Problems, split
 
 
@@ -214,5 +214,5 @@ class Refused(Exception):
     ],
 )
 def test_errors_of_the_hub_say_what_to_do(error: Exception, token: str, kind: type[HubError]) -> None:
-    explained = hub.explain(error, "dataset x", token)
+    explained = hub_errors.explain(error, "dataset x", token)
     assert type(explained) is kind and "second" not in explained.message

@@ -70,7 +70,7 @@ def test_the_message_has_verdict_metrics_rows_duration_and_link(tmp_path: Path) 
         "accuracy: challenger 0.8912, Champion 0.8900",
         "6,920 train, 872 test",
         "Duration: 1 min 24 s",
-        "<http://mlflow:1/#/experiments/runs/abc|",
+        "<http://mlflow:1/#/runs/abc|",
     ):
         assert part in message["text"]
 

@@ -45,8 +45,7 @@ def checks(
     """All of them, passed or not."""
     overlap = snapshot.overlap / len(snapshot.test)
     labels = np.asarray(snapshot.test.labels, np.int64)
-    known = champion.probabilities if champion else None
-    lost = lost_classes(challenger, known, labels, snapshot.label_names)
+    lost = lost_classes(challenger, champion.probabilities if champion else None, labels, snapshot.label_names)
     if champion is not None:
         lost += [name for name in champion.label_names if name not in snapshot.label_names]
     made = [

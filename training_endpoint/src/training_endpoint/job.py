@@ -5,7 +5,6 @@ raises SystemExit wherever the job is, so that the pipeline can close its MLflow
 cancelled, and what was interrupted is started again and goes on in the same folder.
 """
 
-import ctypes
 import json
 import logging
 import os
@@ -20,8 +19,9 @@ from types import FrameType
 from typing import Any
 
 from mlops_contract.errors import PlatformError
-from training_endpoint import lineage, peers, pipeline, slack, snapshot
-from training_endpoint.errors import DatabaseUnavailable, JobEnded, MlflowUnavailable, OutOfMemory
+from training_endpoint import device, lineage, peers, pipeline, process, slack, snapshot
+from training_endpoint.clock import Clock
+from training_endpoint.errors import DatabaseUnavailable, JobEnded, MlflowUnavailable
 from training_endpoint.hyperparameters import Hyperparameters
 from training_endpoint.jobs import Job, Jobs
 from training_endpoint.report import Reporter, finite
@@ -59,13 +59,15 @@ def main(job_id: str, settings: Settings) -> int:
 def _run(job: Job, jobs: Jobs, settings: Settings, work: Path) -> Job:
     """The job's end as it stands in the table. Only an absent service or a cancelled job raises."""
     job_id = job["job_id"]
+    clock = Clock({"starting": round(process.age_s(), 2)})
     try:
-        taken = _snapshot(settings, work)
+        with clock("reading"):
+            taken = _snapshot(settings, work)
         result = _finished_result(work)
         if result is None:
             with Reporter(jobs, job_id) as report:
                 report(phase="reading", message=_said(taken), dataset=_described(taken))
-                result = _train(job, taken, settings, report, work)
+                result = _train(job, taken, settings, report, work, clock)
             (work / "result.json").write_text(json.dumps(result))
         succeeded: Job = _patiently(lambda: jobs.succeed(job_id, result, taken.event_ids))
         return succeeded
@@ -74,23 +76,25 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path) -> Job:
     except PlatformError as error:
         log.warning("job %s failed: %s", job_id, error.message)
         reason = error.message
-    except MemoryError:
-        reason = OutOfMemory("The machine's memory is full: lower batch_size or max_rows, or give it more.").message
     except Exception as error:
         log.exception("job %s failed", job_id)
         # MLflow's client has its own errors; raises MlflowUnavailable where the server is the reason.
         peers.check_mlflow(settings)
-        reason = f"Training failed ({type(error).__name__}: {error}); the service's log has the details."
+        reason = (
+            "The memory is full: lower batch_size or max_rows, or choose a smaller base_model."
+            if device.out_of_memory(error)
+            else f"Training failed ({type(error).__name__}: {error}); the service's log has the details."
+        )
     failed: Job = _patiently(lambda: jobs.fail(job_id, reason[:2000]))
     return failed
 
 
-def _train(job: Job, taken: Snapshot, settings: Settings, report: Reporter, work: Path) -> dict[str, Any]:
+def _train(job: Job, taken: Snapshot, settings: Settings, report: Reporter, work: Path, clock: Clock) -> dict[str, Any]:
     """What goes into the job's row at its end."""
     lineage.write(taken, settings.max_text_chars, work / lineage.FOLDER)
     parameters = Hyperparameters.from_request(job["request"], Hyperparameters(base_model=settings.base_model))
     _patiently(lambda: peers.check_mlflow(settings))
-    outcome = pipeline.run(job["run_id"], job["job_id"], taken, parameters, settings, report, work)
+    outcome = pipeline.run(job["run_id"], job["job_id"], taken, parameters, settings, report, work, clock)
     fields = {name: value for name, value in asdict(outcome).items() if name != "verdict"}
     message = f"{outcome.verdict}: {outcome.verdict_text}"
     result: dict[str, Any] = finite({**fields, "verdict": str(outcome.verdict), "message": message, "eta_s": 0})
@@ -148,14 +152,6 @@ def _said(taken: Snapshot) -> str:
     )
 
 
-def _die_with_parent() -> None:
-    """Asks the kernel for SIGTERM when the starting process is gone, and to be the first to go when memory is short."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
-
-
 def _stop(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
@@ -164,5 +160,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, _stop)
-    _die_with_parent()
+    process.die_with_parent(signal.SIGTERM)
+    with suppress(OSError):  # the first to go when memory is short
+        Path("/proc/self/oom_score_adj").write_text("500")
     sys.exit(main(sys.argv[1], Settings.from_env(os.environ)))

@@ -1,11 +1,29 @@
 """The append-only record of every decision about the alias."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from training_endpoint import database
 from training_endpoint.errors import JobEnded
+
+LOCK = 7_314_002
+
+
+@contextmanager
+def alone(connection_url: str) -> Iterator[None]:
+    """Nobody else decides meanwhile: what is read about the alias inside still holds when it is moved there."""
+    with database.connect(connection_url) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        yield
+
+
+def of_job(connection_url: str, job_id: str) -> dict[str, Any] | None:
+    """What a job has decided already: {"to_version", "newest"}, newest when nobody decided after it; None before."""
+    with database.connect(connection_url) as connection:
+        return connection.execute(database.query("ledger_of_job"), {"job_id": job_id}).fetchone()
 
 
 def record(

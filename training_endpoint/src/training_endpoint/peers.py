@@ -1,6 +1,8 @@
-"""Calls to the platform's other services: is MLflow there, and switch the model endpoints."""
+"""Calls to the platform's other services: is MLflow there, close a run, and switch the model endpoints."""
 
+import logging
 import socket
+import time
 from typing import Any
 
 import requests
@@ -11,6 +13,8 @@ from training_endpoint.settings import Settings
 HEALTH_TIMEOUT_S = 3
 SWITCH_TIMEOUT_S = 300
 
+log = logging.getLogger(__name__)
+
 
 def check_mlflow(settings: Settings) -> None:
     """Raises `MlflowUnavailable` unless the tracking server answers within seconds."""
@@ -20,6 +24,18 @@ def check_mlflow(settings: Settings) -> None:
         raise MlflowUnavailable(
             f"MLflow does not answer at MLFLOW_TRACKING_URI ({type(error).__name__}): start it, then try again."
         ) from error
+
+
+def end_run(settings: Settings, mlflow_run: str, status: str) -> None:
+    """Closes the MLflow run of a process that was killed and could not. Never raises: the run is only a record."""
+    try:
+        requests.post(
+            f"{settings.mlflow_tracking_uri}/api/2.0/mlflow/runs/update",
+            json={"run_id": mlflow_run, "status": status, "end_time": int(time.time() * 1000)},
+            timeout=HEALTH_TIMEOUT_S,
+        ).raise_for_status()
+    except requests.RequestException as error:
+        log.warning("MLflow's run %s stays open: %s", mlflow_run, type(error).__name__)
 
 
 def switch_fleet(settings: Settings, version: int) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,25 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 
 from mlops_contract.words import Verdict
-from training_endpoint import compare, device, evaluate, export, ledger, lineage, peers, plots, registry, trainer
+from training_endpoint import (
+    compare,
+    device,
+    distributed,
+    evaluate,
+    export,
+    ledger,
+    lineage,
+    peers,
+    plots,
+    registry,
+    trainer,
+)
 from training_endpoint.checks import ChampionAnswers, checks
 from training_endpoint.classifier import BaseModel, Classifier, find_base
 from training_endpoint.classifier import load as load_base
+from training_endpoint.clock import Clock
 from training_endpoint.compare import Decision
+from training_endpoint.errors import JobEnded, TrainingFailed
 from training_endpoint.evaluate import Labels, Probabilities
 from training_endpoint.export import Served
 from training_endpoint.hyperparameters import Hyperparameters
@@ -26,6 +39,7 @@ from training_endpoint.settings import Settings
 from training_endpoint.snapshot import Rows, Snapshot
 
 JUDGED = "judged.json"
+MODEL = "model"  # the folder of what a version holds beside MLflow's flavor: serving/ and verdict/
 # The share of a job's progress at which training begins and ends; the other phases are short.
 TRAINING_FROM, TRAINING_TO = 0.05, 0.80
 
@@ -46,20 +60,8 @@ class Outcome:
     """Seconds by phase."""
 
 
-class Clock:
-    """Seconds spent in each phase."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            spent = time.monotonic() - start
-            self.seconds[phase] = round(self.seconds.get(phase, 0.0) + spent, 2)
+class ChampionChanged(Exception):
+    """Somebody moved the alias since the comparison."""
 
 
 def run(
@@ -70,28 +72,34 @@ def run(
     settings: Settings,
     report: Report,
     work: Path,
+    clock: Clock,
 ) -> Outcome:
     """Trains and judges one model on `snapshot`. Checkpoints go to `work`, and are resumed from there."""
-    clock = Clock()
     status = "FAILED"
     try:
         with clock("loading"):
             report(phase="starting", progress=0.0, message="loading the base model")
             mlflow_run = registry.start_run(settings, run_id, job_id)
             report(mlflow_run_id=mlflow_run)
-        outcome = _judged(settings, work)
-        if outcome is None:
-            outcome = _run(job_id, mlflow_run, snapshot, parameters, settings, report, work, clock)
-            (work / JUDGED).write_text(json.dumps(asdict(outcome)))
-        with clock("deciding"):
-            outcome = _decide(settings, outcome, job_id)
+        outcome = _judged(work)
+        while True:
+            if outcome is None:
+                outcome = _run(job_id, mlflow_run, snapshot, parameters, settings, report, work, clock)
+                (work / JUDGED).write_text(json.dumps(asdict(outcome)))
+            try:
+                with clock("deciding"):
+                    outcome = _decide(settings, outcome, job_id)
+                break
+            except ChampionChanged:
+                report(message="the Champion has changed since the comparison: comparing again")
+                outcome = None
         report(progress=1.0, message=f"{outcome.verdict}: {outcome.verdict_text}")
         status = "FINISHED"
         return outcome
     except MlflowException:
         peers.check_mlflow(settings)  # says so when it is away
         raise
-    except SystemExit:
+    except (SystemExit, JobEnded):
         status = "KILLED"
         raise
     finally:
@@ -99,16 +107,13 @@ def run(
             mlflow.end_run(status)
 
 
-def _judged(settings: Settings, work: Path) -> Outcome | None:
-    """What an interrupted attempt had already judged, as long as the Champion is the one that it was compared with."""
+def _judged(work: Path) -> Outcome | None:
+    """What an interrupted attempt had already judged."""
     try:
         fields = json.loads((work / JUDGED).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    outcome = Outcome(**{**fields, "verdict": Verdict(fields["verdict"])})
-    now = registry.champion(settings)
-    known = (outcome.champion_version, outcome.model_version)
-    return outcome if (int(now.version) if now else None) in known else None
+    return Outcome(**{**fields, "verdict": Verdict(fields["verdict"])})
 
 
 def _run(
@@ -125,13 +130,15 @@ def _run(
 
     with clock("loading"):
         where, precision = device.prepare()
+        processes = min(device.gpus() or 1, parameters.batch_size)
         trainer.seed_all(parameters.seed)  # the new head's weights are drawn now
         base, classifier = _start(snapshot, parameters, settings, report)
         rows = _drawn(snapshot.train, parameters)
-        _log_inputs(mlflow_run, snapshot, rows, parameters, settings, base, f"{where.type} {precision}")
+        computed_on = f"{processes} x {where.type} {precision}"
+        _log_inputs(mlflow_run, snapshot, rows, parameters, settings, base, computed_on)
 
     with clock("training"):
-        report(phase="training", progress=TRAINING_FROM, message=f"training on {len(rows):,} rows, {where} {precision}")
+        report(phase="training", progress=TRAINING_FROM, message=f"training on {len(rows):,} rows, {computed_on}")
 
         def say(step: trainer.Step) -> None:
             share = TRAINING_FROM + (TRAINING_TO - TRAINING_FROM) * step.progress
@@ -147,13 +154,28 @@ def _run(
             )
             registry.log_metrics(settings, mlflow_run, live, step.step, int(time.time() * 1000))
 
+        start = f"{snapshot.digest} {base.name} {base.revision}"
+        if processes > 1:
+            distributed.train(
+                classifier,
+                rows,
+                parameters,
+                work,
+                processes=processes,
+                precision=precision,
+                fingerprint=start,
+                say=say,
+            )
+        # After several processes: takes over their model, for no step is left to do.
         state = trainer.train(
-            classifier, rows, parameters, work, device=where, precision=precision, fingerprint=snapshot.digest, say=say
+            classifier, rows, parameters, work, device=where, precision=precision, fingerprint=start, say=say
         )
 
     with clock("evaluating"):
         report(phase="evaluating", progress=TRAINING_TO, message=f"evaluating on {len(snapshot.test):,} test rows")
         answers = evaluate.predict(classifier, snapshot.test.texts)
+        if not np.isfinite(answers).all():
+            raise TrainingFailed("The trained model's answers are no numbers: lower learning_rate and train again.")
         metrics = evaluate.metrics(answers, labels)
         classifier.model.to("cpu")
 
@@ -161,11 +183,11 @@ def _run(
         report(
             phase="exporting", progress=0.86, metrics=metrics, message=f"accuracy {metrics['accuracy']:.3f}; exporting"
         )
-        served = export.export(classifier, snapshot.test, answers, work / "model" / "serving")
+        served = export.export(classifier, snapshot.test, answers, work / MODEL / "serving")
 
+    report(phase="comparing", progress=0.91, message="comparing with the Champion")
+    champion = registry.champion_answers(settings, snapshot, parameters.max_length, where, clock)
     with clock("comparing"):
-        report(phase="comparing", progress=0.91, message="comparing with the Champion")
-        champion = registry.champion_answers(settings, snapshot, parameters.max_length)
         champion_metrics = found = None
         if champion is not None and champion.probabilities is not None:
             champion_metrics = evaluate.metrics(champion.probabilities, labels)
@@ -196,7 +218,7 @@ def _run(
         )
         _log_results(snapshot, work, state.losses, answers, champion, found, evidence)
         version = registry.register(
-            settings, mlflow_run, classifier, served.folder, _tags(snapshot, decision, metrics, served, job_id)
+            settings, mlflow_run, classifier, work / MODEL, _tags(snapshot, decision, metrics, served, job_id)
         )
 
     return Outcome(
@@ -280,7 +302,7 @@ def _log_results(
     found: compare.Difference | None,
     evidence: dict[str, Any],
 ) -> None:
-    """Pictures, the verdict and the lineage, for MLflow's UI."""
+    """The verdict with its pictures, for the version and for the run, and the lineage."""
     labels: Labels = np.asarray(snapshot.test.labels, np.int64)
     predicted = {"challenger": answers.argmax(axis=1)}
     if champion is not None and champion.probabilities is not None:
@@ -288,12 +310,15 @@ def _log_results(
     matrices = {
         name: evaluate.confusion(classes, labels, len(snapshot.label_names)) for name, classes in predicted.items()
     }
-    mlflow.log_figure(plots.confusions(matrices, snapshot.label_names), "plots/confusion.png")
-    mlflow.log_figure(plots.losses(losses), "plots/loss.png")
-    if found is not None:
-        mlflow.log_figure(plots.class_changes(found.per_class), "plots/per_class_change.png")
     per_class = evaluate.per_class(predicted["challenger"], labels, snapshot.label_names)
-    registry.log_verdict({**evidence, "per_class": per_class})
+    folder = work / MODEL / "verdict"
+    folder.mkdir(exist_ok=True)
+    (folder / "verdict.json").write_text(json.dumps({**evidence, "per_class": per_class}, indent=1))
+    plots.comparison(matrices, found.per_class if found else {}, snapshot.label_names).savefig(
+        folder / "comparison.png"
+    )
+    mlflow.log_artifacts(str(folder), folder.name)
+    mlflow.log_figure(plots.losses(losses), "loss.png")
     if (work / lineage.FOLDER).is_dir():
         mlflow.log_artifacts(str(work / lineage.FOLDER), lineage.FOLDER)
 
@@ -315,30 +340,37 @@ def _tags(
 
 
 def _decide(settings: Settings, outcome: Outcome, job_id: str) -> Outcome:
-    """Moves the alias, or records that it stays; the same outcome with the Champion as it is then."""
-    now = registry.champion(settings)
-    if now is not None and int(now.version) == outcome.model_version:
-        return replace(outcome, champion_version=outcome.model_version)  # an interrupted attempt moved it
-    if outcome.verdict.moves_champion:
-        registry.move_alias(
-            settings,
-            outcome.model_version,
-            who="training",
-            verdict=str(outcome.verdict),
-            reason=outcome.verdict_text,
-            evidence=outcome.evidence,
-            job_id=job_id,
-        )
-        return replace(outcome, champion_version=outcome.model_version)
-    ledger.record(
-        settings.database_url,
-        who="training",
-        model_name=settings.model_name,
-        from_version=outcome.champion_version,
-        to_version=outcome.champion_version,
-        verdict=str(outcome.verdict),
-        reason=outcome.verdict_text,
-        evidence={**outcome.evidence, "challenger_version": outcome.model_version},
-        job_id=job_id,
-    )
-    return outcome
+    """Moves the alias, or records that it stays; the same outcome with the Champion as it is then.
+
+    An attempt that was interrupted here has decided: what it recorded is done, unless somebody decided after it.
+    Raises `ChampionChanged` when the Champion is no longer the one that was compared with.
+    """
+    moves = outcome.verdict.moves_champion
+    after = outcome.model_version if moves else outcome.champion_version
+    with ledger.alone(settings.database_url):
+        decided = ledger.of_job(settings.database_url, job_id)
+        if decided is not None:
+            if moves and decided["newest"]:
+                registry.set_alias(settings, outcome.model_version)
+            return replace(outcome, champion_version=after)
+        now = registry.champion(settings)
+        if (int(now.version) if now else None) != outcome.champion_version:
+            raise ChampionChanged
+        decision: dict[str, Any] = {
+            "who": "training",
+            "verdict": str(outcome.verdict),
+            "reason": outcome.verdict_text,
+            "evidence": {**outcome.evidence, "challenger_version": outcome.model_version},
+            "job_id": job_id,
+        }
+        if moves:
+            registry.move_alias(settings, outcome.model_version, **decision)
+        else:
+            ledger.record(
+                settings.database_url,
+                model_name=settings.model_name,
+                from_version=outcome.champion_version,
+                to_version=outcome.champion_version,
+                **decision,
+            )
+    return replace(outcome, champion_version=after)

@@ -9,22 +9,18 @@ from matplotlib.figure import Figure
 from training_endpoint.evaluate import Labels
 
 
-def confusions(named: Mapping[str, Labels], label_names: Sequence[str]) -> Figure:
-    """Confusion matrices [label, predicted] side by side, each row coloured by its share."""
-    figure = Figure(figsize=(5 * len(named), 4.6), layout="constrained")
-    for axes, (title, matrix) in zip(np.atleast_1d(figure.subplots(1, len(named))), named.items(), strict=True):
+def comparison(named: Mapping[str, Labels], changes: Mapping[str, float], label_names: Sequence[str]) -> Figure:
+    """Confusion matrices [label, predicted] side by side, each row coloured by its share.
+
+    Below them bars: what the challenger's recall of each class gains or loses against the Champion's, if there is one.
+    """
+    heights = [4.6, 1.2 + 0.4 * len(changes)] if changes else [4.6]
+    figure = Figure(figsize=(5 * len(named), sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (title, matrix) in zip(np.atleast_1d(parts[0].subplots(1, len(named))), named.items(), strict=True):
         _confusion(axes, title, matrix, label_names)
-    return figure
-
-
-def class_changes(changes: Mapping[str, float]) -> Figure:
-    """Bars: what the challenger's recall of each class gains or loses against the Champion's."""
-    figure = Figure(figsize=(6, 1.2 + 0.5 * len(changes)), layout="constrained")
-    axes = figure.subplots()
-    values = list(changes.values())
-    axes.barh(list(changes), values, color=["#2a9d8f" if value >= 0 else "#e76f51" for value in values])
-    axes.axvline(0, color="#444444", linewidth=0.8)
-    axes.set_xlabel("recall, challenger minus Champion")
+    if changes:
+        _changes(parts[1].subplots(), changes)
     return figure
 
 
@@ -40,6 +36,13 @@ def losses(values: Sequence[float]) -> Figure:
     axes.set_ylabel("loss")
     axes.legend()
     return figure
+
+
+def _changes(axes: Axes, changes: Mapping[str, float]) -> None:
+    values = list(changes.values())
+    axes.barh(list(changes), values, color=["#2a9d8f" if value >= 0 else "#e76f51" for value in values])
+    axes.axvline(0, color="#444444", linewidth=0.8)
+    axes.set_xlabel("recall, challenger minus Champion")
 
 
 def _confusion(axes: Axes, title: str, matrix: Labels, label_names: Sequence[str]) -> None:

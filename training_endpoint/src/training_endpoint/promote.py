@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from training_endpoint import peers
+from training_endpoint import ledger, peers
 from training_endpoint.settings import Settings
 
 
@@ -21,10 +21,14 @@ def override(settings: Settings, version: int, reason: str, who: str) -> dict[st
     Raises `UnknownVersion`, `MlflowUnavailable`, `DatabaseUnavailable` (nothing moved) or `SwitchFailed` (moved and
     recorded, but not confirmed by the model endpoints).
     """
-    from training_endpoint.registry import move_alias  # noqa: PLC0415 - seconds and 100 MB, for a promotion alone
+    from training_endpoint import registry  # noqa: PLC0415 - seconds and 100 MB, for a promotion alone
 
     peers.check_mlflow(settings)
-    previous = move_alias(settings, version, who=who, verdict="override", reason=reason, evidence={}, job_id=None)
+    with ledger.alone(settings.database_url):
+        previous = registry.move_alias(
+            settings, version, who=who, verdict="override", reason=reason, evidence={}, job_id=None
+        )
+    registry.tag(settings, version, {"override": f"{who}: {reason}"})
     report = peers.switch_fleet(settings, version)
     return {**report, "model_name": settings.model_name, "version": version, "previous_version": previous}
 

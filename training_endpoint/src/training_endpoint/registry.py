@@ -1,7 +1,6 @@
 """MLflow: the run of a job, the registered versions, and the alias, which moves here and nowhere else."""
 
 import importlib.metadata
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from mlflow.types import ColSpec, Schema
 from training_endpoint import ledger, peers
 from training_endpoint.checks import ChampionAnswers
 from training_endpoint.classifier import Classifier
+from training_endpoint.clock import Clock
 from training_endpoint.encoding import usable_length
 from training_endpoint.errors import UnknownVersion
 from training_endpoint.evaluate import predict
@@ -84,8 +84,10 @@ def log_metrics(settings: Settings, mlflow_run: str, values: Mapping[str, float]
     client(settings).log_batch(mlflow_run, metrics=metrics, synchronous=False)
 
 
-def champion_answers(settings: Settings, taken: Snapshot, max_length: int) -> ChampionAnswers | None:
-    """What the Champion answers on the test rows of `taken`; None before the first.
+def champion_answers(
+    settings: Settings, taken: Snapshot, max_length: int, device: Any, clock: Clock
+) -> ChampionAnswers | None:
+    """What the Champion answers on the test rows of `taken`, computed on `device`; None before the first.
 
     A class that it does not know gets probability 0 from it.
     """
@@ -94,8 +96,11 @@ def champion_answers(settings: Settings, taken: Snapshot, max_length: int) -> Ch
         return None
     number = int(version.version)
     try:
-        classifier = load(settings, version, max_length)
-        answers = predict(classifier, taken.test.texts)
+        with clock("comparing"):
+            classifier = load(settings, version, max_length)
+        with clock("evaluating"):
+            classifier.model.to(device)
+            answers = predict(classifier, taken.test.texts)
     except Exception as error:
         peers.check_mlflow(settings)
         reason = f"version {number} cannot be loaded ({type(error).__name__}: {error}); promote by hand if it is lost"
@@ -127,16 +132,17 @@ def load(settings: Settings, version: ModelVersion, max_length: int) -> Classifi
     return Classifier(model.float(), tokenizer, names, usable_length(tokenizer, model.config, max_length))
 
 
-def register(
-    settings: Settings, mlflow_run: str, classifier: Classifier, serving: Path, tags: Mapping[str, str]
-) -> int:
-    """Logs the model with its serving/ folder, then registers both as one version, once for a run; its number."""
+def register(settings: Settings, mlflow_run: str, classifier: Classifier, files: Path, tags: Mapping[str, str]) -> int:
+    """Logs the model with what the folder `files` holds, then registers both as one version; returns its number.
+
+    A run has one version: when it is there already, its tags and files are replaced.
+    """
     mlflow_client = client(settings)
     registered = mlflow_client.search_model_versions(f"name = '{settings.model_name}' and run_id = '{mlflow_run}'")
     if registered:
         version = int(registered[0].version)
-        for name, value in tags.items():
-            mlflow_client.set_model_version_tag(settings.model_name, str(version), name, value)
+        tag(settings, version, tags)
+        mlflow_client.log_model_artifacts(registered[0].source.removeprefix("models:/"), str(files))
         return version
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers")]
     info = mlflow.transformers.log_model(
@@ -148,7 +154,7 @@ def register(
             Schema([ColSpec("string")]), Schema([ColSpec("string", "label"), ColSpec("double", "score")])
         ),
     )
-    mlflow_client.log_model_artifacts(info.model_id, str(serving.parent))
+    mlflow_client.log_model_artifacts(info.model_id, str(files))
     try:
         mlflow_client.create_registered_model(settings.model_name)
     except MlflowException as error:
@@ -164,9 +170,10 @@ def register(
     return int(created.version)
 
 
-def log_verdict(evidence: Mapping[str, Any]) -> None:
-    """verdict.json among the run's artifacts."""
-    mlflow.log_text(json.dumps(evidence, indent=1), "verdict.json")
+def tag(settings: Settings, version: int, tags: Mapping[str, str]) -> None:
+    """Sets tags of a registered version."""
+    for name, value in tags.items():
+        client(settings).set_model_version_tag(settings.model_name, str(version), name, value)
 
 
 def move_alias(
@@ -179,7 +186,7 @@ def move_alias(
     evidence: dict[str, Any],
     job_id: str | None,
 ) -> int | None:
-    """Writes the ledger, then moves the alias to `version`; returns the version that had it.
+    """Writes the ledger, then moves the alias to `version`; returns the version that had it. Call in `ledger.alone`.
 
     Raises `UnknownVersion`, or what `ledger.record` raises; then the alias has not moved.
     """
@@ -205,5 +212,10 @@ def move_alias(
         evidence=evidence,
         job_id=job_id,
     )
-    mlflow_client.set_registered_model_alias(settings.model_name, settings.model_alias, str(version))
+    set_alias(settings, version)
     return previous
+
+
+def set_alias(settings: Settings, version: int) -> None:
+    """Moves the alias to a version that the ledger names."""
+    client(settings).set_registered_model_alias(settings.model_name, settings.model_alias, str(version))

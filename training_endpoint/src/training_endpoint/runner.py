@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 
 from mlops_contract.words import JobStatus
-from training_endpoint import device, slack
+from training_endpoint import device, peers, slack
 from training_endpoint.errors import DatabaseUnavailable, JobNotFound
 from training_endpoint.jobs import Job, Jobs
 from training_endpoint.settings import Settings
@@ -77,7 +77,12 @@ class Runner:
             # Whatever the job started goes with it, however it ended.
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-        if self._stopping.is_set() or self._jobs.get(job_id)["status"] != JobStatus.RUNNING:
+        if self._stopping.is_set():
+            return 0
+        job = self._jobs.get(job_id)
+        if job["status"] == JobStatus.CANCELLED and job["mlflow_run_id"]:
+            peers.end_run(self._settings, job["mlflow_run_id"], "KILLED")
+        if job["status"] != JobStatus.RUNNING:
             return 0
         if child.returncode == os.EX_TEMPFAIL:
             return self._retry_s
@@ -111,7 +116,10 @@ class Runner:
 
     def _fail(self, job_id: str, reason: str) -> None:
         log.warning("job %s failed: %s", job_id, reason)
-        slack.announce(self._settings, self._jobs.fail(job_id, reason))
+        job = self._jobs.fail(job_id, reason)
+        if job["mlflow_run_id"]:
+            peers.end_run(self._settings, job["mlflow_run_id"], "FAILED")
+        slack.announce(self._settings, job)
 
     def _discard_ended(self) -> None:
         """Removes the folders of jobs that are over: checkpoints are large."""

@@ -69,9 +69,7 @@ def _link(settings: Settings, job: Job) -> str:
     run: Any = job["mlflow_run_id"]
     if not run:
         return f"Job {job['job_id']} (run {job['run_id']})"
-    experiment = job["detail"].get("experiment_id")
-    path = f"experiments/{experiment}/runs/{run}" if experiment else f"experiments/runs/{run}"
-    return f"<{settings.mlflow_public_url}/#/{path}|Run {run} in MLflow>"
+    return f"<{settings.mlflow_public_url}/#/runs/{run}|Run {run} in MLflow>"
 
 
 def _duration(seconds: float) -> str:

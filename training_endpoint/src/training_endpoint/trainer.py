@@ -2,6 +2,7 @@
 
 Texts are tokenised once; batches hold texts of almost equal length, so little is computed on padding. A checkpoint
 is written after each epoch and every `CHECKPOINT_S` seconds; from it the run goes on exactly where it was.
+Several processes may share the work (`team`): together they compute what one alone would.
 """
 
 import random
@@ -15,14 +16,17 @@ import numpy as np
 import torch
 
 from training_endpoint.classifier import Classifier
+from training_endpoint.device import out_of_memory
 from training_endpoint.encoding import encode, pad
 from training_endpoint.errors import OutOfMemory, TrainingFailed
 from training_endpoint.hyperparameters import Hyperparameters
 from training_endpoint.snapshot import Rows
+from training_endpoint.team import Team
 
 CHECKPOINT_S = 120.0
 SAY_S = 1.0
 CHECKPOINT = "checkpoint.pt"
+ALONE = Team()
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,15 @@ def train(
     precision: str,
     fingerprint: str = "",
     say: Callable[[Step], None] = lambda step: None,
+    team: Team = ALONE,
 ) -> State:
     """Trains `classifier.model` in place on `rows`.
 
-    A checkpoint in `work` is resumed when it was made for the same `fingerprint` (the data) and `parameters`. Raises
-    `OutOfMemory` when not even one text fits, `TrainingFailed` when the loss is no longer a number.
+    A checkpoint in `work` is resumed when it was made for the same `fingerprint` (data and start) and `parameters`.
+    Raises `OutOfMemory` when not even one text fits, `TrainingFailed` when the loss is no longer a number; a team's
+    processes all do, at the same step.
     """
     model = classifier.model.to(device)
-    seed_all(parameters.seed)
 
     # Texts to ids, and the whole plan of batches: known before the first step, so the end can be told.
     ids = encode(classifier.tokenizer, rows.texts, classifier.max_length)
@@ -96,7 +101,7 @@ def train(
     optimizer = torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
 
     identity = f"{fingerprint} {parameters.as_dict()}"
-    state = _resume(work / CHECKPOINT, identity, model, optimizer, device) or State()
+    state = _resume(work / CHECKPOINT, identity, model, optimizer) or State()
     said = saved = started = time.monotonic()
     before, first, heard = state.seconds, state.step, state.step
     message = f"resumed at step {first} of {steps}" if first else None
@@ -108,18 +113,13 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = lr
 
-        while True:
-            try:
-                loss = data.gradients(batch, state.parts)
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
-                    raise
-                message = _halve(state, optimizer, parameters)
+        loss, trouble = _gradients(data, batch, state, optimizer, parameters, team)
+        message = trouble or message
         if not np.isfinite(loss):
             raise TrainingFailed(
                 f"The loss became {loss} at step {state.step + 1} of {steps}: lower learning_rate and train again."
             )
+        team.sum_gradients(weights)
         torch.nn.utils.clip_grad_norm_(weights, parameters.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -146,7 +146,7 @@ def train(
                 )
             )
             said, heard, message = now, state.step, None
-        if state.step % per_epoch == 0 or now - saved >= CHECKPOINT_S:
+        if team.rank == 0 and (state.step % per_epoch == 0 or now - saved >= CHECKPOINT_S):
             _save(work / CHECKPOINT, identity, model, optimizer, state)
             saved = time.monotonic()
     model.eval()
@@ -186,12 +186,15 @@ class _Data:
     device: torch.device
     precision: str
 
-    def gradients(self, batch: Sequence[int], parts: int) -> float:
-        """Adds the gradient of the batch's mean loss to the weights, part by part, and returns that loss."""
-        size = -(-len(batch) // parts)
+    def gradients(self, share: Sequence[int], rows: int, parts: int) -> float:
+        """Adds to the weights what `share` has in the gradient of the mean loss of a batch of so many `rows`.
+
+        It is computed part by part; returns the share's part of that loss.
+        """
+        size = max(1, -(-len(share) // parts))
         total = torch.zeros((), device=self.device)
-        for start in range(0, len(batch), size):
-            part = batch[start : start + size]
+        for start in range(0, len(share), size):
+            part = share[start : start + size]
             arrays = (
                 *pad([self.ids[index] for index in part], self.classifier.pad_id),
                 np.array([self.labels[index] for index in part]),
@@ -199,29 +202,52 @@ class _Data:
             tokens, mask, wanted = (torch.from_numpy(array).to(self.device, non_blocking=True) for array in arrays)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 logits = self.classifier.model(input_ids=tokens, attention_mask=mask).logits
-            loss = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum") / len(batch)
+            loss = torch.nn.functional.cross_entropy(logits.float(), wanted, reduction="sum") / rows
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return float(total)
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in str(error) for word in words)
+def _gradients(
+    data: _Data,
+    batch: Sequence[int],
+    state: State,
+    optimizer: torch.optim.Optimizer,
+    parameters: Hyperparameters,
+    team: Team,
+) -> tuple[float, str | None]:
+    """Leaves this process's gradients in the weights; the whole batch's loss, and what had to change for memory."""
+    trouble = None
+    while True:
+        # Dropout depends on the step alone, so that a resumed run draws what the interrupted one would have.
+        torch.manual_seed(random.Random(f"{parameters.seed} {state.step} {team.rank}").getrandbits(63))  # noqa: S311
+        loss, short = 0.0, 0.0
+        try:
+            loss = data.gradients(team.share(batch), len(batch), state.parts)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            short = 1.0
+        # One process without memory is enough: all repeat the batch in smaller parts.
+        loss, short = team.sum(loss, short)
+        if not short:
+            return loss, trouble
+        trouble = _halve(state, optimizer, parameters, team)
 
 
-def _halve(state: State, optimizer: torch.optim.Optimizer, parameters: Hyperparameters) -> str:
+def _halve(state: State, optimizer: torch.optim.Optimizer, parameters: Hyperparameters, team: Team) -> str:
     """Notes that batches are computed in twice as many parts; the result of a step stays the same."""
     optimizer.zero_grad(set_to_none=True)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if state.parts >= parameters.batch_size:
+    share = -(-parameters.batch_size // team.size)
+    if state.parts >= share:
         raise OutOfMemory(
             "Not even one text at a time fits into the memory: choose a smaller base_model, "
             "or give the training endpoint more memory."
         )
     state.parts *= 2
-    size = -(-parameters.batch_size // state.parts)
+    size = -(-share // state.parts)
     return f"out of memory: batches of {parameters.batch_size} are computed {size} at a time now"
 
 
@@ -233,16 +259,12 @@ def _save(file: Path, identity: str, model: torch.nn.Module, optimizer: torch.op
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "state": asdict(state),
-        "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
     torch.save(content, part)
     part.replace(file)
 
 
-def _resume(
-    file: Path, identity: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
-) -> State | None:
+def _resume(file: Path, identity: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State | None:
     """Restores everything from a checkpoint of the same run; None where there is none."""
     if not file.exists():
         return None
@@ -251,9 +273,6 @@ def _resume(
         return None
     model.load_state_dict(content["model"])
     optimizer.load_state_dict(content["optimizer"])
-    torch.set_rng_state(content["random"])
-    if device.type == "cuda" and content["random_cuda"]:
-        torch.cuda.set_rng_state_all(content["random_cuda"])
     state = State(**content["state"])
     state.resumed += 1
     return state

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from training_endpoint.errors import HubBadToken, HubError, HubGated, HubNotFound, HubUnreachable
+from training_endpoint.hub_errors import explain
 from training_endpoint.sources.files import BATCH_ROWS, named
 from training_endpoint.sources.part import Part, Problems, Row
 
@@ -34,32 +34,3 @@ def _part(split: Any) -> Part:
             yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
 
     return named(Part(list(split.column_names), rows, classes=classes))
-
-
-def explain(error: BaseException, what: str, token: str) -> HubError:
-    """The error of ours that says what to do about an exception of the hub's libraries, while loading `what`."""
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
-        chain.append(cause)
-    kinds = {kind.__name__ for link in chain for kind in type(link).__mro__}
-    statuses = {getattr(getattr(link, "response", None), "status_code", None) for link in chain}
-    if "GatedRepoError" in kinds or "gated" in str(error):
-        return HubGated(
-            f"The {what} is gated: accept its terms on the hub, then set HUGGINGFACE_TOKEN to a token of that account."
-        )
-    if 401 in statuses and token:
-        return HubBadToken("The hub refuses HUGGINGFACE_TOKEN: make a new one with read access, or leave it empty.")
-    if kinds & {"RepositoryNotFoundError", "DatasetNotFoundError"}:
-        return HubNotFound(f"The hub has no public {what}: check the name; a private one needs HUGGINGFACE_TOKEN.")
-    if kinds & {
-        "ConnectionError",
-        "ConnectError",
-        "TimeoutException",
-        "OfflineModeIsEnabled",
-        "LocalEntryNotFoundError",
-    }:
-        return HubUnreachable(
-            f"The hub cannot be reached for {what}: check the network and HF_ENDPOINT, "
-            "or work offline with `sample`, `embedded`, or files of your own."
-        )
-    return HubError(f"The hub did not give {what}: {(str(error).strip() or type(error).__name__).splitlines()[0]}")

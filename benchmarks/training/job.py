@@ -1,0 +1,94 @@
+"""A whole job on real services, phase by phase: what it costs beside training and evaluation."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from benchmarks.training import PACKAGES
+from benchmarks.training.task import Task
+from tests import services
+from tests.integration.model_endpoint.stack import TOKEN, Serving, serving
+from tests.services import wait_until
+
+NAME = "text-classifier"
+SECONDS = 1800
+EPOCHS = 3  # enough for few rows to give a model that loses no class
+# In the order in which a job comes to them; `starting` is the process with its imports.
+PHASES = ["starting", "reading", "loading", "training", "evaluating", "exporting", "comparing", "registering"]
+PHASES += ["deciding", "switching"]
+PLATFORM = {
+    "PLATFORM_TOKEN": TOKEN,
+    "MODEL_NAME": NAME,
+    "PROMOTION_POLICY": "always",  # so that each job ends with a switch
+    "MAX_OVERLAP": "1",
+    "LATENCY_BUDGET_MS": "60000",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "HOST": "127.0.0.1",
+}
+
+
+def phases(task: Task, seeds: int, folder: Path) -> Iterator[dict[str, float]]:
+    """Seconds by phase of one job for each seed, after a first one that makes a Champion to compare with."""
+    with platform(task, folder) as (url, fleet):
+        ended(url, "first", seed=0, epochs=EPOCHS)
+        fleet.start()
+        wait_until("the fleet serves", lambda: fleet.replicas[0].ask("/change_model").ok, 120, 1)
+        for seed in range(seeds):
+            job = ended(url, f"seed{seed}", seed=seed, epochs=EPOCHS)
+            answer = fleet.replicas[0].ask("/change_model")
+            answer.raise_for_status()
+            seconds = {**job["timings"], "switching": answer.json()["seconds"]}
+            yield {phase: seconds[phase] for phase in PHASES}
+
+
+@contextmanager
+def platform(task: Task, folder: Path) -> Iterator[tuple[str, Serving]]:
+    """The training endpoint with the task's rows imported, and a fleet that is not started yet."""
+    data = folder / "data"
+    data.mkdir()
+    for name, rows in (("train", task.train), ("test", task.test)):
+        with (data / f"{name}.csv").open("w", newline="") as stream:
+            labels = [task.label_names[label] for label in rows.labels]
+            csv.writer(stream).writerows([("text", "label"), *zip(rows.texts, labels, strict=True)])
+    with services.postgres(folder / "postgres") as database_server, services.mlflow_server(folder) as mlflow:
+        database = services.new_database(database_server, "training")
+        services.apply_schema(database)
+        port = services.free_port()
+        variables = {
+            **PLATFORM,
+            "DATABASE_URL": database,
+            "MLFLOW_TRACKING_URI": mlflow,
+            "STATE_DIR": str(folder / "state"),
+            "DATASET": str(data),
+            "PORT": str(port),
+            "PYTHONPATH": ":".join(PACKAGES),
+        }
+        url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "training_endpoint"]
+        with (
+            serving(mlflow, NAME, folder, 2, MODEL_FOLLOW_SECONDS="600") as fleet,
+            services.process(command, folder / "endpoint.log", variables),
+        ):
+            wait_until("the training endpoint answers", lambda: requests.get(f"{url}/health", timeout=5).ok, 120)
+            requests.post(f"{url}/datasets", json={}, timeout=600).raise_for_status()
+            yield url, fleet
+
+
+def ended(url: str, run_id: str, **overrides: int) -> dict[str, Any]:
+    """The job of that run once it has succeeded."""
+    path = requests.post(f"{url}/train", json={"run_id": run_id, **overrides}, timeout=60).json()["url"]
+    job: dict[str, Any] = {}
+
+    def over() -> bool:
+        job.update(requests.get(url + path, timeout=60).json())
+        return job["finished_at"] is not None
+
+    wait_until(f"job {run_id} ends", over, SECONDS, 0.5)
+    if job["status"] != "succeeded" or job["champion_version"] != job["model_version"]:
+        raise RuntimeError(f"job {run_id} {job['status']}: {job['error'] or job['message']}")
+    return job
