@@ -27,11 +27,12 @@ CREATE INDEX IF NOT EXISTS training_events_pending ON training_events (id) WHERE
 
 -- Before an INSERT into a plain table: remembers, for this transaction, how many rows the server has counted into it so
 -- far. A list, newest first, because a trigger of the user's may insert into the same table again meanwhile.
+-- Runs with the writer's rights and search_path, in which nothing may stand in for what is called here.
 CREATE OR REPLACE FUNCTION note_training_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    variable text := 'training.inserted_' || TG_RELID;
-    noted text := set_config(
-        variable, concat(pg_stat_get_xact_tuples_inserted(TG_RELID), ' ', current_setting(variable, true)), true);
+    variable text := pg_catalog.concat('training.inserted_', TG_RELID);
+    noted text := pg_catalog.set_config(variable, pg_catalog.concat(
+        pg_catalog.pg_stat_get_xact_tuples_inserted(TG_RELID), ' ', pg_catalog.current_setting(variable, true)), true);
 BEGIN
     RETURN NULL;
 END
@@ -87,8 +88,8 @@ BEGIN
         RAISE EXCEPTION '% is one of the platform''s own tables: watch a table of training rows', watched
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_class WHERE oid = watched AND relkind IN ('r', 'p')) THEN
-        RAISE EXCEPTION '% is not a table: watch the table that holds the rows', watched
+    IF NOT EXISTS (SELECT FROM pg_class WHERE oid = watched AND relkind IN ('r', 'p') AND relpersistence <> 't') THEN
+        RAISE EXCEPTION '% is not a lasting table: watch the table that holds the rows', watched
             USING ERRCODE = 'wrong_object_type';
     END IF;
     FOR part, plain IN
