@@ -18,10 +18,14 @@ from training_trigger.settings import Settings
 HASTE = {"QUIET_SECONDS": "0", "MAX_WAIT_SECONDS": "60", "POLL_SECONDS": "0.02", "RETRY_CAP_SECONDS": "0.5"}
 
 
+def neighbours(database: str, airflow_url: str, user: str, password: str) -> dict[str, str]:
+    """The part of the relay's environment that has no defaults."""
+    return {"DATABASE_URL": database, "AIRFLOW_URL": airflow_url, "AIRFLOW_USER": user, "AIRFLOW_PASSWORD": password}
+
+
 def environment(database: str, airflow_url: str, user: str, password: str, **changes: str) -> dict[str, str]:
     """The relay's environment, with no patience unless `changes` says otherwise."""
-    given = {"DATABASE_URL": database, "AIRFLOW_URL": airflow_url, "AIRFLOW_USER": user, "AIRFLOW_PASSWORD": password}
-    return {**given, **HASTE, **changes}
+    return {**neighbours(database, airflow_url, user, password), **HASTE, **changes}
 
 
 def settings(database: str, airflow_url: str, user: str, password: str, **changes: str) -> Settings:

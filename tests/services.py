@@ -63,9 +63,14 @@ def process(
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server on a unix socket; yields the superuser's URL of the database `postgres`."""
-    server = get_server(folder, cleanup_mode="stop")
+def postgres(folder: Path, binaries: Path | None = None) -> Iterator[str]:
+    """A PostgreSQL server on a unix socket; yields the superuser's URL of the database `postgres`.
+
+    Its programs are those of the folder `binaries`, where given.
+    """
+    server = get_server(folder, cleanup_mode="stop", start=False)
+    server.bin_path = binaries or server.bin_path
+    server.start()
     try:
         yield server.get_uri()
     finally:
