@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
-import psutil  # type: ignore[import-untyped] # no stubs are locked
+import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from native.layout import HOME, LOG, MARK, RUN, write

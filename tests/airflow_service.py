@@ -126,6 +126,13 @@ class Airflow:
         assert status == 200, answer
         return dict(answer)
 
+    def end_runs(self) -> None:
+        """Fails every run that has not ended, so that the next one is not queued behind it."""
+        for state in ("running", "queued"):
+            _, answer = self.call("GET", f"dags/{DAG}/dagRuns?state={state}")
+            for run in answer["dag_runs"]:
+                self.call("PATCH", f"dags/{DAG}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
+
     def tasks(self, run_id: str) -> dict[str, str]:
         """The state of each task of a run."""
         _, answer = self.call("GET", f"dags/{DAG}/dagRuns/{run_id}/taskInstances")

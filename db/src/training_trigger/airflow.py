@@ -22,25 +22,31 @@ class Airflow:
     def start_run(self, delivery: Delivery) -> None:
         """Has Airflow accept the run. Safe to repeat: it answers 409 to an id that it already has."""
         body = {"dag_run_id": delivery.dag_run_id, "logical_date": None, "conf": delivery.conf}
-        self._call("POST", f"{self._dag}/dagRuns", accept=(200, 201, 409), json=body)
+        self._call("dag_run_id", "POST", f"{self._dag}/dagRuns", json=body)
 
     def run_is_queued(self) -> bool:
         """True while a run waits for the one before it."""
-        answer = self._call("GET", f"{self._dag}/dagRuns", params={"state": "queued", "limit": 1})
-        return bool(answer["total_entries"])
+        queued = {"state": "queued", "limit": 1}
+        return bool(self._call("total_entries", "GET", f"{self._dag}/dagRuns", params=queued))
 
     def is_paused(self) -> bool:
-        return bool(self._call("GET", self._dag)["is_paused"])
+        return bool(self._call("is_paused", "GET", self._dag))
 
-    def _call(self, method: str, path: str, accept: tuple[int, ...] = (200,), **arguments: Any) -> dict[str, Any]:
-        """Calls with the token at hand, and once more with a new one when that is refused."""
+    def _call(self, field: str, method: str, path: str, **arguments: Any) -> Any:
+        """The answer's `field`, or None for a 409. A refused token is renewed once.
+
+        An answer without that field is not Airflow's, whatever its status: a proxy's page accepts no run.
+        """
         for renewed in (False, True):
             if self._token is None:
                 self._token = self._login()
             headers = {"Authorization": f"Bearer {self._token}"}
             response = self._send(method, path, headers=headers, **arguments)
-            if response.status_code in accept:
-                return _json(response)
+            answer = _json(response)
+            if response.status_code == 409:
+                return None
+            if response.ok and field in answer:
+                return answer[field]
             if response.status_code not in (401, 403):
                 break
             self._token = None
@@ -58,7 +64,7 @@ class Airflow:
                 f"Airflow answers {response.status_code} to {method} {path}: {response.text[:300]} "
                 "Change what the DAG accepts; the relay tries again by itself."
             )
-        raise self._unavailable(f"answers {response.status_code}")
+        raise self._unavailable(f"answers {response.status_code} to {method} {path}, without {field}")
 
     def _login(self) -> str:
         settings = self._settings
@@ -90,7 +96,7 @@ class Airflow:
 
 
 def _json(response: requests.Response) -> dict[str, Any]:
-    """The JSON object of an answer, empty where there is none: the status alone decides."""
+    """The JSON object of an answer, empty where there is none."""
     try:
         answer = response.json()
     except requests.JSONDecodeError:

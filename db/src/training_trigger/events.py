@@ -84,14 +84,15 @@ class Events:
         return Backlog(**self._one("backlog"))
 
     def prune(self, days: float) -> int:
-        """Removes covered events older than `days`, then deliveries that have none left; returns how many events."""
-        seconds, events = days * 86_400, 0
-        while True:
-            batch = self._run("prune_events", seconds=seconds, batch=PRUNE_BATCH).rowcount
-            events += batch
-            if batch < PRUNE_BATCH:
-                self._run("prune_deliveries", seconds=seconds)
-                return events
+        """Removes up to PRUNE_BATCH covered events older than `days` and returns how many.
+
+        With the last of them go the deliveries that have no event left.
+        """
+        seconds = days * 86_400
+        events = self._run("prune_events", seconds=seconds, batch=PRUNE_BATCH).rowcount
+        if events < PRUNE_BATCH:
+            self._run("prune_deliveries", seconds=seconds)
+        return events
 
     def _run(self, query: str, **values: object) -> psycopg.Cursor[dict[str, Any]]:
         text = files(__package__).joinpath(f"sql/{query}.sql").read_bytes()

@@ -10,7 +10,7 @@ import psycopg
 from mlops_contract.errors import PlatformError
 from training_trigger.airflow import Airflow
 from training_trigger.errors import DagPaused, DatabaseUnavailable
-from training_trigger.events import Delivery, Events, Pending, connect
+from training_trigger.events import PRUNE_BATCH, Delivery, Events, Pending, connect
 from training_trigger.settings import Settings
 from training_trigger.status import Status
 
@@ -96,10 +96,11 @@ class Relay:
     def _rest(self) -> float:
         now = time.monotonic()
         if now >= self._next_prune:
-            self._next_prune = now + PRUNE_SECONDS
             pruned = self._events.prune(self._settings.retention_days)
             if pruned:
                 log.info("pruned %d covered events older than %g days", pruned, self._settings.retention_days)
+            if pruned < PRUNE_BATCH:  # else it goes on at the next rest, so that new events need not wait for all of it
+                self._next_prune = now + PRUNE_SECONDS
         if now >= self._next_check:
             self._look_at_airflow()
             self._next_check = now + IDLE_CHECK_SECONDS

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.airflow_service import DAG, Airflow
+from tests.airflow_service import Airflow
 from tests.integration.airflow.platform_fakes import FakeModelEndpoint, FakeTraining
 
 
@@ -27,9 +27,6 @@ def model_endpoint(airflow_service: Airflow) -> Iterator[FakeModelEndpoint]:
 
 @pytest.fixture(autouse=True)
 def no_run_left(airflow_service: Airflow) -> Iterator[None]:
-    """Fails what a test left unfinished, so that the next test's run is not queued behind it."""
+    """Fails what a test left unfinished."""
     yield
-    for state in ("running", "queued"):
-        _, answer = airflow_service.call("GET", f"dags/{DAG}/dagRuns?state={state}")
-        for run in answer["dag_runs"]:
-            airflow_service.call("PATCH", f"dags/{DAG}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
+    airflow_service.end_runs()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped] # no stubs are locked
+import psutil
 import pytest
 
 from tests.services import ROOT, free_port, wait_until

@@ -1,11 +1,6 @@
 """From committed events to accepted runs, on a real database; Airflow is the test's."""
 
-import json
-import os
 import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +10,15 @@ import pytest
 
 from tests import fake_airflow, services
 from tests.fake_airflow import FakeAirflow
-from tests.relay_service import assert_each_event_in_one_run, environment, settings, watched_table
+from tests.relay_service import (
+    COMMAND,
+    PYTHONPATH,
+    assert_each_event_in_one_run,
+    environment,
+    relay_process,
+    settings,
+    watched_table,
+)
 from training_trigger.airflow import Airflow
 from training_trigger.events import Events, connect
 from training_trigger.relay import HELD_SECONDS, Relay
@@ -151,49 +154,27 @@ def test_the_view_follows_an_event(database: str, fake: FakeAirflow, relay: Rela
     assert seen() == ("succeeded", "later", 7)
 
 
-def health(port: int) -> tuple[int, dict[str, object]]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-
-
 def test_the_process_waits_for_a_password_and_says_so_once(database: str, fake: FakeAirflow, tmp_path: Path) -> None:
     watched_table(database)
     insert(database)
     fake.password = "another"
-    port = services.free_port()
-    variables = environment(
-        database, fake.url, fake_airflow.USER, fake_airflow.PASSWORD, PORT=str(port), HOST="127.0.0.1"
-    )
-    path = os.pathsep.join(str(services.ROOT / part) for part in ("contract/src", "db/src"))
     log = tmp_path / "relay.log"
-    with services.process(
-        [sys.executable, "-m", "training_trigger"], log, {**variables, "PYTHONPATH": path}
-    ) as process:
-        services.wait_until("health names the login", lambda: health(port)[1].get("code") == "airflow_login_refused")
+    variables = environment(database, fake.url, fake_airflow.USER, fake_airflow.PASSWORD)
+    with relay_process(variables, log) as relay:
+        services.wait_until("health names it", lambda: relay.health()[1].get("code") == "airflow_login_refused")
         services.wait_until("it tried more than once", lambda: fake.logins > 3)
-        assert health(port)[0] == 503
-        assert health(port)[1]["pending_events"] == 1
+        assert relay.health()[0] == 503
+        assert relay.health()[1]["pending_events"] == 1
         fake.password = fake_airflow.PASSWORD
-        services.wait_until("the run is accepted", lambda: health(port)[0] == 200)
-        process.terminate()
-        assert process.wait(10) == 0
+        services.wait_until("the run is accepted", relay.delivered)
+        relay.child.terminate()
+        assert relay.child.wait(10) == 0
     assert_each_event_in_one_run(database, fake.runs, 1)
     lines = log.read_text()
     assert lines.count("airflow_login_refused: Airflow refuses the login of admin") == 1, lines
     assert "works again" in lines
 
 
-def test_a_missing_setting_ends_the_process_with_its_name(tmp_path: Path) -> None:
-    path = os.pathsep.join(str(services.ROOT / part) for part in ("contract/src", "db/src"))
-    done = subprocess.run(
-        [sys.executable, "-m", "training_trigger"],
-        env={"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_missing_setting_ends_the_process_with_its_name() -> None:
+    done = subprocess.run(COMMAND, env={"PYTHONPATH": PYTHONPATH}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()) == (1, ["DATABASE_URL is not set: launch.sh writes it to .env"])

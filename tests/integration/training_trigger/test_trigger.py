@@ -78,6 +78,77 @@ def test_a_trigger_that_inserts_again_loses_no_event(connection: Connection) -> 
     assert [operation for _, operation, _ in recorded(connection)] == ["INSERT", "INSERT"]
 
 
+def test_an_insert_within_an_insert_is_an_event_of_its_own(connection: Connection) -> None:
+    connection.execute(
+        "CREATE FUNCTION more(wanted int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO reviews SELECT 'more', 0 FROM generate_series(1, wanted); RETURN wanted; END $$"
+    )
+    connection.execute("SELECT more(2), more(3)")
+    assert recorded(connection) == [("reviews", "INSERT", 2), ("reviews", "INSERT", 3)]
+    connection.execute("INSERT INTO reviews SELECT 'outer', i FROM generate_series(0, 1) i WHERE more(i) = 0")
+    # The server's counter cannot tell the outer statement's rows from those inserted meanwhile.
+    assert recorded(connection) == [("reviews", "INSERT", 1), ("reviews", "INSERT", 2)]
+
+
+def test_a_statement_that_fails_and_is_caught_counts_for_nothing(connection: Connection) -> None:
+    connection.execute(
+        "DO $$ BEGIN"
+        " BEGIN INSERT INTO reviews VALUES ('a', 1), ('b', 2); RAISE 'no'; EXCEPTION WHEN OTHERS THEN NULL; END;"
+        " INSERT INTO reviews VALUES ('c', 3);"
+        " INSERT INTO reviews SELECT 'd', 4 WHERE false; END $$"
+    )
+    assert recorded(connection) == [("reviews", "INSERT", 1)]
+    with connection.transaction():
+        connection.execute("INSERT INTO reviews VALUES ('a', 1)")
+        with connection.transaction(force_rollback=True):
+            connection.execute("TRUNCATE reviews")
+            connection.execute("INSERT INTO reviews VALUES ('b', 2), ('c', 3)")
+        connection.execute("TRUNCATE reviews")
+        connection.execute("INSERT INTO reviews VALUES ('b', 2), ('c', 3)")
+    assert recorded(connection) == [("reviews", "INSERT", 1), ("reviews", "TRUNCATE", None), ("reviews", "INSERT", 2)]
+
+
+def test_merge_conflicts_and_rows_that_a_trigger_leaves_out(connection: Connection) -> None:
+    connection.execute("CREATE UNIQUE INDEX ON reviews (label)")
+    connection.execute("INSERT INTO reviews VALUES ('a', 1), ('b', 2)")
+    recorded(connection)
+    connection.execute(
+        "MERGE INTO reviews USING generate_series(1, 5) AS new (label) ON reviews.label = new.label"
+        " WHEN MATCHED AND new.label = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET text = 'c'"
+        " WHEN NOT MATCHED THEN INSERT VALUES ('d', new.label)"
+    )
+    merged = [("reviews", "DELETE", 1), ("reviews", "INSERT", 3), ("reviews", "UPDATE", 1)]
+    assert sorted(recorded(connection)) == merged
+    connection.execute("INSERT INTO reviews VALUES ('e', 5), ('f', 6) ON CONFLICT (label) DO UPDATE SET text = 'e'")
+    assert sorted(recorded(connection)) == [("reviews", "INSERT", 1), ("reviews", "UPDATE", 1)]
+    connection.execute(
+        "CREATE FUNCTION only_even() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN CASE WHEN NEW.label % 2 = 0 THEN NEW END; END $$"
+    )
+    connection.execute("CREATE TRIGGER only_even BEFORE INSERT ON reviews FOR EACH ROW EXECUTE FUNCTION only_even()")
+    connection.execute("INSERT INTO reviews VALUES ('g', 7), ('h', 8)")
+    connection.execute("INSERT INTO reviews VALUES ('i', 9)")
+    assert recorded(connection) == [("reviews", "INSERT", 1)]
+
+
+def test_what_foreign_keys_change_is_recorded(connection: Connection) -> None:
+    connection.execute("CREATE TABLE films (id int PRIMARY KEY)")
+    connection.execute(
+        "ALTER TABLE reviews ADD FOREIGN KEY (label) REFERENCES films ON DELETE CASCADE ON UPDATE CASCADE"
+    )
+    connection.execute("INSERT INTO films VALUES (1), (2)")
+    connection.execute("INSERT INTO reviews VALUES ('a', 1), ('b', 1), ('c', 2)")
+    connection.execute("UPDATE films SET id = id + 10")
+    connection.execute("DELETE FROM films")
+    connection.execute("TRUNCATE films CASCADE")
+    assert recorded(connection) == [
+        ("reviews", "INSERT", 3),
+        ("reviews", "UPDATE", 3),
+        ("reviews", "DELETE", 3),
+        ("reviews", "TRUNCATE", None),
+    ]
+
+
 def test_two_tables_in_one_statement(database: str, connection: Connection) -> None:
     watched_table(database, "others")
     connection.execute(
@@ -163,6 +234,27 @@ def test_a_writer_needs_no_right_but_to_write(connection: Connection) -> None:
         connection.execute("RESET ROLE; DROP OWNED BY writer; DROP ROLE writer")
 
 
+def test_functions_of_others_do_not_stand_in_for_the_servers(connection: Connection) -> None:
+    # Where a call is not qualified, one that fits its types better is taken from anywhere in the search_path.
+    for name, types in {
+        "concat": "text, oid",
+        "set_config": "text, text, boolean",
+        "current_setting": "text, boolean",
+        "pg_stat_get_xact_tuples_inserted": "oid",
+    }.items():
+        connection.execute(
+            f"CREATE FUNCTION public.{name}({types}) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'taken'; END $$"
+        )
+    connection.execute(
+        "CREATE FUNCTION taken(text, oid) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'taken'; END $$"
+    )
+    connection.execute("CREATE OPERATOR || (FUNCTION = taken, LEFTARG = text, RIGHTARG = oid)")
+    for path in ("public", "public, pg_catalog"):
+        connection.execute(f"SET search_path = {path}")
+        connection.execute("INSERT INTO reviews VALUES ('a', 1)")
+    assert recorded(connection) == [("reviews", "INSERT", 1)] * 2
+
+
 def test_the_platform_role_watches_its_own_tables_only(connection: Connection) -> None:
     connection.execute("SET ROLE platform")
     connection.execute("CREATE TABLE imported (a int)")
@@ -173,8 +265,14 @@ def test_the_platform_role_watches_its_own_tables_only(connection: Connection) -
 
 @pytest.mark.parametrize("table", ["training_jobs", "training_events", "promotion_ledger", "training_data_coverage"])
 def test_what_is_no_training_table_is_refused(connection: Connection, table: str) -> None:
-    with pytest.raises(psycopg.Error, match=r"watch a table of training rows|is not a table"):
+    with pytest.raises(psycopg.Error, match=r"watch a table of training rows|is not a lasting table"):
         connection.execute("SELECT watch_training_table(%s)", [table])
+
+
+def test_a_temporary_table_is_refused(connection: Connection) -> None:
+    connection.execute("CREATE TEMPORARY TABLE mine (a int)")
+    with pytest.raises(psycopg.Error, match="not a lasting table"):
+        connection.execute("SELECT watch_training_table('mine')")
 
 
 @pytest.mark.parametrize(

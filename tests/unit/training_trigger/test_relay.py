@@ -16,7 +16,7 @@ from training_trigger.errors import (
     DatabaseUnavailable,
     RunRefused,
 )
-from training_trigger.events import Backlog, Delivery, Pending
+from training_trigger.events import PRUNE_BATCH, Backlog, Delivery, Pending
 from training_trigger.relay import Relay, due_in, retry_in
 from training_trigger.settings import Settings
 from training_trigger.status import Status
@@ -79,6 +79,13 @@ def test_each_answer_has_its_error_and_the_next_try_succeeds(
     assert fake.runs == {DELIVERY.dag_run_id: DELIVERY.conf}
 
 
+def test_a_page_that_is_not_airflows_accepts_no_run(fake: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow = Airflow(of(fake))
+    monkeypatch.setattr(fake, "start_run", lambda _: (200, {"page": "back soon"}))
+    with pytest.raises(AirflowUnavailable, match="without dag_run_id"):
+        airflow.start_run(DELIVERY)
+
+
 def test_a_run_whose_acceptance_was_not_heard_is_accepted_once(fake: FakeAirflow) -> None:
     airflow = Airflow(of(fake))
     fake.planned.append(fake_airflow.LOST)
@@ -116,7 +123,10 @@ def test_an_airflow_that_hangs_is_given_up_on(fake: FakeAirflow, monkeypatch: py
 
 
 class Nothing:
-    """A database without events."""
+    """A database without pending events; `prunable` old ones."""
+
+    def __init__(self, prunable: int = 0) -> None:
+        self.prunable = prunable
 
     def claimed(self) -> None:
         return None
@@ -125,7 +135,20 @@ class Nothing:
         return None
 
     def prune(self, days: float) -> int:
-        return 0
+        batch = min(self.prunable, PRUNE_BATCH)
+        self.prunable -= batch
+        return batch
+
+
+def test_pruning_takes_a_batch_at_a_time_and_then_a_break(fake: FakeAirflow) -> None:
+    nothing = Nothing(PRUNE_BATCH + 1)
+    relay = Relay(nothing, Airflow(of(fake)), of(fake), Status())  # type: ignore[arg-type]  # the three calls made here
+    left = []
+    for _ in range(3):
+        relay.step()
+        left.append(nothing.prunable)
+        nothing.prunable += left[-1] == 0
+    assert left == [1, 0, 1]
 
 
 def test_a_paused_dag_is_one_line_in_the_log_and_in_health(fake: FakeAirflow, caplog: pytest.LogCaptureFixture) -> None:
