@@ -1,6 +1,6 @@
 """Measures what the trigger costs a writer and how soon Airflow knows, everything by turns.
 
-    python -m benchmarks.trigger --rounds 5
+    python -m benchmarks.trigger --rounds 3
     python -m benchmarks.trigger --only copy insert
 
 PostgreSQL is the one that the tests run on, with its default settings, in the machine's temporary folder; pgbench
@@ -23,16 +23,17 @@ from benchmarks.trigger.load import WATCH, Tables
 from tests import services
 
 PARTS = ("copy", "insert", "relay", "old", "burst", "latency")
-PAIRS = 10
+PAIRS = 6
+COPIES = 20
 
 
-def pairs(**kinds: Callable[[], float]) -> list[report.Reading]:
-    """Takes PAIRS readings of each kind by turns, every other time backwards.
+def by_turns(times: int, **kinds: Callable[[], float]) -> list[report.Reading]:
+    """Takes one reading of each kind after the other, so many times, every other time backwards.
 
     So a slow moment of the machine meets all kinds, and none always has the disk that another one has just tired.
     """
     orders = cycle((list(kinds), list(kinds)[::-1]))
-    return [{kind: kinds[kind]() for kind in order} for _, order in zip(range(PAIRS), orders, strict=False)]
+    return [{kind: kinds[kind]() for kind in order} for _, order in zip(range(times), orders, strict=False)]
 
 
 def measure(options: argparse.Namespace, folder: Path) -> tuple[report.Readings, str]:
@@ -53,14 +54,14 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[report.Readings,
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", flush=True)
             if "copy" in options.only:
-                took("copy", pairs(plain=tables.copy, watched=lambda: tables.copy(WATCH)))
+                took("copy", by_turns(COPIES, plain=tables.copy, watched=lambda: tables.copy(WATCH)))
             if "insert" in options.only:
-                took("insert", pairs(plain=tables.insert, watched=lambda: tables.insert(WATCH)))
+                took("insert", by_turns(PAIRS, plain=tables.insert, watched=lambda: tables.insert(WATCH)))
             if "relay" in options.only:
                 with delivery.relays(server, folder) as (up, down):
-                    took("relay", pairs(up=lambda: up.insert(WATCH), down=lambda: down.insert(WATCH)))
+                    took("relay", by_turns(PAIRS, up=lambda: up.insert(WATCH), down=lambda: down.insert(WATCH)))
             if elder:
-                took("old", pairs(plain=elder.tables.insert, watched=elder.insert))
+                took("old", by_turns(PAIRS, plain=elder.tables.insert, watched=elder.insert))
                 took("old down", [{"failed": elder.failures_while_down()}])
             if "burst" in options.only:
                 took("burst", [{"runs": delivery.burst(server, folder)}])
@@ -74,7 +75,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[report.Readings,
 def main() -> None:
     """Reads the options, runs, reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=20, help="commits whose latency is measured")
     parser.add_argument("--only", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--output", type=Path, default=services.ROOT / ".platform/bench/results")
