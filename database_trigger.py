@@ -25,7 +25,7 @@ from manually_trigger import POLL_S, ROOT, Airflow, Platform, Problem, Screen, f
 POOL = ROOT / "training_endpoint/src/training_endpoint/sample/new.csv"
 COMPOSE = ["docker", "compose", "--env-file", ".env", "-f", "db/compose.yaml"]
 IN_CONTAINER = [*COMPOSE, "exec", "-T", "training-database", "psql", "--username=platform", "--dbname=training"]
-POOL_ROWS = 200  # enough to teach the sample's model something that can be measured
+POOL_ROWS = 400  # enough to teach the sample's model something that can be measured
 PENDING_S = 60  # after which a pending event earns a hint
 
 Row = tuple[str, str]
@@ -187,7 +187,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Inserts training rows; the database's trigger starts the pipeline.")
     what = parser.add_mutually_exclusive_group()
-    help_rows = "the next N rows of the sample's pool (200)"
+    help_rows = "the next N rows of the sample's pool (400)"
     what.add_argument("--rows", type=int, default=POOL_ROWS, metavar="N", help=help_rows)
     what.add_argument("--text", metavar="T", help="one row of your own, with --label")
     what.add_argument("--file", type=Path, metavar="F.csv", help="a CSV file with the columns text and label")

@@ -7,7 +7,7 @@ import pytest
 from training_endpoint.sample import generate
 from training_endpoint.sources import SAMPLE
 
-COUNTS = {"train": 640, "test": 240, "new": 400}
+COUNTS = {"train": 320, "test": 320, "new": 800}
 
 
 def rows(file: str) -> list[dict[str, str]]:
