@@ -48,13 +48,13 @@ def test_the_sample_becomes_the_current_dataset(settings: Settings, database: st
     assert done == importer.current(database) == {
         "name": "sample", "train_table": "sample_train", "test_table": "sample_test", "text_column": "text",
         "label_column": "label", "labels": ["negative", "positive"], "source": "sample",
-        "train": {"rows": 640, "classes": {"negative": 320, "positive": 320}},
-        "test": {"rows": 240, "classes": {"negative": 120, "positive": 120}},
+        "train": {"rows": 320, "classes": {"negative": 160, "positive": 160}},
+        "test": {"rows": 320, "classes": {"negative": 160, "positive": 160}},
         "pending_events": 0,
     }  # fmt: skip
-    assert "sample_train: 640 rows." in lines and lines[-1].startswith("Watching sample_train and sample_test")
+    assert "sample_train: 320 rows." in lines and lines[-1].startswith("Watching sample_train and sample_test")
     read = snapshot.read(database, 1_000)
-    assert (len(read.train), len(read.test), read.dropped, read.overlap) == (640, 240, {}, 0)
+    assert (len(read.train), len(read.test), read.dropped, read.overlap) == (320, 320, {}, 0)
 
 
 def test_rows_that_come_later_are_events(settings: Settings, database: str) -> None:
@@ -196,7 +196,7 @@ def test_two_imports_at_once_make_one_dataset(settings: Settings, database: str)
     going.set()
     first.join(60)
     now = importer.current(database)
-    assert now and now["train"]["rows"] == 640
+    assert now and now["train"]["rows"] == 320
 
 
 def test_the_service_role_may_import(settings: Settings, database: str, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_the_command(
     for name, value in {"DATABASE_URL": database, "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "x"}.items():
         monkeypatch.setenv(name, value)
     assert importer.main([]) == 0
-    assert "Current dataset: sample, 640 training and 240 test rows." in capsys.readouterr().out
+    assert "Current dataset: sample, 320 training and 320 test rows." in capsys.readouterr().out
     assert importer.main(["--dataset", "/nowhere.csv"]) == 1
     assert "no file or folder /nowhere.csv" in capsys.readouterr().err
 
