@@ -109,6 +109,7 @@ def _model_endpoint(layout: Layout, name: str, port: int) -> Process:
             "MODEL_ENDPOINT_HOST": "127.0.0.1" if layout.nginx else layout.bind,
             "MODEL_ENDPOINT_PORT": str(port),
             "MODEL_REPLICA_NAME": name,
+            "MODEL_REPLICAS": str(len(layout.model_endpoints)),
             "MODEL_CACHE": str(DATA / name / "cache"),
         },
     )

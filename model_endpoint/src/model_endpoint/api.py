@@ -49,10 +49,10 @@ class Server:
         self.replica = Replica(settings, self.metrics)
         self.fleet = Fleet(settings)
         self.follower = Follower(self.replica, self.fleet)
-        self.cores = Cores(settings.cores)
+        self.cores = Cores(settings.cores, self.replica.slot.check)
         self.predictor = Predictor(self.replica.slot, self.cores, settings)
         self.metrics.in_work.set_function(lambda: self.replica.slot.requests)
-        self.metrics.queue.set_function(lambda: self.predictor.waiting)
+        self.metrics.queue.set_function(lambda: self.cores.waiting)
 
     def classify(self, texts: Any) -> Answer:
         """The current request's texts, classified; the answer's model goes into the headers."""

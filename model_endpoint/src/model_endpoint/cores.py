@@ -1,63 +1,136 @@
-"""The machine's cores as permits: as many inferences at a time as there are cores, first come first served."""
+"""The machine's cores: as many inferences at a time as there are. What waits for one is computed together.
+
+Nobody waits for a batch to fill up. Where a core is free, a text is computed at once, in the thread of its request;
+where none is, the one that waits longest gets the next core, and takes along others that are about as long as it is.
+"""
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass, field
 
-T = TypeVar("T")
-R = TypeVar("R")
+from model_endpoint.model import Encoded, Model, Scores
+
+
+def _shut() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(eq=False)
+class Piece:
+    """Texts of one request, and what becomes of them. `turn` opens when they are computed, or are to lead a batch."""
+
+    model: Model
+    texts: list[Encoded]
+    turn: threading.Lock = field(default_factory=_shut)
+    logits: Scores | None = None
+    error: Exception | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest text."""
+        return max(len(text.ids) for text in self.texts)
+
+    def goes_with(self, leader: "Piece") -> bool:
+        """Whether a batch of the two costs little more than the two alone: same model, not much padding."""
+        longest, own = leader.length, self.length
+        return self.model is leader.model and abs(own - longest) <= 4 + self.model.padding * longest
+
+    def result(self) -> Scores:
+        """What was computed; raises what went wrong."""
+        if self.error is not None:
+            raise self.error
+        if self.logits is None:
+            raise RuntimeError("a piece was given back without having been computed")
+        return self.logits
 
 
 class Cores:
-    """`count` permits, handed from the one who is done straight to the one who waits longest.
+    """`count` inferences at a time, or fewer where the model says so.
 
-    Handing over keeps the order: with a plain semaphore a newcomer may overtake, and the slowest
-    answers get slower.
+    `check` is called before each inference; what it raises is what the requests get instead of scores.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, check: Callable[[], None] = lambda: None) -> None:
         self.count = count
-        self._free = count
-        self._waiting: deque[threading.Lock] = deque()
+        self._check = check
+        self._running = 0
+        self._waiting: deque[Piece] = deque()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="core")
 
     @property
     def waiting(self) -> int:
-        """How many wait for a core now."""
+        """How many pieces wait for a core now."""
         return len(self._waiting)
 
-    @contextmanager
-    def core(self) -> Iterator[None]:
-        """One core for the block."""
-        turn = None
+    def map(self, model: Model, pieces: list[list[Encoded]]) -> list[Scores]:
+        """The logits of every piece, in the pieces' order; several are computed side by side."""
+        if len(pieces) == 1 or min(self.count, model.parallel) == 1:
+            return [self.logits(model, piece) for piece in pieces]
+        return list(self._pool.map(lambda piece: self.logits(model, piece), pieces))
+
+    def logits(self, model: Model, texts: list[Encoded]) -> Scores:
+        """What `model` gives for `texts`, at most `model.chunk` of them."""
+        piece = Piece(model, texts)
+        batch = [piece]
         with self._lock:
-            if self._free:
-                self._free -= 1
+            free = self._running < min(self.count, model.parallel)
+            if free:
+                self._running += 1
             else:
-                turn = threading.Lock()
-                turn.acquire()
-                self._waiting.append(turn)
-        if turn:
-            turn.acquire()
+                self._waiting.append(piece)
+        if not free:
+            piece.turn.acquire()
+            if piece.logits is not None or piece.error is not None:
+                return piece.result()
+            batch += self._companions(piece)
         try:
-            yield
+            self._settle(batch)
         finally:
-            with self._lock:
-                if self._waiting:
-                    self._waiting.popleft().release()
-                else:
-                    self._free += 1
+            for other in batch[1:]:
+                other.turn.release()
+            self._hand_over()
+        return piece.result()
 
-    def map(self, work: Callable[[T], R], items: list[T]) -> list[R]:
-        """`work` on every item, on all cores, the results in the items' order; one item runs in this thread."""
-        if len(items) == 1 or self.count == 1:
-            return [self._run(work, item) for item in items]
-        return list(self._pool.map(lambda item: self._run(work, item), items))
+    def _companions(self, leader: Piece) -> list[Piece]:
+        """Those who wait longest among the ones that go with `leader`, as many as make one batch."""
+        room = leader.model.chunk - len(leader.texts)
+        with self._lock:
+            taken: list[Piece] = []
+            for piece in self._waiting:
+                if len(piece.texts) <= room and piece.goes_with(leader):
+                    taken.append(piece)
+                    room -= len(piece.texts)
+                if not room:
+                    break
+            for piece in taken:
+                self._waiting.remove(piece)
+            return taken
 
-    def _run(self, work: Callable[[T], R], item: T) -> R:
-        with self.core():
-            return work(item)
+    def _hand_over(self) -> None:
+        """Gives the core to who waits longest: a newcomer may not overtake."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().turn.release()
+            else:
+                self._running -= 1
+
+    def _settle(self, batch: list[Piece]) -> None:
+        try:
+            self._check()
+            logits = batch[0].model.logits([text for piece in batch for text in piece.texts])
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+            for piece in batch:  # one of them may be to blame, and the others not
+                self._settle([piece])
+        else:
+            start = 0
+            for piece in batch:
+                piece.logits = logits[start : start + len(piece.texts)]
+                start += len(piece.texts)

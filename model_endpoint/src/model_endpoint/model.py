@@ -1,6 +1,7 @@
 """A version's files become something that classifies texts."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,8 +31,10 @@ class Model(Protocol):
     kind: str
     chunk: int
     """The most texts that one inference should have."""
-    batched: bool
-    """Whether it pays to compute the texts of several requests in one inference."""
+    parallel: int
+    """How many inferences at a time pay, where there are as many cores."""
+    padding: float
+    """How much longer or shorter, as a share, texts may be to be computed together; what is padded is for nothing."""
 
     def encode(self, texts: list[str]) -> list[Encoded]:
         """Tokenizes; about 0.1 ms a text."""
@@ -77,7 +80,8 @@ class OnnxModel:
     """
 
     chunk = 8
-    batched = False
+    parallel = sys.maxsize
+    padding = 0.25
 
     def __init__(self, folder: Path) -> None:
         manifest = Manifest.read(folder)

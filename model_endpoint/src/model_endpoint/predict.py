@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from model_endpoint.batches import Batches
 from model_endpoint.cores import Cores
 from model_endpoint.errors import InvalidInput, TooLarge
-from model_endpoint.model import Encoded, Model, Scores, softmax
+from model_endpoint.model import Scores, softmax
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
 
@@ -69,18 +68,12 @@ def parse_top_k(value: Any) -> int | None:
 
 
 class Predictor:
-    """Classifies texts with the current model of `slot`: on `cores`, or in batches where the model gains from them."""
+    """Classifies texts with the current model of `slot` on `cores`."""
 
     def __init__(self, slot: Slot, cores: Cores, settings: Settings) -> None:
         self.slot = slot
         self.cores = cores
-        self.batches = Batches(slot.check)
         self.settings = settings
-
-    @property
-    def waiting(self) -> int:
-        """Inferences that wait now."""
-        return self.cores.waiting + self.batches.waiting
 
     def classify(self, texts: Any, leases: list[Callable[[], None]]) -> Answer:
         """The scores of `texts`, after a check of what they are; all from one model.
@@ -94,21 +87,14 @@ class Predictor:
         model = loaded.model
         encoded = model.encode(texts)
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids), reverse=True)
-        size = model.chunk if model.batched else max(1, min(model.chunk, math.ceil(len(texts) / self.cores.count)))
+        side_by_side = min(self.cores.count, model.parallel)
+        size = max(1, min(model.chunk, math.ceil(len(texts) / side_by_side)))
         chunks = [order[start : start + size] for start in range(0, len(order), size)]
-        pieces = [[encoded[index] for index in chunk] for chunk in chunks]
-        if model.batched:
-            parts = [self.batches.logits(model, piece) for piece in pieces]
-        else:
-            parts = self.cores.map(lambda piece: self._infer(model, piece), pieces)
+        parts = self.cores.map(model, [[encoded[index] for index in chunk] for chunk in chunks])
         logits = np.empty((len(texts), len(model.labels)), dtype=np.float32)
         for chunk, part in zip(chunks, parts, strict=True):
             logits[chunk] = part
         return Answer(loaded, softmax(logits), [row.truncated for row in encoded])
-
-    def _infer(self, model: Model, batch: list[Encoded]) -> Scores:
-        self.slot.check()
-        return model.logits(batch)
 
     def _check(self, texts: Any) -> None:
         if not isinstance(texts, list) or not texts:

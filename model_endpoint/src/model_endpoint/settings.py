@@ -54,12 +54,17 @@ class Settings:
             hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
             switch_seconds=env.number("MODEL_SWITCH_SECONDS", 300, 1, 3600),
             backend=env.choice("MODEL_BACKEND", ("auto", "onnx", "torch"), "auto"),
-            cores=env.integer("MODEL_CORES", 0, 0, 1024) or available_cores(),
+            cores=env.integer("MODEL_CORES", 0, 0, 1024) or _share(env.integer("MODEL_REPLICAS", 1, 1, 1000)),
             max_requests=env.integer("MODEL_MAX_REQUESTS", 64, 1, 1000),
             max_body_bytes=env.integer("MODEL_MAX_BODY_BYTES", 4 << 20, 1024, 1 << 30),
             max_texts=env.integer("MODEL_MAX_TEXTS", 512, 1, 100_000),
             max_characters=env.integer("MODEL_MAX_CHARACTERS", 100_000, 1, 10_000_000),
         )
+
+
+def _share(replicas: int) -> int:
+    """What each of `replicas` on this machine gets of its cores: with more inferences than cores, all are slower."""
+    return math.ceil(available_cores() / replicas)
 
 
 def available_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

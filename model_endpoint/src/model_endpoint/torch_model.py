@@ -4,6 +4,8 @@ For machines with a GPU; and, slower than ONNX Runtime, for versions that were r
 """
 
 import importlib.util
+import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +42,11 @@ class TorchModel:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415
 
         self._torch: Any = torch
-        self.batched = gpu()
-        self.device = "cuda" if self.batched else "cpu"
-        dtype = torch.bfloat16 if self.batched else torch.float32
+        on_gpu = gpu()
+        self.device = "cuda" if on_gpu else "cpu"
+        dtype = torch.bfloat16 if on_gpu else torch.float32
+        # A GPU does one inference at a time, and padding costs it little.
+        self.parallel, self.padding = (1, math.inf) if on_gpu else (sys.maxsize, 0.25)
         model = folder / "model"
         if not flavored(folder):
             raise CannotServe("No text classifier: the version has neither serving/ nor MLflow's transformers flavor.")

@@ -88,6 +88,7 @@ class Serving:
             "MODEL_ENDPOINT_PORT": str(replica.port),
             "MODEL_CACHE": str(self.folder / "cache"),
             "MODEL_FOLLOW_SECONDS": "0.3",
+            "MODEL_REPLICAS": str(len(self.replicas)),
             **self.variables,
         }
 

@@ -20,7 +20,8 @@ class Stub:
 
     kind = "stub"
     chunk = 8
-    batched = False
+    parallel = 1024
+    padding = 1e9
 
     def __init__(self, seconds: float = 0) -> None:
         self.labels = ["negative", "positive"]

@@ -3,7 +3,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from model_endpoint.cores import Cores
 from model_endpoint.errors import NoModel, NotPrepared, StaleEpoch, SwitchBusy
 from model_endpoint.slot import Loaded, Slot
 from tests.unit.model_endpoint.stub import loaded
@@ -129,31 +128,3 @@ def test_a_long_request_starts_again_with_the_new_version() -> None:
         made.commit(2, 2, "leader")
         assert answer.result(5) == 2
     assert seen == [1, 2]
-
-
-def test_cores_are_never_shared_and_are_handed_over_in_order() -> None:
-    cores = Cores(2)
-    inside: list[int] = []
-    most: list[int] = []
-    lock = threading.Lock()
-
-    def work(item: int) -> int:
-        with lock:
-            inside.append(item)
-            most.append(len(inside))
-        threading.Event().wait(0.002)
-        with lock:
-            inside.remove(item)
-        return item * 10
-
-    with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda start: cores.map(work, list(range(start, start + 5))), range(6)))
-    assert found == [[10 * item for item in range(start, start + 5)] for start in range(6)]
-    assert max(most) <= 2 and cores.waiting == 0
-
-
-def test_an_error_gives_the_core_back() -> None:
-    cores = Cores(1)
-    with pytest.raises(ZeroDivisionError):
-        cores.map(lambda item: 1 // item, [0])
-    assert cores.map(lambda item: item, [3]) == [3]

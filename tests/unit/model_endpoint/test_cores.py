@@ -1,4 +1,4 @@
-"""Requests that are computed together, as on a GPU."""
+"""Who gets a core, and who is computed together."""
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_endpoint.batches import Batches
 from model_endpoint.cores import Cores
 from model_endpoint.model import Encoded, Scores
 from model_endpoint.predict import Answer, Predictor
@@ -23,7 +22,7 @@ PATIENCE = 10
 class Slow(stub.Stub):
     """Computes when it is let, texts of several requests together, and cannot bear the word 'poison'."""
 
-    batched = True
+    parallel = 1
 
     def __init__(self, *labels: str) -> None:
         super().__init__()
@@ -48,7 +47,7 @@ def predictor(folder: Path, model: stub.Stub) -> Predictor:
     slot = Slot(64, PATIENCE)
     slot.offer(stub.loaded(1, model))
     slot.commit(1, 1, "leader")
-    return Predictor(slot, Cores(2), stub.settings(folder))
+    return Predictor(slot, Cores(2, slot.check), stub.settings(folder))
 
 
 def ask(pool: ThreadPoolExecutor, asked: Predictor, texts: list[str]) -> "Future[Answer]":
@@ -75,7 +74,7 @@ def test_what_arrives_during_a_batch_is_the_next_batch(tmp_path: Path) -> None:
         first = ask(pool, asked, ["good"])
         assert model.computing.wait(PATIENCE)
         others = [ask(pool, asked, ["good"] * (number % 2) + ["bad"]) for number in range(4)]
-        wait_until("they wait", lambda: asked.waiting == 4, PATIENCE, 0.005)
+        wait_until("they wait", lambda: asked.cores.waiting == 4, PATIENCE, 0.005)
         for _ in range(2):
             model.let.release()
         assert best(first) == ["positive"]
@@ -90,9 +89,9 @@ def test_a_batch_has_its_limit_and_a_large_request_lets_others_in(tmp_path: Path
         large = ask(pool, asked, ["good"] * 20)
         assert model.computing.wait(PATIENCE)
         small = [ask(pool, asked, ["bad"]) for _ in range(9)]
-        wait_until("they wait", lambda: asked.waiting == 9, PATIENCE, 0.005)
+        wait_until("they wait", lambda: asked.cores.waiting == 9, PATIENCE, 0.005)
         model.let.release()
-        wait_until("the large one's next piece waits too", lambda: asked.waiting == 2, PATIENCE, 0.005)
+        wait_until("the large one's next piece waits too", lambda: asked.cores.waiting == 2, PATIENCE, 0.005)
         for _ in range(8):
             model.let.release()
         assert best(large) == ["positive"] * 20
@@ -107,13 +106,13 @@ def test_an_error_meets_only_the_request_that_is_to_blame(tmp_path: Path) -> Non
         first = ask(pool, asked, ["good"])
         assert model.computing.wait(PATIENCE)
         poison, fine = ask(pool, asked, ["poison"]), ask(pool, asked, ["bad"])
-        wait_until("they wait", lambda: asked.waiting == 2, PATIENCE, 0.005)
+        wait_until("they wait", lambda: asked.cores.waiting == 2, PATIENCE, 0.005)
         for _ in range(4):
             model.let.release()
         assert best(first) == ["positive"] and best(fine) == ["negative"]
         with pytest.raises(MemoryError):
             poison.result(PATIENCE)
-    assert asked.waiting == 0
+    assert asked.cores.waiting == 0
 
 
 def test_a_switch_in_between_gives_answers_of_one_model(tmp_path: Path) -> None:
@@ -124,7 +123,7 @@ def test_a_switch_in_between_gives_answers_of_one_model(tmp_path: Path) -> None:
         first = ask(pool, asked, ["good"])
         assert old.computing.wait(PATIENCE)
         others = [ask(pool, asked, ["good"] * 12 + ["bad"] * 5) for _ in range(6)]
-        wait_until("they wait", lambda: asked.waiting == 6, PATIENCE, 0.005)
+        wait_until("they wait", lambda: asked.cores.waiting == 6, PATIENCE, 0.005)
         hold = pool.submit(asked.slot.hold, 2, 2, "leader")
         wait_until("the gate is shut", lambda: asked.slot.held, PATIENCE, 0.005)
         old.let.release()
@@ -139,29 +138,82 @@ def test_a_switch_in_between_gives_answers_of_one_model(tmp_path: Path) -> None:
 
 def test_pieces_of_two_models_are_never_one_batch() -> None:
     old, new = Slow(), Slow()
-    batches = Batches(lambda: None)
+    cores = Cores(2)
     text = old.encode(["good"])
     with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(batches.logits, old, text)
+        first = pool.submit(cores.logits, old, text)
         assert old.computing.wait(PATIENCE)
-        second = pool.submit(batches.logits, old, text)
-        wait_until("it waits", lambda: batches.waiting == 1, PATIENCE, 0.005)
-        third = pool.submit(batches.logits, new, text)
-        wait_until("both wait", lambda: batches.waiting == 2, PATIENCE, 0.005)
+        second = pool.submit(cores.logits, old, text)
+        wait_until("it waits", lambda: cores.waiting == 1, PATIENCE, 0.005)
+        third = pool.submit(cores.logits, new, text)
+        wait_until("both wait", lambda: cores.waiting == 2, PATIENCE, 0.005)
         for model in (old, old, new):
             model.let.release()
         assert all(one.result(PATIENCE).shape == (1, 2) for one in (first, second, third))
     assert (old.batches, new.batches) == ([1, 1], [1])
 
 
-def test_who_is_to_give_up_does_so_before_the_batch() -> None:
+def test_texts_of_very_unlike_length_are_not_padded_to_each_other() -> None:
+    model = Slow()
+    model.padding = 0.25
+    cores = Cores(1)
+    short, long = model.encode(["good"] * 2), model.encode(["good " * 40] * 2)
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(cores.logits, model, short)]
+        assert model.computing.wait(PATIENCE)
+        asked += [pool.submit(cores.logits, model, piece) for piece in (long, short, long, short)]
+        wait_until("they wait", lambda: cores.waiting == 4, PATIENCE, 0.005)
+        for _ in range(3):
+            model.let.release()
+        assert all(one.result(PATIENCE).shape == (2, 2) for one in asked)
+    assert model.batches == [2, 4, 4]
+
+
+def test_who_is_to_give_up_does_so_before_the_inference() -> None:
     def check() -> None:
         raise Interrupted
 
     model = Slow()
     with pytest.raises(Interrupted):
-        Batches(check).logits(model, model.encode(["good"]))
+        Cores(1, check).logits(model, model.encode(["good"]))
     assert model.batches == []
+
+
+class Counting(stub.Stub):
+    """Notes how many inferences run side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = 0
+        self.most = 0
+        self.lock = threading.Lock()
+
+    def logits(self, batch: list[Encoded]) -> Scores:
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        threading.Event().wait(0.002)
+        with self.lock:
+            self.inside -= 1
+        return super().logits(batch)
+
+
+def test_there_are_never_more_inferences_than_cores() -> None:
+    model, cores = Counting(), Cores(2)
+    pieces = [model.encode(["good"]) for _ in range(5)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: cores.map(model, pieces), range(6)))
+    assert [len(one) for one in found] == [5] * 6 and cores.waiting == 0
+    assert model.most == 2 and sum(model.batches) == 30
+
+
+def test_an_error_gives_the_core_back() -> None:
+    model, cores = Slow(), Cores(1)
+    for _ in range(2):
+        model.let.release()
+    with pytest.raises(MemoryError):
+        cores.logits(model, model.encode(["poison"]))
+    assert cores.logits(model, model.encode(["good"])).shape == (1, 2)
 
 
 def test_pytorch_gives_the_same_in_batches_as_alone(tmp_path: Path) -> None:
@@ -170,7 +222,7 @@ def test_pytorch_gives_the_same_in_batches_as_alone(tmp_path: Path) -> None:
     alone = Predictor(Slot(1, 1), Cores(1), stub.settings(tmp_path))
     texts = ["A film to love.", "Two hours that nobody gives back. " * 20, "So so"] * 5
     wanted = [alone._answer(stub.loaded(1, model), [text]).scores[0] for text in texts]  # type: ignore[arg-type]
-    model.batched, model.chunk = True, 4
+    model.parallel, model.padding, model.chunk = 1, 1e9, 4
     asked = predictor(tmp_path, model)  # type: ignore[arg-type] # any model does
     with ThreadPoolExecutor(16) as pool:
         answers = [ask(pool, asked, [text]) for text in texts] + [ask(pool, asked, texts)]
