@@ -62,7 +62,7 @@ def test_rows_that_come_later_are_events(settings: Settings, database: str) -> N
     training.insert(database, "sample_train", [("new", "positive"), ("newer", "positive")])
     assert ask(database, "SELECT table_name, operation, rows FROM training_events") == [("sample_train", "INSERT", 2)]
     now = importer.current(database)
-    assert now and now["pending_events"] == 1 and now["train"]["classes"]["positive"] == 322
+    assert now and now["pending_events"] == 1 and now["train"]["classes"]["positive"] == 162
 
 
 def test_importing_again_changes_nothing(settings: Settings, database: str, tmp_path: Path) -> None:
