@@ -23,6 +23,16 @@ def engine_answers() -> bool:
     return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
+def docker_names(*what: str) -> list[str]:
+    """The names that `docker WHAT` lists; none where no engine answers."""
+    if not engine_answers():
+        return []
+    style = "{{.Names}}" if what[0] == "ps" else "{{.Name}}"
+    return subprocess.run(
+        ["docker", *what, "--format", style], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+
 @dataclass
 class Platform:
     """The product in `folder`, on ports and under names of its own, beside whatever else runs here."""
@@ -32,6 +42,7 @@ class Platform:
     prefix: str = "e2e_"
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in PORTS})
     settings: dict[str, str] = field(default_factory=dict)
+    volumes_before: set[str] = field(default_factory=lambda: set(docker_names("volume", "ls")))
 
     def copy_tree(self) -> None:
         """Copies what git would commit from this working tree: no build outputs, no .env."""
@@ -104,10 +115,8 @@ class Platform:
         return {name: {version for other, version in seen if other == name} for name, _ in seen}
 
     def leftovers(self) -> list[str]:
-        """Containers, networks and volumes of this platform."""
-        found: list[str] = []
-        for kind, what in (("container", ["ps", "-a"]), ("network", ["network", "ls"]), ("volume", ["volume", "ls"])):
-            style = "{{.Names}}" if kind == "container" else "{{.Name}}"
-            names = subprocess.run(["docker", *what, "--format", style], capture_output=True, text=True, check=True)
-            found += [f"{kind} {name}" for name in names.stdout.split() if name.startswith(self.prefix)]
-        return found
+        """Containers and networks of this platform, and volumes that were not there before it, named or not."""
+        names = docker_names("ps", "-a") + docker_names("network", "ls")
+        return [name for name in names if name.startswith(self.prefix)] + sorted(
+            set(docker_names("volume", "ls")) - self.volumes_before
+        )
