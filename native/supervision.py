@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -25,9 +26,10 @@ _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 
 def _section(process: Process) -> str:
     restart = "false" if process.once else "true"
+    python = shlex.quote(os.path.relpath(sys.executable, HOME)).replace("%", "%%")
     return f"""
 [program:{process.name}]
-command={os.path.relpath(sys.executable, HOME)} ../native/start.py {process.name}
+command={python} ../native/start.py {process.name}
 autostart=false
 autorestart={restart}
 startsecs={0 if process.once else 10}

@@ -12,10 +12,10 @@ CREATE TABLE IF NOT EXISTS training_deliveries (
 );
 CREATE INDEX IF NOT EXISTS training_deliveries_claimed ON training_deliveries (created_at) WHERE state = 'claimed';
 
--- A writer pays for every constraint and index here, so there are no more than these: only the trigger inserts, and
--- only the relay's one claiming statement sets dag_run_id.
+-- A writer pays for every constraint and index here, so there are no more than these, and no primary key: only the
+-- trigger inserts, with ids of its sequence, and only the relay's one claiming statement sets dag_run_id.
 CREATE TABLE IF NOT EXISTS training_events (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY,
     table_name text NOT NULL,  -- quoted and qualified where needed, as regclass prints it
     operation text NOT NULL,   -- INSERT, UPDATE, DELETE or TRUNCATE
     rows bigint,               -- null: not counted, as for TRUNCATE
@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS training_events (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1);
 -- All that the relay polls: its size is that of what is pending, however long the history grows.
 CREATE INDEX IF NOT EXISTS training_events_pending ON training_events (id) WHERE dag_run_id IS NULL;
+-- All other events, for who looks up one of them: the relay's claim pays for it, and no writer does.
+CREATE INDEX IF NOT EXISTS training_events_claimed ON training_events (id) WHERE dag_run_id IS NOT NULL;
+-- Without a primary key this is what a publication of the whole database asks for.
+ALTER TABLE training_events DROP CONSTRAINT IF EXISTS training_events_pkey, REPLICA IDENTITY FULL;
 
 -- Before an INSERT into a plain table: remembers, for this transaction, how many rows the server has counted into it so
 -- far. A list, newest first, because a trigger of the user's may insert into the same table again meanwhile.

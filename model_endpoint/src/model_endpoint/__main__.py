@@ -8,8 +8,10 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped] # 
 
 from model_endpoint.api import Server, create_app
 from model_endpoint.settings import Settings
+from model_endpoint.worker import Worker
 
-# Beyond the predictions: the switch's calls, health checks and metrics get a thread even at full load.
+# Beyond the predictions, and as many threads that stay with a connection: the switch's calls, health checks and
+# metrics get a thread even at full load.
 SPARE_THREADS = 16
 # Two arenas instead of eight a core keep the freed memory of an old model from being spread and kept.
 MALLOC = {"MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false"}
@@ -23,11 +25,14 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
         super().__init__()
 
     def load_config(self) -> None:
+        threads = 2 * self.settings.max_requests + SPARE_THREADS
         options: dict[str, Any] = {
             "bind": f"{self.settings.host}:{self.settings.port}",
             "workers": 1,
-            "worker_class": "gthread",
-            "threads": self.settings.max_requests + SPARE_THREADS,
+            "worker_class": Worker,
+            "threads": threads,
+            # Beside those in work, connections that nginx keeps open.
+            "worker_connections": threads + 1000,
             "keepalive": 75,
             "limit_request_line": 8190,
             "timeout": 0,

@@ -1,11 +1,14 @@
 """The HTTP server of one replica."""
 
+import json
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, jsonify, request
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.wsgi import ClosingIterator
 
 from mlops_contract.web import install_errors, require_token
@@ -17,27 +20,25 @@ from model_endpoint.metrics import Metrics
 from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
 from model_endpoint.replica import Replica
 from model_endpoint.settings import Settings
+from model_endpoint.slot import Loaded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HERE = Path(__file__).parent
-LEASES = "model_endpoint.leases"
+EXCHANGE = "model_endpoint.exchange"
 # The page is one file: it loads nothing, asks only its own server, and nobody may frame it.
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
 img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-class Leases:
-    """Around the application: calls each request's leases when its answer has been sent, and not before."""
+class Json(DefaultJSONProvider):
+    """Compact, keys in the order in which they stand; one encoder for all answers."""
 
-    def __init__(self, application: "WSGIApplication") -> None:
-        self.application = application
+    _encoder = json.JSONEncoder(separators=(",", ":"))
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        leases: list[Callable[[], None]] = []
-        environ[LEASES] = leases
-        return ClosingIterator(self.application(environ, start_response), leases)
+    def dumps(self, obj: Any, **options: Any) -> str:
+        return super().dumps(obj, **options) if options else self._encoder.encode(obj)
 
 
 class Server:
@@ -56,15 +57,59 @@ class Server:
 
     def classify(self, texts: Any) -> Answer:
         """The current request's texts, classified; the answer's model goes into the headers."""
-        answer = self.predictor.classify(texts, request.environ[LEASES])
+        exchange: Exchange = request.environ[EXCHANGE]
+        answer = self.predictor.classify(texts, exchange.leases)
         self.metrics.texts.observe(len(texts))
-        g.loaded = answer.loaded
+        exchange.loaded = answer.loaded
         return answer
 
     def model(self) -> dict[str, Any] | None:
         """Who is served now, as answers name it."""
         loaded = self.replica.slot.current
         return model_of(loaded.version) if loaded else None
+
+
+@dataclass
+class Exchange:
+    """What is known of one request: who answered it, and what to call once the answer has been sent."""
+
+    leases: list[Callable[[], None]] = field(default_factory=list)
+    loaded: Loaded | None = None
+
+
+class Answers:
+    """Around the application: every answer says which replica and model gave it, and is counted.
+
+    It calls each request's leases when its answer has been sent, and not before.
+    """
+
+    def __init__(self, application: "WSGIApplication", server: Server) -> None:
+        self.application = application
+        self.server = server
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        start = time.perf_counter()
+        exchange = environ[EXCHANGE] = Exchange()
+
+        def begin(status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[[bytes], object]:
+            headers += self._headers(exchange.loaded or self.server.replica.slot.current, status)
+            endpoint = environ["werkzeug.request"].endpoint or "unknown"
+            self.server.metrics.requests.labels(endpoint, status[:3]).inc()
+            self.server.metrics.latency.labels(endpoint).observe(time.perf_counter() - start)
+            return start_response(status, headers, error)
+
+        return ClosingIterator(self.application(environ, begin), exchange.leases)
+
+    def _headers(self, loaded: Loaded | None, status: str) -> list[tuple[str, str]]:
+        headers = [("X-Replica", self.server.settings.replica)]
+        if loaded:
+            headers.append(("X-Model-Version", str(loaded.version.version)))
+            headers.append(("X-Model-Run-Id", loaded.version.run_id))
+            if self.server.replica.from_cache:
+                headers.append(("X-Model-Source", "cache"))
+        if status.startswith("503"):
+            headers.append(("Retry-After", "1"))
+        return headers
 
 
 def model_of(version: Any) -> dict[str, Any]:
@@ -85,40 +130,14 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
 
     app = Flask("model_endpoint")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
-    app.json.compact = True  # type: ignore[attr-defined]
+    app.json = Json(app)
     server = server or Server(settings)
     install_errors(app)
-    install_headers(app, server)
     public(app, server)
     inside(app, server)
     protocols.install(app, server)
-    app.wsgi_app = Leases(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = Answers(app.wsgi_app, server)  # type: ignore[method-assign]
     return app
-
-
-def install_headers(app: Flask, server: Server) -> None:
-    """Every answer says which replica and model gave it, and is counted."""
-
-    @app.before_request
-    def begin() -> None:
-        g.start = time.perf_counter()
-
-    @app.after_request
-    def end(response: Response) -> Response:
-        loaded = g.get("loaded") or server.replica.slot.current
-        response.headers["X-Replica"] = server.settings.replica
-        if loaded:
-            response.headers["X-Model-Version"] = str(loaded.version.version)
-            response.headers["X-Model-Run-Id"] = loaded.version.run_id
-            if server.replica.from_cache:
-                response.headers["X-Model-Source"] = "cache"
-        if response.status_code == 503:
-            response.headers["Retry-After"] = "1"
-        endpoint = request.endpoint or "unknown"
-        server.metrics.requests.labels(endpoint, response.status_code).inc()
-        server.metrics.latency.labels(endpoint).observe(time.perf_counter() - g.start)
-        return response
 
 
 def public(app: Flask, server: Server) -> None:

@@ -86,6 +86,8 @@ class Predictor:
     def _answer(self, loaded: Loaded, texts: list[str]) -> Answer:
         model = loaded.model
         encoded = model.encode(texts)
+        if len(texts) == 1:
+            return Answer(loaded, softmax(self.cores.logits(model, encoded)), [encoded[0].truncated])
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids), reverse=True)
         side_by_side = min(self.cores.count, model.parallel)
         size = max(1, min(model.chunk, math.ceil(len(texts) / side_by_side)))

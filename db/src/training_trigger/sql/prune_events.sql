@@ -8,4 +8,4 @@ WITH old AS (
 ), coverage AS (
     DELETE FROM training_coverage WHERE event_id IN (SELECT id FROM old)
 )
-DELETE FROM training_events WHERE id IN (SELECT id FROM old)
+DELETE FROM training_events WHERE dag_run_id IS NOT NULL AND id IN (SELECT id FROM old)

@@ -1,0 +1,35 @@
+"""Gunicorn's worker with threads, whose threads stay with a connection on which requests follow each other."""
+
+import select
+import threading
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped] # it has no types
+
+# Longer than a busy proxy takes to send the next request, short enough for a prompt end.
+STAY_SECONDS = 0.2
+
+
+class Worker(ThreadWorker):  # type: ignore[misc] # as above
+    """Saves each request of a busy connection the way through the main thread's poller and back to a thread.
+
+    At most half of the threads stay; the others are free for whoever connects.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._stays = threading.Semaphore(self.cfg.threads // 2)
+
+    def handle(self, conn: Any) -> Any:
+        """Answers the connection's request, and those that soon come after it; what gunicorn's method returns."""
+        kept = super().handle(conn)
+        while kept is True and self.alive and self._stays.acquire(blocking=False):
+            try:
+                next_one = select.poll()
+                next_one.register(conn.sock, select.POLLIN)
+                if not next_one.poll(STAY_SECONDS * 1000):
+                    break
+            finally:
+                self._stays.release()
+            kept = super().handle(conn)
+        return kept
