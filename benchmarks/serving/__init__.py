@@ -1,1 +1,8 @@
-"""How fast the Champion is served, beside others on the same cores: `python -m benchmarks.serving`."""
+"""The serving of the Champion against others on the same cores."""
+
+import sys
+
+from tests.services import ROOT
+
+# Which are not installed.
+sys.path[:0] = [str(ROOT / folder) for folder in ("contract/src", "model_endpoint/src", "training_endpoint/src")]

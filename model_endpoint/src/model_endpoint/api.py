@@ -201,10 +201,10 @@ def inside(app: Flask, server: Server) -> None:
     def asked(*numbers: str) -> tuple[list[int], str]:
         require_token(server.settings.token)
         found = parse_object(body(), {"version", "epoch", "leader"})
-        for field in numbers:
-            if not isinstance(found.get(field), int) or isinstance(found[field], bool) or found[field] < 1:
-                raise InvalidInput(f'The field "{field}" must be a whole number from 1.')
-        return [found[field] for field in numbers], str(found.get("leader", ""))
+        for name in numbers:
+            if not isinstance(found.get(name), int) or isinstance(found[name], bool) or found[name] < 1:
+                raise InvalidInput(f'The field "{name}" must be a whole number from 1.')
+        return [found[name] for name in numbers], str(found.get("leader", ""))
 
     @app.post("/change_model")
     def change_model() -> Response:

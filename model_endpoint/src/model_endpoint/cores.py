@@ -1,7 +1,7 @@
 """The machine's cores: as many inferences at a time as there are. What waits for one is computed together.
 
 Nobody waits for a batch to fill up. Where a core is free, a text is computed at once, in the thread of its request;
-where none is, the one that waits longest gets the next core, and takes along others that are about as long as it is.
+where none is, the one that waits longest gets the next core, and takes along others that cost less together with it.
 """
 
 import threading
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from model_endpoint.batches import padding
 from model_endpoint.model import Encoded, Model, Scores
 
 
@@ -33,11 +34,6 @@ class Piece:
     def length(self) -> int:
         """Tokens of the longest text."""
         return max(len(text.ids) for text in self.texts)
-
-    def goes_with(self, leader: "Piece") -> bool:
-        """Whether a batch of the two costs little more than the two alone: same model, not much padding."""
-        longest, own = leader.length, self.length
-        return self.model is leader.model and abs(own - longest) <= 4 + self.model.padding * longest
 
     def result(self) -> Scores:
         """What was computed; raises what went wrong."""
@@ -97,15 +93,18 @@ class Cores:
         return piece.result()
 
     def _companions(self, leader: Piece) -> list[Piece]:
-        """Those who wait longest among the ones that go with `leader`, as many as make one batch."""
-        room = leader.model.chunk - len(leader.texts)
+        """Those who wait longest among the ones that cost less together with `leader`, as many as make one batch."""
+        model, longest, texts = leader.model, leader.length, len(leader.texts)
         with self._lock:
             taken: list[Piece] = []
             for piece in self._waiting:
-                if len(piece.texts) <= room and piece.goes_with(leader):
+                count, length = len(piece.texts), piece.length
+                if piece.model is not model or texts + count > model.chunk:
+                    continue
+                if padding(longest, texts, length, count) <= model.overhead:
                     taken.append(piece)
-                    room -= len(piece.texts)
-                if not room:
+                    longest, texts = max(longest, length), texts + count
+                if texts == model.chunk:
                     break
             for piece in taken:
                 self._waiting.remove(piece)

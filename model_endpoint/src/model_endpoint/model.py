@@ -33,8 +33,8 @@ class Model(Protocol):
     """The most texts that one inference should have."""
     parallel: int
     """How many inferences at a time pay, where there are as many cores."""
-    padding: float
-    """How much longer or shorter, as a share, texts may be to be computed together; what is padded is for nothing."""
+    overhead: float
+    """What an inference costs beside its texts, as so many tokens more."""
 
     def encode(self, texts: list[str]) -> list[Encoded]:
         """Tokenizes; about 0.1 ms a text."""
@@ -81,7 +81,7 @@ class OnnxModel:
 
     chunk = 8
     parallel = sys.maxsize
-    padding = 0.25
+    overhead = 10
 
     def __init__(self, folder: Path) -> None:
         manifest = Manifest.read(folder)

@@ -5,10 +5,12 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from model_endpoint.batches import cut
 from model_endpoint.cores import Cores
 from model_endpoint.errors import InvalidInput, TooLarge
 from model_endpoint.model import Scores, softmax
@@ -90,8 +92,10 @@ class Predictor:
             return Answer(loaded, softmax(self.cores.logits(model, encoded)), [encoded[0].truncated])
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids), reverse=True)
         side_by_side = min(self.cores.count, model.parallel)
-        size = max(1, min(model.chunk, math.ceil(len(texts) / side_by_side)))
-        chunks = [order[start : start + size] for start in range(0, len(order), size)]
+        most = max(1, min(model.chunk, math.ceil(len(texts) / side_by_side)))
+        rest = iter(order)
+        sizes = cut([len(encoded[index].ids) for index in order], most, model.overhead)
+        chunks = [list(islice(rest, size)) for size in sizes]
         parts = self.cores.map(model, [[encoded[index] for index in chunk] for chunk in chunks])
         logits = np.empty((len(texts), len(model.labels)), dtype=np.float32)
         for chunk, part in zip(chunks, parts, strict=True):

@@ -4,7 +4,6 @@ For machines with a GPU; and, slower than ONNX Runtime, for versions that were r
 """
 
 import importlib.util
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +45,7 @@ class TorchModel:
         self.device = "cuda" if on_gpu else "cpu"
         dtype = torch.bfloat16 if on_gpu else torch.float32
         # A GPU does one inference at a time, and padding costs it little.
-        self.parallel, self.padding = (1, math.inf) if on_gpu else (sys.maxsize, 0.25)
+        self.parallel, self.overhead = (1, 10_000.0) if on_gpu else (sys.maxsize, 10.0)
         model = folder / "model"
         if not flavored(folder):
             raise CannotServe("No text classifier: the version has neither serving/ nor MLflow's transformers flavor.")

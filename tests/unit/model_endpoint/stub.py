@@ -21,7 +21,7 @@ class Stub:
     kind = "stub"
     chunk = 8
     parallel = 1024
-    padding = 1e9
+    overhead = 1e9
 
     def __init__(self, seconds: float = 0) -> None:
         self.labels = ["negative", "positive"]

@@ -155,7 +155,7 @@ def test_pieces_of_two_models_are_never_one_batch() -> None:
 
 def test_texts_of_very_unlike_length_are_not_padded_to_each_other() -> None:
     model = Slow()
-    model.padding = 0.25
+    model.overhead = 10
     cores = Cores(1)
     short, long = model.encode(["good"] * 2), model.encode(["good " * 40] * 2)
     with ThreadPoolExecutor(8) as pool:
@@ -222,7 +222,7 @@ def test_pytorch_gives_the_same_in_batches_as_alone(tmp_path: Path) -> None:
     alone = Predictor(Slot(1, 1), Cores(1), stub.settings(tmp_path))
     texts = ["A film to love.", "Two hours that nobody gives back. " * 20, "So so"] * 5
     wanted = [alone._answer(stub.loaded(1, model), [text]).scores[0] for text in texts]  # type: ignore[arg-type]
-    model.parallel, model.padding, model.chunk = 1, 1e9, 4
+    model.parallel, model.overhead, model.chunk = 1, 1e9, 4
     asked = predictor(tmp_path, model)  # type: ignore[arg-type] # any model does
     with ThreadPoolExecutor(16) as pool:
         answers = [ask(pool, asked, [text]) for text in texts] + [ask(pool, asked, texts)]
