@@ -1,44 +1,30 @@
 """The HTTP server of one replica."""
 
 import json
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, Response, jsonify, request
-from flask.json.provider import DefaultJSONProvider
-from werkzeug.wsgi import ClosingIterator
 
 from mlops_contract.web import install_errors, require_token
 from model_endpoint.cores import Cores
 from model_endpoint.errors import InvalidInput, NotTheChampion, WrongContentType
 from model_endpoint.fleet import Fleet
 from model_endpoint.follower import Follower
+from model_endpoint.front import EXCHANGE, Answers, Exchange, Shortcut
 from model_endpoint.metrics import Metrics
 from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
 from model_endpoint.replica import Replica
 from model_endpoint.settings import Settings
-from model_endpoint.slot import Loaded
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HERE = Path(__file__).parent
-EXCHANGE = "model_endpoint.exchange"
 # The page is one file: it loads nothing, asks only its own server, and nobody may frame it.
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
 img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-class Json(DefaultJSONProvider):
-    """Compact, keys in the order in which they stand; one encoder for all answers."""
-
-    _encoder = json.JSONEncoder(separators=(",", ":"))
-
-    def dumps(self, obj: Any, **options: Any) -> str:
-        return super().dumps(obj, **options) if options else self._encoder.encode(obj)
+# Compact, keys in the order in which they stand.
+JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 class Server:
@@ -55,61 +41,31 @@ class Server:
         self.metrics.in_work.set_function(lambda: self.replica.slot.requests)
         self.metrics.queue.set_function(lambda: self.cores.waiting)
 
-    def classify(self, texts: Any) -> Answer:
-        """The current request's texts, classified; the answer's model goes into the headers."""
-        exchange: Exchange = request.environ[EXCHANGE]
+    def classify(self, texts: Any, exchange: Exchange) -> Answer:
+        """The request's texts, classified; the answer's model goes into the headers."""
         answer = self.predictor.classify(texts, exchange.leases)
         self.metrics.texts.observe(len(texts))
         exchange.loaded = answer.loaded
         return answer
 
+    def predict(self, body: bytes, exchange: Exchange) -> str:
+        """What `POST /predict` answers to a body."""
+        asked = parse_object(body, {"input", "top_k"})
+        if "input" not in asked:
+            raise InvalidInput('The field "input" is missing: a text or a list of texts.')
+        top_k = parse_top_k(asked.get("top_k"))
+        texts = asked["input"]
+        answer = self.classify([texts] if isinstance(texts, str) else texts, exchange)
+        predictions = [
+            {"label": row[0][0], "score": row[0][1], "scores": dict(row)} | ({"truncated": True} if cut else {})
+            for row, cut in zip(answer.ranked(top_k), answer.truncated, strict=True)
+        ]
+        return JSON.encode({"predictions": predictions, "model": model_of(answer.loaded.version)}) + "\n"
+
     def model(self) -> dict[str, Any] | None:
         """Who is served now, as answers name it."""
         loaded = self.replica.slot.current
         return model_of(loaded.version) if loaded else None
-
-
-@dataclass
-class Exchange:
-    """What is known of one request: who answered it, and what to call once the answer has been sent."""
-
-    leases: list[Callable[[], None]] = field(default_factory=list)
-    loaded: Loaded | None = None
-
-
-class Answers:
-    """Around the application: every answer says which replica and model gave it, and is counted.
-
-    It calls each request's leases when its answer has been sent, and not before.
-    """
-
-    def __init__(self, application: "WSGIApplication", server: Server) -> None:
-        self.application = application
-        self.server = server
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        start = time.perf_counter()
-        exchange = environ[EXCHANGE] = Exchange()
-
-        def begin(status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[[bytes], object]:
-            headers += self._headers(exchange.loaded or self.server.replica.slot.current, status)
-            endpoint = environ["werkzeug.request"].endpoint or "unknown"
-            self.server.metrics.requests.labels(endpoint, status[:3]).inc()
-            self.server.metrics.latency.labels(endpoint).observe(time.perf_counter() - start)
-            return start_response(status, headers, error)
-
-        return ClosingIterator(self.application(environ, begin), exchange.leases)
-
-    def _headers(self, loaded: Loaded | None, status: str) -> list[tuple[str, str]]:
-        headers = [("X-Replica", self.server.settings.replica)]
-        if loaded:
-            headers.append(("X-Model-Version", str(loaded.version.version)))
-            headers.append(("X-Model-Run-Id", loaded.version.run_id))
-            if self.server.replica.from_cache:
-                headers.append(("X-Model-Source", "cache"))
-        if status.startswith("503"):
-            headers.append(("Retry-After", "1"))
-        return headers
 
 
 def model_of(version: Any) -> dict[str, Any]:
@@ -124,19 +80,27 @@ def body() -> bytes:
     return request.get_data()
 
 
+def exchange() -> Exchange:
+    """The current request's."""
+    found: Exchange = request.environ[EXCHANGE]
+    return found
+
+
 def create_app(settings: Settings, server: Server | None = None) -> Flask:
     """The Flask application of a replica; nothing is followed or loaded until `server.start` is called."""
     from model_endpoint import protocols  # noqa: PLC0415 - it needs what stands above
 
     app = Flask("model_endpoint")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.json = Json(app)
+    app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
+    app.json.compact = True  # type: ignore[attr-defined]
     server = server or Server(settings)
     install_errors(app)
     public(app, server)
     inside(app, server)
     protocols.install(app, server)
-    app.wsgi_app = Answers(app.wsgi_app, server)  # type: ignore[method-assign]
+    short = Shortcut(app.wsgi_app, "/predict", settings.max_body_bytes, server.predict)
+    app.wsgi_app = Answers(short, server.replica, server.metrics)  # type: ignore[method-assign]
     return app
 
 
@@ -156,17 +120,7 @@ def public(app: Flask, server: Server) -> None:
 
     @app.post("/predict")
     def predict() -> Response:
-        asked = parse_object(body(), {"input", "top_k"})
-        if "input" not in asked:
-            raise InvalidInput('The field "input" is missing: a text or a list of texts.')
-        top_k = parse_top_k(asked.get("top_k"))
-        texts = asked["input"]
-        answer = server.classify([texts] if isinstance(texts, str) else texts)
-        predictions = [
-            {"label": row[0][0], "score": row[0][1], "scores": dict(row)} | ({"truncated": True} if cut else {})
-            for row, cut in zip(answer.ranked(top_k), answer.truncated, strict=True)
-        ]
-        return jsonify({"predictions": predictions, "model": model_of(answer.loaded.version)})
+        return Response(server.predict(body(), exchange()), mimetype="application/json")
 
     @app.get("/health")
     def health() -> Response:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from model_endpoint.batches import padding
 from model_endpoint.model import Encoded, Model, Scores
@@ -30,7 +31,7 @@ class Piece:
     logits: Scores | None = None
     error: Exception | None = None
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Tokens of the longest text."""
         return max(len(text.ids) for text in self.texts)
@@ -93,11 +94,11 @@ class Cores:
         return piece.result()
 
     def _companions(self, leader: Piece) -> list[Piece]:
-        """Those who wait longest among the ones that cost less together with `leader`, as many as make one batch."""
+        """Those that cost less together with `leader`, the most alike in length first, as many as make one batch."""
         model, longest, texts = leader.model, leader.length, len(leader.texts)
         with self._lock:
             taken: list[Piece] = []
-            for piece in self._waiting:
+            for piece in sorted(self._waiting, key=lambda piece: abs(piece.length - leader.length)):
                 count, length = len(piece.texts), piece.length
                 if piece.model is not model or texts + count > model.chunk:
                     continue

@@ -23,6 +23,11 @@ class Metrics:
         self.switches = Counter("model_switches", "Switches of this replica", registry=self.registry)
         self.switch_failures = Counter("model_switch_failures", "Versions that were refused", registry=self.registry)
 
+    def answered(self, endpoint: str, status: str, seconds: float) -> None:
+        """Counts one answer."""
+        self.requests.labels(endpoint, status).inc()
+        self.latency.labels(endpoint).observe(seconds)
+
     def text(self) -> bytes:
         """The exposition format."""
         return generate_latest(self.registry)

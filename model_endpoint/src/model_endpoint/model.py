@@ -81,7 +81,7 @@ class OnnxModel:
 
     chunk = 8
     parallel = sys.maxsize
-    overhead = 10
+    overhead = 10.0
 
     def __init__(self, folder: Path) -> None:
         manifest = Manifest.read(folder)

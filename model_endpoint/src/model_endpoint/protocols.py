@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
-from model_endpoint.api import Server, body
+from model_endpoint.api import Server, body, exchange
 from model_endpoint.errors import InvalidInput, NoModel, UnknownModel
 from model_endpoint.predict import Answer, parse_json, parse_object, parse_top_k
 from model_endpoint.registry import Version
@@ -36,7 +36,7 @@ def mlflow(app: Flask, server: Server) -> None:
         if not isinstance(params, dict):
             raise InvalidInput("params must be an object.")
         top_k = parse_top_k(params.get("top_k"))
-        answer = server.classify(_mlflow_texts(given[0], asked[given[0]]))
+        answer = server.classify(_mlflow_texts(given[0], asked[given[0]]), exchange())
         rows = [_elements(row) for row in answer.ranked(top_k)]
         return jsonify({"predictions": [row[0] for row in rows] if top_k is None else rows})
 
@@ -142,7 +142,7 @@ def open_inference(app: Flask, server: Server) -> None:
     def infer(name: str, number: str | None = None) -> Response:
         served(name, number)
         document, binary = _split_binary(request.get_data(), request.headers.get(BINARY_HEADER))
-        answer = server.classify(_tensor_texts(document, binary))
+        answer = server.classify(_tensor_texts(document, binary), exchange())
         version = answer.loaded.version
         told: dict[str, Any] = {"model_name": version.name, "model_version": str(version.version)}
         if "id" in document:
@@ -237,7 +237,7 @@ def hugging_face(app: Flask, server: Server) -> None:
         if parameters.get("function_to_apply") not in (None, "softmax"):
             raise InvalidInput("function_to_apply can only be softmax.")
         texts = asked.get("inputs")
-        answer = server.classify([texts] if isinstance(texts, str) else texts)
+        answer = server.classify([texts] if isinstance(texts, str) else texts, exchange())
         return jsonify([_elements(row) for row in answer.ranked(parse_top_k(parameters.get("top_k")))])
 
 
