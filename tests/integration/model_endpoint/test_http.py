@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,21 @@ def test_overload_is_refused_soon_and_the_rest_is_answered(tmp_path: Path) -> No
         assert max(seconds for _, seconds, _ in found) < 2
         # Whoever is refused does not make nginx take the replicas for dead.
         assert answer(0)[0] == 200
+
+
+def test_many_idle_connections_keep_nobody_waiting(tmp_path: Path) -> None:
+    """Threads stay with a connection for a moment; far more connections than threads are open here."""
+    with stubbed(tmp_path, 1, MODEL_MAX_REQUESTS="1") as fleet:
+        idle = [HTTPConnection("127.0.0.1", fleet.replicas[0].port, timeout=5) for _ in range(60)]
+        try:
+            for connection in idle:
+                for _ in range(2):  # two on each, so that its thread has stayed
+                    connection.request("POST", "/predict", BODY, {"Content-Type": "application/json"})
+                    answer = connection.getresponse()
+                    assert answer.status == 200 and answer.read()
+            start = time.monotonic()
+            assert requests.get(f"{fleet.replicas[0].url}/health", timeout=5).ok
+            assert time.monotonic() - start < 2
+        finally:
+            for connection in idle:
+                connection.close()
