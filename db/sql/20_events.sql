@@ -74,10 +74,13 @@ BEGIN
         counted := NULL;
     END IF;
 
-    -- An event of a partition is the whole table's.
+    -- An event of a partition is the whole table's. For the usual table its name is put together the cheap way: asking
+    -- for it as regclass prints it costs a single-row INSERT as much as all the rest here.
     INSERT INTO public.training_events (table_name, operation, rows)
-    VALUES (regexp_replace(coalesce(pg_partition_root(TG_RELID), TG_RELID)::regclass::text, '^public\.', ''),
-            TG_OP, counted);
+    VALUES (CASE WHEN TG_TABLE_SCHEMA = 'public' AND pg_partition_root(TG_RELID) IS NULL
+                 THEN quote_ident(TG_TABLE_NAME)
+                 ELSE regexp_replace(coalesce(pg_partition_root(TG_RELID), TG_RELID)::regclass::text, '^public\.', '')
+            END, TG_OP, counted);
     RETURN NULL;
 END
 $$;
