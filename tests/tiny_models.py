@@ -7,6 +7,7 @@ from training_endpoint.classifier import BaseModel, Classifier, load
 
 WORDS = ["good", "great", "fine", "lovely", "bad", "awful", "poor", "dull"]
 WORDS += ["the", "a", "film", "book", "was", "is", "very", "not", "it", "and", "of"]
+TEXTS = [" ".join(WORDS[number % 7 : number % 7 + 1 + number % 11]) for number in range(40)]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 

@@ -26,8 +26,14 @@ CREATE TABLE IF NOT EXISTS training_events (
 CREATE INDEX IF NOT EXISTS training_events_pending ON training_events (id) WHERE dag_run_id IS NULL;
 -- All other events, for who looks up one of them: the relay's claim pays for it, and no writer does.
 CREATE INDEX IF NOT EXISTS training_events_claimed ON training_events (id) WHERE dag_run_id IS NOT NULL;
--- Without a primary key this is what a publication of the whole database asks for.
-ALTER TABLE training_events DROP CONSTRAINT IF EXISTS training_events_pkey, REPLICA IDENTITY FULL;
+-- Without a primary key this is what a publication of the whole database asks for. Only once: it locks writers out.
+DO $$
+BEGIN
+    IF (SELECT relreplident FROM pg_class WHERE oid = 'training_events'::regclass) <> 'f' THEN
+        ALTER TABLE training_events DROP CONSTRAINT IF EXISTS training_events_pkey, REPLICA IDENTITY FULL;
+    END IF;
+END
+$$;
 
 -- Before an INSERT into a plain table: remembers, for this transaction, how many rows the server has counted into it so
 -- far. A list, newest first, because a trigger of the user's may insert into the same table again meanwhile.
@@ -74,8 +80,8 @@ BEGIN
         counted := NULL;
     END IF;
 
-    -- An event of a partition is the whole table's. For the usual table its name is put together the cheap way: asking
-    -- for it as regclass prints it costs a single-row INSERT as much as all the rest here.
+    -- An event of a partition is the whole table's. For the usual table its name is put together the cheap way: as
+    -- regclass prints it, it costs a single-row INSERT several times that.
     INSERT INTO public.training_events (table_name, operation, rows)
     VALUES (CASE WHEN TG_TABLE_SCHEMA = 'public' AND pg_partition_root(TG_RELID) IS NULL
                  THEN quote_ident(TG_TABLE_NAME)

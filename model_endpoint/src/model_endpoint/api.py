@@ -21,8 +21,6 @@ HERE = Path(__file__).parent
 # The page is one file: it loads nothing, asks only its own server, and nobody may frame it.
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
 img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-
 # Compact, keys in the order in which they stand.
 JSON = json.JSONEncoder(separators=(",", ":"))
 
@@ -120,7 +118,10 @@ def public(app: Flask, server: Server) -> None:
 
     @app.post("/predict")
     def predict() -> Response:
-        return Response(server.predict(body(), exchange()), mimetype="application/json")
+        here = exchange()
+        if here.error:  # of the short way, to be answered as every other
+            raise here.error
+        return Response(server.predict(body(), here), mimetype="application/json")
 
     @app.get("/health")
     def health() -> Response:

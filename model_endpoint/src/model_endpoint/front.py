@@ -25,6 +25,7 @@ class Exchange:
     leases: list[Callable[[], None]] = field(default_factory=list)
     loaded: Loaded | None = None
     endpoint: str = ""
+    error: Exception | None = None
 
 
 class Answers:
@@ -65,7 +66,7 @@ class Answers:
 class Shortcut:
     """Answers `POST path` with what `answer` makes of the body, without Flask, which takes longer than all the rest.
 
-    Only the plain case: whatever is unusual, and whatever goes wrong, is left to Flask, which has the words for it.
+    Only the plain case: whatever is unusual is left to Flask, and so is the error of what goes wrong, to be worded.
     """
 
     def __init__(
@@ -94,5 +95,6 @@ class Shortcut:
         environ["wsgi.input"] = io.BytesIO(body)
         try:
             return self.answer(body, environ[EXCHANGE])
-        except Exception:  # Flask meets it again
+        except Exception as error:
+            environ[EXCHANGE].error = error
             return None

@@ -66,18 +66,15 @@ def save_flavor(model: Any, folder: Path, whole: bool = False) -> None:
 
 
 def export(model: Any, folder: Path, int8: bool = False) -> Path:
-    """Writes `serving/` as docs/architecture.md describes it, and returns `folder`; int8 as the product makes it."""
+    """Writes `serving/` as docs/architecture.md describes it, and returns `folder`; the ONNX file is the product's."""
     serving = folder / "serving"
     serving.mkdir(parents=True)
     name = "model.fp32.onnx"
+    to_onnx(Classifier(model, AutoTokenizer.from_pretrained(BASE), LABELS, 256), serving / name, GOLDEN)
     if int8:
-        classifier = Classifier(model, AutoTokenizer.from_pretrained(BASE), LABELS, 256)
-        to_onnx(classifier, serving / name, GOLDEN)
         to_int8(serving / name, serving / "model.int8.onnx")
         (serving / name).unlink()
         name = "model.int8.onnx"
-    else:
-        trace(model, serving / name)
     tokenizer = Tokenizer.from_file(str(BASE / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -92,19 +89,6 @@ def export(model: Any, folder: Path, int8: bool = False) -> Path:
     (serving / "golden.json").write_text(json.dumps({"tolerance": 0.05, "cases": cases}))
     write_manifest(serving, name)
     return folder
-
-
-def trace(model: Any, file: Path) -> None:
-    """Writes the ONNX file as PyTorch makes it."""
-    example = torch.ones((2, 8), dtype=torch.int64)
-    axes = {0: "batch", 1: "length"}
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model, (example, example), str(file), dynamo=False, opset_version=17,
-            input_names=["input_ids", "attention_mask"], output_names=["logits"],
-            dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
-        )  # fmt: skip
 
 
 def write_manifest(serving: Path, model: str) -> None:

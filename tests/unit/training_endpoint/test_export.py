@@ -12,7 +12,7 @@ from training_endpoint import export
 from training_endpoint.evaluate import predict
 from training_endpoint.snapshot import Rows
 
-TEXTS = [" ".join(tiny_models.WORDS[number % 7 : number % 7 + 1 + number % 11]) for number in range(40)]
+TEXTS = tiny_models.TEXTS
 ROWS = Rows(TEXTS, [number % 2 for number in range(40)])
 LABELS = ["bad", "good"]
 
