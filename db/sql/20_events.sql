@@ -35,58 +35,68 @@ BEGIN
 END
 $$;
 
--- Before an INSERT into a plain table: remembers, for this transaction, how many rows the server has counted into it so
--- far. A list, newest first, because a trigger of the user's may insert into the same table again meanwhile.
+-- Before an INSERT into a plain table: notes, for this transaction, how many rows the server has counted into it so far.
 -- Runs with the writer's rights and search_path, in which nothing may stand in for what is called here.
 CREATE OR REPLACE FUNCTION note_training_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    variable text := pg_catalog.concat('training.inserted_', TG_RELID);
-    noted text := pg_catalog.set_config(variable, pg_catalog.concat(
-        pg_catalog.pg_stat_get_xact_tuples_inserted(TG_RELID), ' ', pg_catalog.current_setting(variable, true)), true);
+    noted text := pg_catalog.set_config(pg_catalog.concat('training.inserted_', TG_RELID),
+                                        pg_catalog.pg_stat_get_xact_tuples_inserted(TG_RELID)::text, true);
 BEGIN
     RETURN NULL;
 END
 $$;
 
--- After a statement, in the writer's transaction and with the rights of this function's owner: writers need none of
--- their own. Rows are counted by a transition table, except for INSERT into a plain table (argument 'counter'):
--- there the transition table would copy every row, which makes a large COPY slower by a fifth, so the server's own
--- counter is read instead. Each expression costs a single-row INSERT a third of a microsecond, a PERFORM several times
--- that: hence few of the one and none of the other.
-CREATE OR REPLACE FUNCTION record_training_event() RETURNS trigger
+-- After an INSERT into a plain table. A transition table would copy every row, which makes a large COPY slower by a fifth
+-- and more, so the server's own counter is read again. Every expression here is prepared anew in each transaction, which
+-- is most of what a single-row INSERT pays: hence so few.
+-- Like record_training_event, with the rights of the function's owner: writers need none of their own.
+CREATE OR REPLACE FUNCTION record_training_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    noted text;
-    counted bigint;
+    counted bigint := pg_stat_get_xact_tuples_inserted(TG_RELID)
+                      - nullif(current_setting(concat('training.inserted_', TG_RELID), true), '')::bigint;
 BEGIN
-    IF TG_NARGS = 1 THEN
-        noted := current_setting('training.inserted_' || TG_RELID, true);
-        counted := pg_stat_get_xact_tuples_inserted(TG_RELID) - nullif(split_part(noted, ' ', 1), '')::bigint;
-        noted := set_config('training.inserted_' || TG_RELID, substr(noted, strpos(noted, ' ') + 1), true);
-    ELSIF TG_OP <> 'TRUNCATE' THEN
-        SELECT count(*) INTO counted FROM changed;
-    ELSIF pg_partition_root(TG_RELID) IS NOT NULL THEN
-        -- TRUNCATE of a partitioned table fires for each partition too, but is one event.
-        noted := pg_partition_root(TG_RELID) || ' ' || statement_timestamp();
-        IF current_setting('training.truncated', true) = noted THEN
-            RETURN NULL;
-        END IF;
-        noted := set_config('training.truncated', noted, true);
-    END IF;
     IF counted = 0 THEN
-        IF TG_NARGS = 0 OR current_setting('track_counts')::boolean THEN
+        -- An INSERT around this one, which its function or trigger runs for, must not take this one's note for its own.
+        PERFORM set_config(concat('training.inserted_', TG_RELID), '', true);
+        IF current_setting('track_counts')::boolean THEN
             RETURN NULL;
         END IF;
         counted := NULL;
     END IF;
+    IF TG_TABLE_SCHEMA = 'public' THEN
+        INSERT INTO public.training_events (table_name, operation, rows)
+        VALUES (quote_ident(TG_TABLE_NAME), 'INSERT', counted);
+    ELSE
+        INSERT INTO public.training_events (table_name, operation, rows)
+        VALUES (TG_RELID::regclass::text, 'INSERT', counted);
+    END IF;
+    RETURN NULL;
+END
+$$;
 
-    -- An event of a partition is the whole table's. For the usual table its name is put together the cheap way: as
-    -- regclass prints it, it costs a single-row INSERT several times that.
+-- After any other statement: rows are counted by a transition table, and an event of a partition is the whole table's.
+CREATE OR REPLACE FUNCTION record_training_event() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    root regclass := pg_partition_root(TG_RELID);
+    truncated text := root::oid || ' ' || statement_timestamp();
+    counted bigint;
+BEGIN
+    IF TG_OP <> 'TRUNCATE' THEN
+        SELECT count(*) INTO counted FROM changed;
+        IF counted = 0 THEN
+            RETURN NULL;
+        END IF;
+    ELSIF root IS NOT NULL THEN
+        -- TRUNCATE of a partitioned table fires for each partition too, but is one event.
+        IF current_setting('training.truncated', true) = truncated THEN
+            RETURN NULL;
+        END IF;
+        PERFORM set_config('training.truncated', truncated, true);
+    END IF;
     INSERT INTO public.training_events (table_name, operation, rows)
-    VALUES (CASE WHEN TG_TABLE_SCHEMA = 'public' AND pg_partition_root(TG_RELID) IS NULL
-                 THEN quote_ident(TG_TABLE_NAME)
-                 ELSE regexp_replace(coalesce(pg_partition_root(TG_RELID), TG_RELID)::regclass::text, '^public\.', '')
-            END, TG_OP, counted);
+    VALUES (regexp_replace(coalesce(root, TG_RELID)::regclass::text, '^public\.', ''), TG_OP, counted);
     RETURN NULL;
 END
 $$;
@@ -110,14 +120,14 @@ BEGIN
             USING ERRCODE = 'wrong_object_type';
     END IF;
     FOR part, plain IN
-        SELECT oid, relkind = 'r' FROM pg_class
+        SELECT oid, relkind = 'r' AND NOT relispartition FROM pg_class
         WHERE oid IN (SELECT watched UNION SELECT relid FROM pg_partition_tree(watched)) AND relkind IN ('r', 'p')
     LOOP
         IF plain THEN
             EXECUTE format('CREATE OR REPLACE TRIGGER training_event_note BEFORE INSERT ON %s'
                 ' FOR EACH STATEMENT EXECUTE FUNCTION public.note_training_insert()', part);
             EXECUTE format('CREATE OR REPLACE TRIGGER training_event_insert AFTER INSERT ON %s'
-                ' FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event(''counter'')', part);
+                ' FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_insert()', part);
         ELSE
             EXECUTE format('CREATE OR REPLACE TRIGGER training_event_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS'
                 ' changed FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
@@ -143,16 +153,21 @@ BEGIN
         SELECT t.tgrelid, t.tgname
         FROM pg_trigger t
         WHERE t.tgrelid IN (SELECT watched UNION SELECT relid FROM pg_partition_tree(watched))
-          AND t.tgfoid IN ('public.record_training_event'::regproc, 'public.note_training_insert'::regproc)
+          AND t.tgfoid IN ('public.note_training_insert'::regproc, 'public.record_training_insert'::regproc,
+                           'public.record_training_event'::regproc)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', name, part);
     END LOOP;
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION note_training_insert(), record_training_event(),
+-- Tables that were watched when one function still recorded all.
+SELECT watch_training_table(tgrelid) FROM pg_trigger
+WHERE tgfoid = 'record_training_event'::regproc AND tgname = 'training_event_insert' AND tgnargs = 1;
+
+REVOKE EXECUTE ON FUNCTION note_training_insert(), record_training_insert(), record_training_event(),
     watch_training_table(regclass), unwatch_training_table(regclass) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION note_training_insert(), record_training_event(),
+GRANT EXECUTE ON FUNCTION note_training_insert(), record_training_insert(), record_training_event(),
     watch_training_table(regclass), unwatch_training_table(regclass) TO platform;
 GRANT SELECT, DELETE, UPDATE (dag_run_id) ON training_events TO platform;
 GRANT SELECT, INSERT, UPDATE, DELETE ON training_deliveries TO platform;
