@@ -82,6 +82,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / ".platform/bench/results")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    # Else each job compiles all that it imports, and the time for that is not ours.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     task = Task(*texts(options.data, options.rows), replace(defaults, epochs=options.epochs))
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         short = replace(task, train=Rows(task.train.texts[:JOB_ROWS], task.train.labels[:JOB_ROWS]))

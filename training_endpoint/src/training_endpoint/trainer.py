@@ -20,12 +20,14 @@ from training_endpoint.device import out_of_memory
 from training_endpoint.encoding import encode, pad
 from training_endpoint.errors import OutOfMemory, TrainingFailed
 from training_endpoint.hyperparameters import Hyperparameters
+from training_endpoint.lean import lean
 from training_endpoint.snapshot import Rows
 from training_endpoint.team import Team
 
 CHECKPOINT_S = 120.0
 SAY_S = 1.0
 CHECKPOINT = "checkpoint.pt"
+FORMAT = 2  # of what a checkpoint holds: one of another format is not resumed
 ALONE = Team()
 
 
@@ -92,63 +94,66 @@ def train(
     steps, per_epoch = len(plan), len(plan) // parameters.epochs
     warmup = max(1, round(parameters.warmup * steps))
 
-    # One pass of the optimiser over all weights; biases and norms do not decay.
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": parameters.weight_decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
+    with lean(model, ids):
+        # One pass of the optimiser over all weights; biases and norms do not decay.
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        groups = [
+            {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": parameters.weight_decay},
+            {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
 
-    identity = f"{fingerprint} {parameters.as_dict()}"
-    state = _resume(work / CHECKPOINT, identity, model, optimizer) or State()
-    said = saved = started = time.monotonic()
-    before, first, heard = state.seconds, state.step, state.step
-    message = f"resumed at step {first} of {steps}" if first else None
+        identity = f"{FORMAT} {fingerprint} {parameters.as_dict()}"
+        state = _resume(work / CHECKPOINT, identity, model, optimizer) or State()
+        said = saved = started = time.monotonic()
+        before, first, heard = state.seconds, state.step, state.step
+        message = f"resumed at step {first} of {steps}" if first else None
 
-    model.train()
-    while state.step < steps:
-        batch = plan[state.step]
-        lr = parameters.learning_rate * min((state.step + 1) / warmup, (steps - state.step) / max(1, steps - warmup))
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-
-        loss, trouble = _gradients(data, batch, state, optimizer, parameters, team)
-        message = trouble or message
-        if not np.isfinite(loss):
-            raise TrainingFailed(
-                f"The loss became {loss} at step {state.step + 1} of {steps}: lower learning_rate and train again."
+        model.train()
+        while state.step < steps:
+            batch = plan[state.step]
+            lr = parameters.learning_rate * min(
+                (state.step + 1) / warmup, (steps - state.step) / max(1, steps - warmup)
             )
-        team.sum_gradients(weights)
-        torch.nn.utils.clip_grad_norm_(weights, parameters.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        state.losses.append(loss)
-        state.step += 1
+            for group in optimizer.param_groups:
+                group["lr"] = lr
 
-        now = time.monotonic()
-        state.seconds = before + now - started
-        at_end = state.step == steps
-        if now - said >= SAY_S or at_end or message:
-            done = float(tokens[state.step - 1])
-            new = done - (float(tokens[first - 1]) if first else 0.0)
-            say(
-                Step(
-                    step=state.step,
-                    steps=steps,
-                    epoch=round(state.step / per_epoch, 3),
-                    progress=done / float(tokens[-1]),
-                    eta_s=(now - started) * (float(tokens[-1]) - done) / new,
-                    loss=float(np.mean(state.losses[heard:])),
-                    learning_rate=lr,
-                    samples_per_s=sum(map(len, plan[heard : state.step])) / max(now - said, 1e-9),
-                    message=message,
+            loss, trouble = _gradients(data, batch, state, optimizer, parameters, team)
+            message = trouble or message
+            if not np.isfinite(loss):
+                raise TrainingFailed(
+                    f"The loss became {loss} at step {state.step + 1} of {steps}: lower learning_rate and train again."
                 )
-            )
-            said, heard, message = now, state.step, None
-        if team.rank == 0 and (state.step % per_epoch == 0 or now - saved >= CHECKPOINT_S):
-            _save(work / CHECKPOINT, identity, model, optimizer, state)
-            saved = time.monotonic()
+            team.sum_gradients(weights)
+            torch.nn.utils.clip_grad_norm_(weights, parameters.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            state.losses.append(loss)
+            state.step += 1
+
+            now = time.monotonic()
+            state.seconds = before + now - started
+            at_end = state.step == steps
+            if now - said >= SAY_S or at_end or message:
+                done = float(tokens[state.step - 1])
+                new = done - (float(tokens[first - 1]) if first else 0.0)
+                say(
+                    Step(
+                        step=state.step,
+                        steps=steps,
+                        epoch=round(state.step / per_epoch, 3),
+                        progress=done / float(tokens[-1]),
+                        eta_s=(now - started) * (float(tokens[-1]) - done) / new,
+                        loss=float(np.mean(state.losses[heard:])),
+                        learning_rate=lr,
+                        samples_per_s=sum(map(len, plan[heard : state.step])) / max(now - said, 1e-9),
+                        message=message,
+                    )
+                )
+                said, heard, message = now, state.step, None
+            if team.rank == 0 and (state.step % per_epoch == 0 or now - saved >= CHECKPOINT_S):
+                _save(work / CHECKPOINT, identity, model, optimizer, state)
+                saved = time.monotonic()
     model.eval()
     return state
 
