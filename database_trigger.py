@@ -38,7 +38,7 @@ SELECT row_to_json(d) FROM (
     FROM training_datasets WHERE current
 ) d"""
 # The trigger writes its event in the transaction that inserts.
-EVENT = """SELECT id FROM training_events WHERE dag_run_id IS NULL AND xmin = pg_current_xact_id()::xid
+EVENT = """SELECT id FROM training_event_queue WHERE xmin = pg_current_xact_id()::xid
 ORDER BY id DESC LIMIT 1"""
 COVERAGE = "SELECT row_to_json(c) FROM (SELECT run, state, version FROM training_data_coverage WHERE event = :event) c"
 

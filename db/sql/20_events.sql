@@ -12,28 +12,46 @@ CREATE TABLE IF NOT EXISTS training_deliveries (
 );
 CREATE INDEX IF NOT EXISTS training_deliveries_claimed ON training_deliveries (created_at) WHERE state = 'claimed';
 
--- A writer pays for every constraint and index here, so there are no more than these, and no primary key: only the
--- trigger inserts, with ids of its sequence, and only the relay's one claiming statement sets dag_run_id.
-CREATE TABLE IF NOT EXISTS training_events (
-    id bigint GENERATED ALWAYS AS IDENTITY,
+-- What no run has been started for yet: the trigger inserts, the relay takes away. So what a writer pays for, and what is
+-- asked several times a second, is one small table, however long the history grows.
+CREATE TABLE IF NOT EXISTS training_event_queue (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     table_name text NOT NULL,  -- quoted and qualified where needed, as regclass prints it
     operation text NOT NULL,   -- INSERT, UPDATE, DELETE or TRUNCATE
     rows bigint,               -- null: not counted, as for TRUNCATE
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    dag_run_id text            -- of training_deliveries; null while pending
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+
+CREATE TABLE IF NOT EXISTS training_event_history (
+    id bigint PRIMARY KEY,
+    table_name text NOT NULL,
+    operation text NOT NULL,
+    rows bigint,
+    created_at timestamptz NOT NULL,
+    dag_run_id text NOT NULL  -- of training_deliveries
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1);
--- All that the relay polls: its size is that of what is pending, however long the history grows.
-CREATE INDEX IF NOT EXISTS training_events_pending ON training_events (id) WHERE dag_run_id IS NULL;
--- All other events, for who looks up one of them: the relay's claim pays for it, and no writer does.
-CREATE INDEX IF NOT EXISTS training_events_claimed ON training_events (id) WHERE dag_run_id IS NOT NULL;
--- Without a primary key this is what a publication of the whole database asks for. Only once: it locks writers out.
+
+-- In an earlier schema both were one table.
 DO $$
 BEGIN
-    IF (SELECT relreplident FROM pg_class WHERE oid = 'training_events'::regclass) <> 'f' THEN
-        ALTER TABLE training_events DROP CONSTRAINT IF EXISTS training_events_pkey, REPLICA IDENTITY FULL;
+    IF (SELECT relkind FROM pg_class WHERE oid = to_regclass('training_events')) = 'r' THEN
+        LOCK TABLE training_events;
+        INSERT INTO training_event_queue (id, table_name, operation, rows, created_at) OVERRIDING SYSTEM VALUE
+        SELECT id, table_name, operation, rows, created_at FROM training_events WHERE dag_run_id IS NULL;
+        INSERT INTO training_event_history
+        SELECT id, table_name, operation, rows, created_at, dag_run_id FROM training_events WHERE dag_run_id IS NOT NULL;
+        PERFORM setval('training_event_queue_id_seq', max(id)) FROM training_events;
+        DROP VIEW IF EXISTS training_data_coverage;
+        DROP TABLE training_events;
     END IF;
 END
 $$;
+
+-- All events; dag_run_id is null while one is pending.
+CREATE OR REPLACE VIEW training_events AS
+SELECT id, table_name, operation, rows, created_at, NULL::text AS dag_run_id FROM training_event_queue
+UNION ALL
+SELECT id, table_name, operation, rows, created_at, dag_run_id FROM training_event_history;
 
 -- Before an INSERT into a plain table: notes, for this transaction, how many rows the server has counted into it so far.
 -- Runs with the writer's rights and search_path, in which nothing may stand in for what is called here.
@@ -65,10 +83,10 @@ BEGIN
         counted := NULL;
     END IF;
     IF TG_TABLE_SCHEMA = 'public' THEN
-        INSERT INTO public.training_events (table_name, operation, rows)
+        INSERT INTO public.training_event_queue (table_name, operation, rows)
         VALUES (quote_ident(TG_TABLE_NAME), 'INSERT', counted);
     ELSE
-        INSERT INTO public.training_events (table_name, operation, rows)
+        INSERT INTO public.training_event_queue (table_name, operation, rows)
         VALUES (TG_RELID::regclass::text, 'INSERT', counted);
     END IF;
     RETURN NULL;
@@ -95,7 +113,7 @@ BEGIN
         END IF;
         PERFORM set_config('training.truncated', truncated, true);
     END IF;
-    INSERT INTO public.training_events (table_name, operation, rows)
+    INSERT INTO public.training_event_queue (table_name, operation, rows)
     VALUES (regexp_replace(coalesce(root, TG_RELID)::regclass::text, '^public\.', ''), TG_OP, counted);
     RETURN NULL;
 END
@@ -110,8 +128,9 @@ DECLARE
     part regclass;
     plain boolean;
 BEGIN
-    IF watched = ANY (ARRAY['public.training_events', 'public.training_deliveries', 'public.training_datasets',
-                            'public.training_jobs', 'public.training_coverage', 'public.promotion_ledger']::regclass[]) THEN
+    IF watched = ANY (ARRAY['public.training_event_queue', 'public.training_event_history', 'public.training_deliveries',
+                            'public.training_datasets', 'public.training_jobs', 'public.training_coverage',
+                            'public.promotion_ledger']::regclass[]) THEN
         RAISE EXCEPTION '% is one of the platform''s own tables: watch a table of training rows', watched
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -169,5 +188,7 @@ REVOKE EXECUTE ON FUNCTION note_training_insert(), record_training_insert(), rec
     watch_training_table(regclass), unwatch_training_table(regclass) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION note_training_insert(), record_training_insert(), record_training_event(),
     watch_training_table(regclass), unwatch_training_table(regclass) TO platform;
-GRANT SELECT, DELETE, UPDATE (dag_run_id) ON training_events TO platform;
+GRANT SELECT ON training_events TO platform;
+GRANT SELECT, DELETE ON training_event_queue TO platform;
+GRANT SELECT, INSERT, DELETE ON training_event_history TO platform;
 GRANT SELECT, INSERT, UPDATE, DELETE ON training_deliveries TO platform;

@@ -10,12 +10,7 @@ SELECT e.id AS event,
        coalesce(j.run_id, e.dag_run_id) AS run,
        coalesce(j.status, d.state, 'pending') AS state,
        j.model_version AS version
-FROM (
-    -- In two parts, as the indexes are, so that one event is found at once.
-    SELECT * FROM training_events WHERE dag_run_id IS NULL
-    UNION ALL
-    SELECT * FROM training_events WHERE dag_run_id IS NOT NULL
-) e
+FROM training_events e
 LEFT JOIN training_deliveries d ON d.dag_run_id = e.dag_run_id
 LEFT JOIN training_coverage c ON c.event_id = e.id
 LEFT JOIN training_jobs started ON started.run_id = e.dag_run_id

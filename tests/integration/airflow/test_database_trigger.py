@@ -122,7 +122,10 @@ def test_the_rows_are_followed_to_the_version_that_covers_them(
             "INSERT INTO training_deliveries (dag_run_id, conf, state, oldest_event_at)"
             " VALUES ('rows', '{}', 'accepted', now())"
         )
-        connection.execute("UPDATE training_events SET dag_run_id = 'rows'")
+        connection.execute(
+            "WITH claimed AS (DELETE FROM training_event_queue RETURNING *)"
+            " INSERT INTO training_event_history SELECT *, 'rows' FROM claimed"
+        )
     airflow_service.trigger("rows")
 
     status, output, errors = ended(process)

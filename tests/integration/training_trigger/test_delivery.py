@@ -114,7 +114,7 @@ def test_prune_keeps_what_is_young_or_not_covered(database: str, fake: FakeAirfl
         connection.execute(
             "INSERT INTO training_coverage (event_id, job_id) SELECT id, 'j' FROM training_events WHERE id <> 3"
         )
-        connection.execute("UPDATE training_events SET created_at = now() - interval '2 days' WHERE id < 5")
+        connection.execute("UPDATE training_event_history SET created_at = now() - interval '2 days' WHERE id < 5")
         connection.execute("UPDATE training_deliveries SET accepted_at = now() - interval '2 days'")
         assert Events(connection).prune(1) == 3
         left = [row["id"] for row in connection.execute("SELECT id FROM training_events ORDER BY id")]

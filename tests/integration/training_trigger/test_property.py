@@ -66,7 +66,9 @@ class World(RuleBasedStateMachine):
     def empty(self) -> None:
         with psycopg.connect(self.database, autocommit=True) as connection:
             connection.execute("TRUNCATE reviews")
-            connection.execute("TRUNCATE training_events, training_deliveries RESTART IDENTITY")
+            connection.execute(
+                "TRUNCATE training_event_queue, training_event_history, training_deliveries RESTART IDENTITY"
+            )
         self.fake.reset()
         self.writers = [psycopg.connect(self.database) for _ in range(3)]
         self.open = [0, 0, 0]  # events of each writer's open transaction

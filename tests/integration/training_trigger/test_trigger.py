@@ -16,7 +16,7 @@ Recorded = list[tuple[str, str, int | None]]
 def recorded(connection: Connection) -> Recorded:
     """(table, operation, rows) of all events, then forgets them."""
     events = connection.execute('SELECT "table", operation, rows FROM training_data_coverage ORDER BY event').fetchall()
-    connection.execute("DELETE FROM training_events")
+    connection.execute("DELETE FROM training_event_queue")
     return events  # type: ignore[return-value]  # those columns
 
 
@@ -205,14 +205,29 @@ def test_partitions(connection: Connection) -> None:
     assert recorded(connection) == []
 
 
-def test_a_table_that_an_earlier_schema_watched_goes_on(connection: Connection, database: str) -> None:
+def test_what_an_earlier_schema_recorded_and_watched_goes_on(connection: Connection, database: str) -> None:
+    connection.execute("DROP VIEW training_data_coverage, training_events")
+    connection.execute("DROP TABLE training_event_queue, training_event_history")
+    connection.execute(
+        "CREATE TABLE training_events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, table_name text,"
+        " operation text, rows bigint, created_at timestamptz DEFAULT now(), dag_run_id text)"
+    )
+    connection.execute(
+        "INSERT INTO training_events (table_name, operation, rows, dag_run_id)"
+        " VALUES ('reviews', 'INSERT', 2, 'run'), ('reviews', 'DELETE', 1, NULL)"
+    )
     connection.execute(
         "CREATE OR REPLACE TRIGGER training_event_insert AFTER INSERT ON reviews"
         " FOR EACH STATEMENT EXECUTE FUNCTION record_training_event('counter')"
     )
-    services.apply_schema(database)
+    for _ in range(2):
+        services.apply_schema(database)
     connection.execute("INSERT INTO reviews VALUES ('a', 1)")
-    assert recorded(connection) == [("reviews", "INSERT", 1)]
+    assert connection.execute("SELECT id, operation, rows, dag_run_id FROM training_events ORDER BY id").fetchall() == [
+        (1, "INSERT", 2, "run"),
+        (2, "DELETE", 1, None),
+        (3, "INSERT", 1, None),
+    ]
 
 
 def test_watching_twice_records_once_and_unwatching_stops(
@@ -274,7 +289,7 @@ def test_the_platform_role_watches_its_own_tables_only(connection: Connection) -
         connection.execute("SELECT watch_training_table('reviews')")
 
 
-@pytest.mark.parametrize("table", ["training_jobs", "training_events", "promotion_ledger", "training_data_coverage"])
+@pytest.mark.parametrize("table", ["training_jobs", "training_event_queue", "promotion_ledger", "training_events"])
 def test_what_is_no_training_table_is_refused(connection: Connection, table: str) -> None:
     with pytest.raises(psycopg.Error, match=r"watch a table of training rows|is not a lasting table"):
         connection.execute("SELECT watch_training_table(%s)", [table])

@@ -1,6 +1,6 @@
 -- For people and metrics: how many events no run has been accepted for, and the age of the oldest in seconds.
 WITH waiting AS (
-    SELECT count(*) AS events, min(created_at) AS oldest FROM training_events WHERE dag_run_id IS NULL
+    SELECT count(*) AS events, min(created_at) AS oldest FROM training_event_queue
     UNION ALL
     SELECT sum((conf ->> 'events')::bigint), min(oldest_event_at) FROM training_deliveries WHERE state = 'claimed'
 )

@@ -2,15 +2,14 @@
 -- A second relay that does the same at the same time waits here, finds no event left and makes no delivery.
 WITH run AS (
     SELECT 'trigger__' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '__' || max(id) AS id
-    FROM training_events
-    WHERE dag_run_id IS NULL
+    FROM training_event_queue
 ), claimed AS (
-    UPDATE training_events e SET dag_run_id = run.id
-    FROM run
-    WHERE e.dag_run_id IS NULL
-    RETURNING e.id, e.table_name, e.operation, coalesce(e.rows, 0) AS rows, e.created_at
+    DELETE FROM training_event_queue RETURNING id, table_name, operation, rows, created_at
+), kept AS (
+    INSERT INTO training_event_history (id, table_name, operation, rows, created_at, dag_run_id)
+    SELECT claimed.*, run.id FROM claimed, run
 ), operations AS (
-    SELECT table_name, operation, sum(rows) AS rows FROM claimed GROUP BY table_name, operation
+    SELECT table_name, operation, sum(coalesce(rows, 0)) AS rows FROM claimed GROUP BY table_name, operation
 ), tables AS (
     SELECT table_name, jsonb_object_agg(operation, rows) AS operations FROM operations GROUP BY table_name
 )
@@ -19,7 +18,7 @@ SELECT (SELECT id FROM run),
        min(created_at),
        jsonb_build_object(
            'tables', (SELECT jsonb_object_agg(table_name, operations) FROM tables),
-           'events', count(*), 'rows', sum(rows), 'newest_event', max(id))
+           'events', count(*), 'rows', sum(coalesce(rows, 0)), 'newest_event', max(id))
 FROM claimed
 HAVING count(*) > 0
 RETURNING dag_run_id, conf

@@ -1,1 +1,1 @@
-SELECT count(*) AS events FROM training_events WHERE dag_run_id IS NULL AND table_name = ANY (%(tables)s)
+SELECT count(*) AS events FROM training_event_queue WHERE table_name = ANY (%(tables)s)
