@@ -4,6 +4,8 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 python=$root/.platform/envs/native/bin/python
+# Else every service and every training job compiles all that it imports, which takes longer than all else it starts.
+unset PYTHONDONTWRITEBYTECODE
 
 case ${1:-} in
     up)
