@@ -12,7 +12,7 @@ PRUNE_BATCH = 5000
 
 @dataclass(frozen=True)
 class Pending:
-    """Ages in seconds of the oldest and the newest pending event; `rows` is exact below the minimum asked for."""
+    """Ages in seconds of the oldest and the newest pending event, and the rows that all of them changed."""
 
     oldest_age: float
     newest_age: float
@@ -60,8 +60,8 @@ class Events:
         """True when this connection is the one that delivers, from now until it ends."""
         return bool(self._one("lead")["pg_try_advisory_lock"])
 
-    def pending(self, min_rows: int) -> Pending | None:
-        row = self._row("pending", min_rows=min_rows)
+    def pending(self) -> Pending | None:
+        row = self._row("pending")
         return Pending(**row) if row else None
 
     def claimed(self) -> Delivery | None:

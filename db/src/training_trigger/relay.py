@@ -18,6 +18,8 @@ HELD_SECONDS = 1.0
 """Between two looks at whether the queued run has started."""
 IDLE_CHECK_SECONDS = 30.0
 """Between two looks at Airflow while there is nothing to deliver, so that trouble is known before it matters."""
+PAUSE_PER_LOOK = 9
+"""As many times as long as the look itself, which reads all pending events, however many they are."""
 PRUNE_SECONDS = 3600.0
 FIRST_RETRY_SECONDS = 0.5
 
@@ -64,12 +66,14 @@ class Relay:
         """
         delivery = self._events.claimed()
         if delivery is None:
-            pending = self._events.pending(self._settings.min_rows)
+            start = time.monotonic()
+            pending = self._events.pending()
+            looked = time.monotonic() - start
             if pending is None:
                 return self._rest()
             wait = due_in(pending, self._settings)
             if wait > 0:
-                return min(wait, self._settings.poll_seconds)
+                return min(wait, max(self._settings.poll_seconds, looked * PAUSE_PER_LOOK))
             if self._airflow.run_is_queued():
                 self._look_at_airflow()
                 return HELD_SECONDS

@@ -1,4 +1,5 @@
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ class Nothing:
     def claimed(self) -> None:
         return None
 
-    def pending(self, min_rows: int) -> None:
+    def pending(self) -> None:
         return None
 
     def prune(self, days: float) -> int:
@@ -149,6 +150,20 @@ def test_pruning_takes_a_batch_at_a_time_and_then_a_break(fake: FakeAirflow) -> 
         left.append(nothing.prunable)
         nothing.prunable += left[-1] == 0
     assert left == [1, 0, 1]
+
+
+def test_a_slow_look_at_very_many_events_is_followed_by_a_long_pause(
+    fake: FakeAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = Nothing()
+
+    def pending() -> Pending:
+        time.sleep(0.05)
+        return Pending(1, 1, 10**6)
+
+    monkeypatch.setattr(many, "pending", pending)
+    relay = Relay(many, Airflow(of(fake)), of(fake, QUIET_SECONDS="60", POLL_SECONDS="0.2"), Status())  # type: ignore[arg-type]
+    assert 0.45 <= relay.step() <= 50
 
 
 def test_a_paused_dag_is_one_line_in_the_log_and_in_health(fake: FakeAirflow, caplog: pytest.LogCaptureFixture) -> None:
