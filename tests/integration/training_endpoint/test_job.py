@@ -1,6 +1,7 @@
 """A job's process, from its row to its end, with a pipeline that does what each test wants."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def execute(settings: Settings, monkeypatch: pytest.MonkeyPatch, pipeline: Pipel
     monkeypatch.setattr(pipelines, "run", pipeline)
     jobs = Jobs(settings.database_url)
     job_id = jobs.newest(1)[0]["job_id"]
-    return job.main(job_id, settings), view(jobs.get(job_id))
+    return job.main(job_id, settings, time.monotonic()), view(jobs.get(job_id))
 
 
 def failing(error: Exception) -> Pipeline:

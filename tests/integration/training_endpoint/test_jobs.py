@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from mlflow import MlflowClient
@@ -27,7 +28,8 @@ CHILD = """
 import os, signal, sys, time
 from pathlib import Path
 from training_endpoint.jobs import Jobs
-jobs, job_id, folder = Jobs(os.environ["DATABASE_URL"]), sys.argv[1], Path(os.environ["STATE_DIR"])
+jobs, folder = Jobs(os.environ["DATABASE_URL"]), Path(os.environ["STATE_DIR"])
+job_id = (sys.stdin.readline().split() or sys.exit())[0]
 """
 
 
@@ -160,6 +162,21 @@ def test_jobs_run_one_after_another_in_their_order(jobs: Jobs, settings: Setting
     ended = [jobs.get(job_id) for job_id in ids]
     for earlier, later in itertools.pairwise(ended):
         assert earlier["finished_at"] <= later["started_at"]
+
+
+def test_a_process_waits_for_the_next_job_and_one_that_died_meanwhile_is_replaced(
+    jobs: Jobs, settings: Settings
+) -> None:
+    def waiting() -> list[psutil.Process]:
+        return [one for one in psutil.Process().children() if any(CHILD in word for word in one.cmdline())]
+
+    with runner(settings, f"jobs.succeed(job_id, {RESULT!r}, [])"):
+        wait_until("one waits", lambda: len(waiting()) == 1, 30)
+        waiting()[0].kill()
+        jobs.submit("run-1", {})
+        wait_until("done", lambda: jobs.counts() == {"succeeded": 1}, 30)
+        wait_until("the next one waits", lambda: len(waiting()) == 1, 30)
+    assert not waiting()
 
 
 @pytest.mark.parametrize(

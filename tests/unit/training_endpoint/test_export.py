@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from tests import tiny_models
 from training_endpoint import export
+from training_endpoint.clock import Clock
 from training_endpoint.evaluate import predict
 from training_endpoint.snapshot import Rows
 
@@ -21,7 +22,7 @@ LABELS = ["bad", "good"]
 def test_the_folder_answers_alone_what_the_model_answers(architecture: str, tmp_path: Path) -> None:
     classifier = tiny_models.classifier(tmp_path / "base", LABELS, architecture)
     reference = predict(classifier, TEXTS)
-    served = export.export(classifier, ROWS, reference, tmp_path / "serving")
+    served = export.export(classifier, ROWS, reference, tmp_path / "serving", Clock())
     folder = served.folder
 
     # As the serving side does it: nothing but the folder, the tokenizers package and ONNX Runtime.
@@ -57,7 +58,7 @@ def test_the_folder_answers_alone_what_the_model_answers(architecture: str, tmp_
 
 def test_only_the_listed_files_are_shipped_and_their_sums_are_right(tmp_path: Path) -> None:
     classifier = tiny_models.classifier(tmp_path / "base", LABELS)
-    folder = export.export(classifier, ROWS, predict(classifier, TEXTS), tmp_path / "serving").folder
+    folder = export.export(classifier, ROWS, predict(classifier, TEXTS), tmp_path / "serving", Clock()).folder
     files = json.loads((folder / "manifest.json").read_text())["files"]
     assert {file.name for file in folder.iterdir()} == {*files, "manifest.json"}
     for name, expected in files.items():
@@ -80,7 +81,7 @@ def test_fp32_is_served_where_int8_costs_accuracy(tmp_path: Path, monkeypatch: p
             return answers[:, ::-1] if self.int8 else answers
 
     monkeypatch.setattr(export, "OnnxClassifier", Worse)
-    served = export.export(classifier, rows, reference, tmp_path / "serving")
+    served = export.export(classifier, rows, reference, tmp_path / "serving", Clock())
     assert served.precision == "fp32"
     assert served.difference < served.allowed
     assert not (served.folder / "model.int8.onnx").exists()
@@ -90,5 +91,5 @@ def test_a_file_that_answers_otherwise_is_seen(tmp_path: Path) -> None:
     classifier = tiny_models.classifier(tmp_path / "base", LABELS)
     other = 1 - predict(classifier, TEXTS)
     other[:, 0] += 0.3
-    served = export.export(classifier, ROWS, other, tmp_path / "serving")
+    served = export.export(classifier, ROWS, other, tmp_path / "serving", Clock())
     assert served.difference > served.allowed

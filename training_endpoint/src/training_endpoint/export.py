@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from training_endpoint import device
 from training_endpoint.classifier import Classifier
+from training_endpoint.clock import Clock
 from training_endpoint.encoding import by_length, encode, pad, softmax
 from training_endpoint.snapshot import Rows
 
@@ -94,10 +95,11 @@ class OnnxClassifier:
         return np.asarray(logits)
 
 
-def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder: Path) -> Served:
+def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder: Path, clock: Clock) -> Served:
     """Writes `folder`: int8 where that costs no accuracy on `rows` (the test rows), else fp32.
 
-    `reference` holds the PyTorch model's probabilities [rows, labels].
+    `reference` holds the PyTorch model's probabilities [rows, labels]. What int8 answers on them is evaluation, by
+    `clock`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     step = max(1, len(rows) // INT8_ROWS)
@@ -117,7 +119,8 @@ def export(classifier: Classifier, rows: Rows, reference: Probabilities, folder:
         # fp32 is the last resort, whose accuracy decides nothing more; how well it agrees is a check of its own.
         if precision == "fp32" or difference > allowed:
             continue
-        cost = right - (session.predict(texts).argmax(axis=1) == labels).mean()
+        with clock("evaluating"):
+            cost = right - (session.predict(texts).argmax(axis=1) == labels).mean()
         if cost <= INT8_MAX_LOSS:
             break
     (int8 if chosen == fp32 else fp32).unlink()

@@ -1,8 +1,9 @@
-"""One training job in a process of its own: `python -m training_endpoint.job JOB_ID`.
+"""One training job in a process of its own: `python -m training_endpoint.job`.
 
-The process is started by `runner`, alone in its process group. SIGTERM (a cancelled job, or the service going down)
-raises SystemExit wherever the job is, so that the pipeline can close its MLflow run; what was cancelled stays
-cancelled, and what was interrupted is started again and goes on in the same folder.
+The process is started by `runner`, alone in its process group, before there is a job. It imports what one needs, then
+waits for a line on its standard input: the job's id, and the time.monotonic() at which it was given. SIGTERM (a
+cancelled job, or the service going down) raises SystemExit wherever the job is, so that the pipeline can close its
+MLflow run; what was cancelled stays cancelled, and what was interrupted is started again in the same folder.
 """
 
 import json
@@ -36,8 +37,9 @@ PATIENCE_S = 600.0
 log = logging.getLogger(__name__)
 
 
-def main(job_id: str, settings: Settings) -> int:
-    """Runs the job to its end and returns the process's exit status."""
+def main(job_id: str, settings: Settings, given_at: float) -> int:
+    """Runs the job, given at that time.monotonic(), to its end and returns the process's exit status."""
+    clock = Clock({"starting": round(time.monotonic() - given_at, 2)})
     jobs = Jobs(settings.database_url)
     try:
         job = jobs.get(job_id)
@@ -45,7 +47,7 @@ def main(job_id: str, settings: Settings) -> int:
             return 0
         work = settings.state_dir / "jobs" / job_id
         work.mkdir(parents=True, exist_ok=True)
-        ended = _run(job, jobs, settings, work)
+        ended = _run(job, jobs, settings, work, clock)
     except (DatabaseUnavailable, MlflowUnavailable) as error:
         log.warning("job %s stops for now: %s", job_id, error.message)
         return TRY_AGAIN
@@ -56,10 +58,9 @@ def main(job_id: str, settings: Settings) -> int:
     return 0
 
 
-def _run(job: Job, jobs: Jobs, settings: Settings, work: Path) -> Job:
+def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> Job:
     """The job's end as it stands in the table. Only an absent service or a cancelled job raises."""
     job_id = job["job_id"]
-    clock = Clock({"starting": round(process.age_s(), 2)})
     try:
         with clock("reading"):
             taken = _snapshot(settings, work)
@@ -152,6 +153,16 @@ def _said(taken: Snapshot) -> str:
     )
 
 
+def _import_all() -> None:
+    """What a job imports sooner or later, some ten seconds' worth where the processor is slow."""
+    import matplotlib.figure  # noqa: F401, PLC0415
+    import mlflow.transformers  # noqa: F401, PLC0415
+    import onnxruntime.quantization  # noqa: PLC0415
+    import onnxruntime.transformers.optimizer  # noqa: F401, PLC0415
+    import pandas  # noqa: F401, PLC0415
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401, PLC0415
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
@@ -163,4 +174,7 @@ if __name__ == "__main__":
     process.die_with_parent(signal.SIGTERM)
     with suppress(OSError):  # the first to go when memory is short
         Path("/proc/self/oom_score_adj").write_text("500")
-    sys.exit(main(sys.argv[1], Settings.from_env(os.environ)))
+    _import_all()
+    words = sys.stdin.readline().split()
+    if words:  # else the service is gone, and no job will come
+        sys.exit(main(words[0], Settings.from_env(os.environ), float(words[1])))

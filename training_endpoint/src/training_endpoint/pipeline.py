@@ -183,7 +183,7 @@ def _run(
         report(
             phase="exporting", progress=0.86, metrics=metrics, message=f"accuracy {metrics['accuracy']:.3f}; exporting"
         )
-        served = export.export(classifier, snapshot.test, answers, work / MODEL / "serving")
+        served = export.export(classifier, snapshot.test, answers, work / MODEL / "serving", clock)
 
     report(phase="comparing", progress=0.91, message="comparing with the Champion")
     champion = registry.champion_answers(settings, snapshot, parameters.max_length, where, clock)

@@ -1,4 +1,4 @@
-"""Takes queued jobs one by one and runs each as a process group of its own."""
+"""Takes queued jobs one by one and runs each as a process group of its own, which has been waiting for it."""
 
 import logging
 import os
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from mlops_contract.words import JobStatus
@@ -22,9 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class Runner:
-    """One thread and at most one child. The table is the truth: a cancelled row is what stops a running child.
+    """One thread and one child, which imports what a job needs, then waits for the id of one, so no job waits for that.
 
-    `stop` ends the child but leaves its row `running`, so the next start takes it up again.
+    The table is the truth: a cancelled row is what stops a running child. `stop` ends the child but leaves its row
+    `running`, so the next start takes it up again.
     """
 
     def __init__(self, settings: Settings, command: tuple[str, ...] = COMMAND, retry_s: float = 10) -> None:
@@ -32,6 +34,7 @@ class Runner:
         self._jobs = Jobs(settings.database_url)
         self._command = command
         self._retry_s = retry_s
+        self._waiting: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run_all, name="runner", daemon=True)
 
@@ -48,6 +51,7 @@ class Runner:
         while not self._stopping.is_set():
             pause = POLL_S
             try:
+                self._waiting = self._waiting or self._child()
                 job = self._jobs.claim()
                 if job is not None:
                     pause = self._run_one(job)
@@ -59,6 +63,12 @@ class Runner:
                 log.exception("the runner goes on after an unexpected error")
                 pause = self._retry_s
             self._stopping.wait(pause)
+        if self._waiting is not None:
+            _discard(self._waiting)
+
+    def _child(self) -> subprocess.Popen[bytes]:
+        environment = {**device.ENVIRONMENT, **os.environ}
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True, env=environment)
 
     def _run_one(self, job: Job) -> float:
         """Runs `job` and returns the seconds to wait before the next."""
@@ -69,14 +79,16 @@ class Runner:
             )
             return 0
         log.info("job %s of %s starts, attempt %d", job_id, job["run_id"], attempts)
-        environment = {**device.ENVIRONMENT, **os.environ}
-        child = subprocess.Popen([*self._command, job_id], start_new_session=True, env=environment)
+        child, self._waiting = self._waiting or self._child(), None
+        if child.poll() is not None:  # it died while it waited
+            _discard(child)
+            child = self._child()
         try:
+            with suppress(BrokenPipeError):  # when it has just died, its status says so below
+                _give(child, f"{job_id} {time.monotonic()}\n")
             self._watch(child, job_id)
         finally:
-            # Whatever the job started goes with it, however it ended.
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            _end(child)
         if self._stopping.is_set():
             return 0
         job = self._jobs.get(job_id)
@@ -128,6 +140,24 @@ class Runner:
                 if not JobStatus(self._jobs.get(folder.name)["status"]).final:
                     continue
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _give(child: subprocess.Popen[bytes], line: str) -> None:
+    if child.stdin is not None:
+        with child.stdin as stream:
+            stream.write(line.encode())
+
+
+def _discard(child: subprocess.Popen[bytes]) -> None:
+    """Ends a child that has no job yet, so nothing of its own either."""
+    with child:
+        child.kill()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kills what is left of a child that had a job, and all that it started."""
+    with child, suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _why(code: int) -> str:
