@@ -38,6 +38,7 @@ tests() { # tests FOLDER [PYTEST…]
 # Bytecode is kept: without it every start of MLflow or Airflow compiles for half a minute.
 unset PYTHONDONTWRITEBYTECODE
 sh native/environments.sh dev airflow
+sh native/nginx.sh
 PATH=$PWD/.platform/envs/dev/bin:$PATH
 AIRFLOW_PYTHON=${AIRFLOW_PYTHON:-$PWD/.platform/envs/airflow/bin/python}
 export PATH AIRFLOW_PYTHON

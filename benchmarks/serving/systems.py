@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from native.layout import nginx_program
 from tests.services import ROOT, free_port, process, wait_until
 
 PEERS = Path(__file__).parent / "peers"
@@ -114,7 +115,9 @@ def plain_nginx(ports: list[int], folder: Path, keepalive: bool) -> Iterator[str
           server {{ listen 127.0.0.1:{port}; client_max_body_size 8m; location / {{
             proxy_pass http://replicas; {kept} proxy_read_timeout 120s; }} }} }}"""
     )
-    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+    nginx = nginx_program()
+    if nginx is None:
+        raise RuntimeError("There is no nginx: sh native/nginx.sh unpacks one.")
     with process([nginx, "-e", f"{home}/error.log", "-c", f"{home}/nginx.conf"], home / "log"):
         wait_until("nginx answers", lambda: requests.get(f"http://127.0.0.1:{port}/", timeout=60).status_code > 0, 90)
         yield f"http://127.0.0.1:{port}"

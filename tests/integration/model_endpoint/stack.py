@@ -1,7 +1,6 @@
 """Real replicas as processes, with nginx in front where the machine has one."""
 
 import re
-import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from native.layout import nginx_program
 from tests import services
 
 TOKEN = "a-token"
@@ -108,8 +108,8 @@ class Serving:
 
     def door(self, **variables: str) -> str:
         """Starts nginx in front of the replicas and returns its URL; the variables are the template's."""
-        nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-        if not Path(nginx).exists():
+        nginx = nginx_program()
+        if nginx is None:
             pytest.skip("there is no nginx on this machine")
         port = services.free_port()
         most = variables.pop("MAX_CONNECTIONS", "64")

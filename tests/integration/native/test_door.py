@@ -1,7 +1,6 @@
 """The public door without containers: the real template under a real nginx, with a certificate made on the spot."""
 
 import os
-import shutil
 import ssl
 import subprocess
 from pathlib import Path
@@ -12,13 +11,13 @@ from dotenv import dotenv_values
 
 from native import nginx
 from native.health import answers
-from native.layout import ROOT, Layout
+from native.layout import ROOT, Layout, nginx_program
 from tests.services import free_port, process, wait_until
 
 
 def layout(**settings: str) -> Layout:
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    if not Path(program).exists():
+    program = nginx_program()
+    if program is None:
         pytest.skip("there is no nginx on this machine")
     example = {name: value or "" for name, value in dotenv_values(ROOT / ".env.example").items()}
     return Layout({**example, "NGINX_PORT": str(free_port()), **settings}, {"model-endpoint-1": free_port()}, program)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from dotenv import dotenv_values
 
 from native import layout, nginx
-from native.layout import ROOT, Layout
+from native.layout import ROOT, Layout, nginx_program
 from native.processes import Process, processes
 
 INNER = {"relay": 21, "scheduler-health": 22, "worker-logs": 23, "triggerer-logs": 24, "model-endpoint-1": 25}
@@ -20,7 +19,7 @@ INNER = {"relay": 21, "scheduler-health": 22, "worker-logs": 23, "triggerer-logs
 def here() -> Layout:
     example = {name: value or "secret" for name, value in dotenv_values(ROOT / ".env.example").items()}
     example |= {"NGINX_CERTIFICATE": "", "NGINX_KEY": ""}
-    return Layout(example, {**INNER, "model-endpoint-2": 26}, shutil.which("nginx") or "/usr/sbin/nginx")
+    return Layout(example, {**INNER, "model-endpoint-2": 26}, nginx_program() or "/usr/sbin/nginx")
 
 
 def by_name(here: Layout) -> dict[str, Process]:
