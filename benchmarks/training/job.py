@@ -91,9 +91,12 @@ def idle(endpoint: psutil.Process) -> bool:
     def spent() -> float:
         return sum(sum(one.cpu_times()[:2]) for one in endpoint.children(recursive=True))
 
-    before = spent()
-    time.sleep(3)
-    return abs(spent() - before) < 0.1  # one that has ended takes its time with it
+    try:
+        before = spent()
+        time.sleep(3)
+        return abs(spent() - before) < 0.1  # one that has ended takes its time with it
+    except psutil.NoSuchProcess:
+        return False
 
 
 def ended(url: str, run_id: str, **overrides: int) -> dict[str, Any]:

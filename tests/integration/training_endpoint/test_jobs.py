@@ -168,7 +168,9 @@ def test_a_process_waits_for_the_next_job_and_one_that_died_meanwhile_is_replace
     jobs: Jobs, settings: Settings
 ) -> None:
     def waiting() -> list[psutil.Process]:
-        return [one for one in psutil.Process().children() if any(CHILD in word for word in one.cmdline())]
+        # process_iter leaves out what ended while it looked, and says None for the words of one not reaped yet.
+        ours = (one for one in psutil.process_iter(["ppid", "cmdline"]) if one.info["ppid"] == os.getpid())
+        return [one for one in ours if any(CHILD in word for word in one.info["cmdline"] or [])]
 
     with runner(settings, f"jobs.succeed(job_id, {RESULT!r}, [])"):
         wait_until("one waits", lambda: len(waiting()) == 1, 30)
