@@ -46,10 +46,10 @@ def trainer_python() -> Path:
 
 
 def measure(python: Path, side: str, task: Task, folder: Path, gpu: bool) -> dict[str, float]:
-    """One side's reading, in a process of its own."""
+    """One side's reading, in a process of its own, with the environment that it has in use."""
     file = folder / "task.json"
     task.save(file)
-    variables = {**device.ENVIRONMENT, **os.environ, "HF_HUB_OFFLINE": "1"}
+    variables = {**(device.ENVIRONMENT if side == "ours" else {}), **os.environ, "HF_HUB_OFFLINE": "1"}
     variables |= {} if gpu else {"CUDA_VISIBLE_DEVICES": ""}
     command = [str(python), "-W", "ignore", "-m", f"benchmarks.training.{side}", str(file)]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables, cwd=ROOT).stdout

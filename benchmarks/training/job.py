@@ -29,7 +29,6 @@ PLATFORM = {
     "PROMOTION_POLICY": "always",  # so that each job ends with a switch
     "MAX_OVERLAP": "1",
     "LATENCY_BUDGET_MS": "60000",
-    "OMP_WAIT_POLICY": "PASSIVE",
     "HOST": "127.0.0.1",
 }
 

@@ -26,7 +26,6 @@ def endpoint(database: str, folder: Path, **variables: str) -> Iterator[str]:
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
         "PLATFORM_TOKEN": "secret",
         "STATE_DIR": str(folder / "state"),
-        "OMP_WAIT_POLICY": "PASSIVE",
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "PYTHONPATH": ":".join(sys.path),
