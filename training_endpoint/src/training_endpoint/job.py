@@ -160,6 +160,10 @@ def _import_all() -> None:
     import onnxruntime.quantization  # noqa: PLC0415
     import onnxruntime.transformers.optimizer  # noqa: F401, PLC0415
     import pandas  # noqa: F401, PLC0415
+    import scipy.stats  # noqa: F401, PLC0415
+
+    # What the classes below import only when they are used.
+    import transformers.modeling_utils  # noqa: F401, PLC0415
     from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401, PLC0415
 
 
