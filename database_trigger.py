@@ -22,7 +22,7 @@ from typing import Any, Optional
 
 from manually_trigger import POLL_S, ROOT, Airflow, Platform, Problem, Screen, follow, guarded, report, served_version
 
-POOL = ROOT / "training_endpoint/src/training_endpoint/sample/new.csv"
+POOL = ROOT / "training_endpoint/src/training_endpoint/data/sample/new.csv"
 COMPOSE = ["docker", "compose", "--env-file", ".env", "-f", "db/compose.yaml"]
 IN_CONTAINER = [*COMPOSE, "exec", "-T", "training-database", "psql", "--username=platform", "--dbname=training"]
 POOL_ROWS = 400  # enough to teach the sample's model something that can be measured

@@ -5,7 +5,7 @@ import csv
 from tests.services import ROOT
 
 SST2 = ROOT.parent / "shared/data/sst2/test.tsv"
-SAMPLE = ROOT / "training_endpoint/src/training_endpoint/sample/test.csv"
+SAMPLE = ROOT / "training_endpoint/src/training_endpoint/data/sample/test.csv"
 
 
 def sentences() -> list[str]:

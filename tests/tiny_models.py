@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from training_endpoint.classifier import BaseModel, Classifier, load
+from training_endpoint.learn.classifier import BaseModel, Classifier, load
 
 WORDS = ["good", "great", "fine", "lovely", "bad", "awful", "poor", "dull"]
 WORDS += ["the", "a", "film", "book", "was", "is", "very", "not", "it", "and", "of"]

@@ -22,9 +22,9 @@ import torch
 from benchmarks.training import job, report
 from benchmarks.training.task import SAMPLE, SST2, Task, texts
 from tests.services import ROOT
-from training_endpoint import device
-from training_endpoint.hyperparameters import Hyperparameters
-from training_endpoint.snapshot import Rows
+from training_endpoint.data.snapshot import Rows
+from training_endpoint.learn import device
+from training_endpoint.learn.hyperparameters import Hyperparameters
 
 # Trainer needs accelerate, which nothing else here does.
 VENV = ROOT / ".platform/bench/trainer"

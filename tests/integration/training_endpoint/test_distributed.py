@@ -12,12 +12,12 @@ import torch
 
 from tests import tiny_models
 from tests.services import wait_until
-from training_endpoint import distributed, trainer
-from training_endpoint.classifier import Classifier
+from training_endpoint.data.snapshot import Rows
 from training_endpoint.errors import TrainingFailed
-from training_endpoint.hyperparameters import Hyperparameters
-from training_endpoint.snapshot import Rows
-from training_endpoint.trainer import State, Step
+from training_endpoint.learn import distributed, trainer
+from training_endpoint.learn.classifier import Classifier
+from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.learn.trainer import State, Step
 
 # Of unlike lengths; the last batch of an epoch is a single row, so that the second process has none.
 TEXTS = [
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 FAULTS = """
 import os, signal
 if os.environ.get("RANK") == "1":
-    from training_endpoint import trainer
+    from training_endpoint.learn import trainer
     whole, fault = trainer._Data.gradients, "{fault}"
 
     def gradients(self, share, rows, parts):
@@ -91,7 +91,7 @@ def trainers(folder: Path) -> list[int]:
             words = (entry / "cmdline").read_text().split("\0")
         except OSError:
             continue
-        if "training_endpoint.distributed" in words and str(folder) in words:
+        if "training_endpoint.learn.distributed" in words and str(folder) in words:
             found.append(int(entry.name))
     return found
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests import training
-from training_endpoint import importer, snapshot
+from training_endpoint.data import importer, snapshot
 from training_endpoint.errors import (
     DatabaseUnavailable,
     EmptyTable,

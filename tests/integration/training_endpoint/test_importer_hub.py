@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import hub_standin
-from training_endpoint import importer
+from training_endpoint.data import importer
 
 CARD = """---
 configs:
@@ -45,7 +45,7 @@ dataset_info:
 # Prints a line for each NAME TOKEN pair.
 MODEL = """
 import json, sys
-from training_endpoint import classifier
+from training_endpoint.learn import classifier
 from mlops_contract.errors import PlatformError
 
 for name, token in zip(sys.argv[1::2], sys.argv[2::2]):
@@ -87,7 +87,7 @@ def import_it(
     hub: hub_standin.Hub, database: str, home: Path, dataset: str, token: str = ""
 ) -> subprocess.CompletedProcess[str]:
     variables = {"DATABASE_URL": database, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "PLATFORM_TOKEN": "x"}
-    command = ["-m", "training_endpoint.importer", "--dataset", dataset]
+    command = ["-m", "training_endpoint.data.importer", "--dataset", dataset]
     return python(hub, home, *command, HUGGINGFACE_TOKEN=token, **variables)
 
 

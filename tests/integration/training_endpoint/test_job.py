@@ -11,10 +11,13 @@ import pytest
 
 from mlops_contract.words import Verdict
 from tests import training
-from training_endpoint import errors, job, lineage, peers, slack
-from training_endpoint import pipeline as pipelines
-from training_endpoint.jobs import Jobs, view
-from training_endpoint.pipeline import Outcome
+from training_endpoint import errors
+from training_endpoint.data import lineage
+from training_endpoint.jobs import job, slack
+from training_endpoint.jobs import pipeline as pipelines
+from training_endpoint.jobs.pipeline import Outcome
+from training_endpoint.jobs.queue import Jobs, view
+from training_endpoint.release import peers
 from training_endpoint.settings import Settings
 
 Pipeline = Callable[..., Outcome]

@@ -16,10 +16,11 @@ from mlflow import MlflowClient
 
 from tests import training
 from tests.services import wait_until
-from training_endpoint import errors, ledger
-from training_endpoint.jobs import Jobs, view
-from training_endpoint.report import Reporter
-from training_endpoint.runner import Runner
+from training_endpoint import errors
+from training_endpoint.jobs.queue import Jobs, view
+from training_endpoint.jobs.report import Reporter
+from training_endpoint.jobs.runner import Runner
+from training_endpoint.release import ledger
 from training_endpoint.settings import Settings
 
 RESULT: dict[str, Any] = {"verdict": "promoted", "mlflow_run_id": "r1", "model_version": 3, "verdict_text": "better"}
@@ -27,7 +28,7 @@ RESULT: dict[str, Any] = {"verdict": "promoted", "mlflow_run_id": "r1", "model_v
 CHILD = """
 import os, signal, sys, time
 from pathlib import Path
-from training_endpoint.jobs import Jobs
+from training_endpoint.jobs.queue import Jobs
 jobs, folder = Jobs(os.environ["DATABASE_URL"]), Path(os.environ["STATE_DIR"])
 job_id = (sys.stdin.readline().split() or sys.exit())[0]
 """

@@ -11,11 +11,13 @@ import pytest
 from mlflow import MlflowClient
 
 from mlops_contract.words import Verdict
-from training_endpoint import device, pipeline, registry
 from training_endpoint.clock import Clock
-from training_endpoint.hyperparameters import Hyperparameters
+from training_endpoint.data.snapshot import Rows, Snapshot
+from training_endpoint.jobs import pipeline
+from training_endpoint.learn import device
+from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.release import registry
 from training_endpoint.settings import Settings
-from training_endpoint.snapshot import Rows, Snapshot
 
 GOOD = ["a joy from start to end", "warm and funny", "I loved every minute", "simply wonderful", "a great evening"]
 BAD = ["a mess from start to end", "cold and dull", "I hated every minute", "simply awful", "a wasted evening"]

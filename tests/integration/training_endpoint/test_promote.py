@@ -13,8 +13,8 @@ from werkzeug.serving import make_server
 
 from mlops_contract.web import install_errors, require_token
 from tests import training
-from training_endpoint import promote
-from training_endpoint.api import create_app
+from training_endpoint.http.api import create_app
+from training_endpoint.release import promote
 from training_endpoint.settings import Settings
 
 
@@ -73,7 +73,7 @@ def ledger(settings: Settings) -> list[tuple[Any, ...]]:
 
 
 def run(settings: Settings, version: int, switched: list[int], fleet: tuple[str, ...] = ()) -> int:
-    """`python -m training_endpoint.promote` against a running service with a running fleet behind `fleet`."""
+    """`python -m training_endpoint.release.promote` against a running service with a running fleet behind `fleet`."""
     with serve(model_endpoint(switched)) as address:
         served = Settings(**{**vars(settings), "model_endpoints": (*fleet, address)})
         with serve(create_app(served)) as training_address:

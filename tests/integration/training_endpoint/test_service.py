@@ -13,7 +13,7 @@ import requests
 
 from tests import services, training
 from tests.services import wait_until
-from training_endpoint import reproduce
+from training_endpoint.data import reproduce
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import pytest
 
 from mlops_contract.errors import PlatformError
 from tests import training
-from training_endpoint import errors, lineage, snapshot
+from training_endpoint import errors
+from training_endpoint.data import lineage, snapshot
 
 LIMIT = 1_000
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import numpy as np
 
-from training_endpoint.checks import ChampionAnswers, checks, lost_classes
-from training_endpoint.evaluate import Probabilities
-from training_endpoint.export import Served
+from training_endpoint.data.snapshot import Rows, Snapshot
+from training_endpoint.judge.checks import ChampionAnswers, checks, lost_classes
+from training_endpoint.judge.evaluate import Probabilities
+from training_endpoint.judge.export import Served
 from training_endpoint.settings import Settings
-from training_endpoint.snapshot import Rows, Snapshot
 
 SETTINGS = Settings.from_env(
     {"DATABASE_URL": "postgresql://x", "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "t", "MAX_OVERLAP": "0.1"}

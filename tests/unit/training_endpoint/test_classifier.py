@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests import tiny_models
-from training_endpoint.classifier import find_base, load
 from training_endpoint.errors import BaseModelNotFound
+from training_endpoint.learn.classifier import find_base, load
 
 
 def test_the_embedded_model_is_found_without_importing_it() -> None:
     code = (
-        "import sys; from training_endpoint.classifier import find_base; base = find_base('embedded'); "
+        "import sys; from training_endpoint.learn.classifier import find_base; base = find_base('embedded'); "
         "assert (base.folder / 'config.json').is_file() and base.revision; "
         "assert not {'torch', 'transformers', 'sentence_transformers', 'huggingface_hub'} & set(sys.modules)"
     )

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from mlops_contract.words import Verdict
-from training_endpoint import compare
-from training_endpoint.checks import Check
-from training_endpoint.compare import Decision, Difference
-from training_endpoint.evaluate import Labels, Probabilities, metrics
+from training_endpoint.judge import compare
+from training_endpoint.judge.checks import Check
+from training_endpoint.judge.compare import Decision, Difference
+from training_endpoint.judge.evaluate import Labels, Probabilities, metrics
 
 NAMES = ["no", "yes"]
 

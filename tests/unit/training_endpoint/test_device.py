@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from training_endpoint import device
+from training_endpoint.learn import device
 
 
 def test_cores_are_those_of_the_quota_and_at_least_one(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 from tokenizers import Tokenizer
 
 from tests import tiny_models
-from training_endpoint import export
 from training_endpoint.clock import Clock
-from training_endpoint.evaluate import predict
-from training_endpoint.snapshot import Rows
+from training_endpoint.data.snapshot import Rows
+from training_endpoint.judge import export
+from training_endpoint.judge.evaluate import predict
 
 TEXTS = tiny_models.TEXTS
 ROWS = Rows(TEXTS, [number % 2 for number in range(40)])

@@ -5,10 +5,10 @@ import onnx
 import pytest
 
 from tests import tiny_models
-from training_endpoint import export, graph
 from training_endpoint.clock import Clock
-from training_endpoint.evaluate import predict
-from training_endpoint.snapshot import Rows
+from training_endpoint.data.snapshot import Rows
+from training_endpoint.judge import export, graph
+from training_endpoint.judge.evaluate import predict
 
 TEXTS = tiny_models.TEXTS
 ROWS = Rows(TEXTS, [number % 2 for number in range(40)])

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from training_endpoint.errors import InvalidOverride
-from training_endpoint.hyperparameters import Hyperparameters
+from training_endpoint.learn.hyperparameters import Hyperparameters
 
 DEFAULTS = Hyperparameters(base_model="embedded")
 

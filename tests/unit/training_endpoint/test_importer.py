@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_endpoint import hub_errors, sources
+from training_endpoint import hub_errors
+from training_endpoint.data import sources
+from training_endpoint.data.sources import columns, files
+from training_endpoint.data.sources.part import Part, Problems, split
 from training_endpoint.errors import HubBadToken, HubError, HubGated, HubUnreachable, ImportFailed, MissingColumn
-from training_endpoint.sources import columns, files
-from training_endpoint.sources.part import Part, Problems, split
 
 
 def part(names: list[str], rows: list[tuple[object, ...]], classes: dict[str, list[str]] | None = None) -> Part:

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tests import tiny_models
-from training_endpoint.classifier import Classifier
-from training_endpoint.encoding import encode, pad
-from training_endpoint.lean import lean
+from training_endpoint.learn.classifier import Classifier
+from training_endpoint.learn.encoding import encode, pad
+from training_endpoint.learn.lean import lean
 
 
 def new(folder: Path, architecture: str = "bert") -> Classifier:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training_endpoint.sample import generate
-from training_endpoint.sources import SAMPLE
+from training_endpoint.data.sample import generate
+from training_endpoint.data.sources import SAMPLE
 
 COUNTS = {"train": 320, "test": 320, "new": 800}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests import training
-from training_endpoint import slack
+from training_endpoint.jobs import slack
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -94,7 +94,7 @@ def test_a_failing_webhook_is_only_logged_and_its_secret_is_not(
 
 def test_no_webhook_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "training_endpoint.slack.requests.post", lambda *arguments, **options: pytest.fail("something was sent")
+        "training_endpoint.jobs.slack.requests.post", lambda *arguments, **options: pytest.fail("something was sent")
     )
     slack.announce(training.settings("x", tmp_path), job())
 

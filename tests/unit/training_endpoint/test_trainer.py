@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from tests import tiny_models
-from training_endpoint import trainer
-from training_endpoint.classifier import Classifier
+from training_endpoint.data.snapshot import Rows
 from training_endpoint.errors import OutOfMemory, TrainingFailed
-from training_endpoint.evaluate import predict
-from training_endpoint.hyperparameters import Hyperparameters
-from training_endpoint.snapshot import Rows
-from training_endpoint.trainer import State, Step
+from training_endpoint.judge.evaluate import predict
+from training_endpoint.learn import trainer
+from training_endpoint.learn.classifier import Classifier
+from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.learn.trainer import State, Step
 
 GOOD, BAD = ["good", "great", "fine", "lovely"], ["bad", "awful", "poor", "dull"]
 STARTS = ["the film is", "the film was", "a very very very long book is it", "a very very very long book was it"]

@@ -9,8 +9,8 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it has no types
 
 from mlops_contract.env import SettingError
-from training_endpoint.api import create_app
-from training_endpoint.runner import Runner
+from training_endpoint.http.api import create_app
+from training_endpoint.jobs.runner import Runner
 from training_endpoint.settings import Settings
 
 

@@ -1,9 +1,9 @@
-"""Connections to the training database and the queries in sql/, each file one query."""
+"""Connections to the training database, and the named queries in the .sql files beside the code that asks them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,11 +15,16 @@ from training_endpoint.errors import DatabaseUnavailable
 Connection = psycopg.Connection[dict[str, Any]]
 
 
-@cache
 def query(name: str) -> sql.SQL:
-    """The query in sql/`name`.sql."""
-    text = (files(__package__) / "sql" / f"{name}.sql").read_text()
-    return sql.SQL(text)
+    """The query below the comment `-- name: NAME` in one of this package's .sql files."""
+    return _queries()[name]
+
+
+@cache
+def _queries() -> dict[str, sql.SQL]:
+    parts = [part for file in Path(__file__).parent.glob("*/*.sql") for part in file.read_text().split("-- name: ")[1:]]
+    named = (part.partition("\n") for part in parts)
+    return {name.strip(): sql.SQL(text.strip()) for name, _, text in named}
 
 
 @contextmanager

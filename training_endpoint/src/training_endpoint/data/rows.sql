@@ -1,0 +1,16 @@
+-- name: columns
+SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
+FROM pg_attribute a
+WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+
+-- name: rows
+-- One character more than the limit, so that the reader can tell a cut text from a whole one.
+SELECT left({text}::text, {limit} + 1) AS text, {label}::text AS label FROM {table}
+
+-- name: events_uncovered
+SELECT e.id
+FROM training_events e
+WHERE e.table_name = ANY (%(tables)s)
+  AND NOT EXISTS (SELECT FROM training_coverage c WHERE c.event_id = e.id)
+ORDER BY e.id

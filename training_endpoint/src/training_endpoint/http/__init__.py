@@ -1,0 +1,1 @@
+"""The HTTP side: takes requests, writes them down, reads back what came of them. Trains nothing."""

@@ -1,0 +1,188 @@
+"""One training job in a process of its own: `python -m training_endpoint.jobs.job`.
+
+The process is started by `runner`, alone in its process group, before there is a job. It imports what one needs, then
+waits for a line on its standard input: the job's id, and the time.monotonic() at which it was given. SIGTERM (a
+cancelled job, or the service going down) raises SystemExit wherever the job is, so that the pipeline can close its
+MLflow run; what was cancelled stays cancelled, and what was interrupted is started again in the same folder.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from mlops_contract.errors import PlatformError
+from training_endpoint import process
+from training_endpoint.clock import Clock
+from training_endpoint.data import lineage, snapshot
+from training_endpoint.data.snapshot import Snapshot
+from training_endpoint.errors import DatabaseUnavailable, JobEnded, MlflowUnavailable
+from training_endpoint.jobs import pipeline, slack
+from training_endpoint.jobs.queue import Job, Jobs
+from training_endpoint.jobs.report import Reporter, finite
+from training_endpoint.learn import device
+from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.release import peers
+from training_endpoint.settings import Settings
+
+TRY_AGAIN = os.EX_TEMPFAIL
+"""Exit status: a service that the job needs was away; the job is still `running` and may be started again."""
+PATIENCE_S = 600.0
+"""How long a job waits for an absent service, at its start and at its end, before it is to be started again."""
+
+log = logging.getLogger(__name__)
+
+
+def main(job_id: str, settings: Settings, given_at: float) -> int:
+    """Runs the job, given at that time.monotonic(), to its end and returns the process's exit status."""
+    clock = Clock({"starting": round(time.monotonic() - given_at, 2)})
+    jobs = Jobs(settings.database_url)
+    try:
+        job = jobs.get(job_id)
+        if job["status"] != "running":
+            return 0
+        work = settings.state_dir / "jobs" / job_id
+        work.mkdir(parents=True, exist_ok=True)
+        ended = _run(job, jobs, settings, work, clock)
+    except (DatabaseUnavailable, MlflowUnavailable) as error:
+        log.warning("job %s stops for now: %s", job_id, error.message)
+        return TRY_AGAIN
+    except JobEnded as error:
+        log.info("%s", error.message)
+        return 0
+    slack.announce(settings, ended)
+    return 0
+
+
+def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> Job:
+    """The job's end as it stands in the table. Only an absent service or a cancelled job raises."""
+    job_id = job["job_id"]
+    try:
+        with clock("reading"):
+            taken = _snapshot(settings, work)
+        result = _finished_result(work)
+        if result is None:
+            with Reporter(jobs, job_id) as report:
+                report(phase="reading", message=_said(taken), dataset=_described(taken))
+                result = _train(job, taken, settings, report, work, clock)
+            (work / "result.json").write_text(json.dumps(result))
+        succeeded: Job = _patiently(lambda: jobs.succeed(job_id, result, taken.event_ids))
+        return succeeded
+    except (DatabaseUnavailable, MlflowUnavailable, JobEnded):
+        raise
+    except PlatformError as error:
+        log.warning("job %s failed: %s", job_id, error.message)
+        reason = error.message
+    except Exception as error:
+        log.exception("job %s failed", job_id)
+        # MLflow's client has its own errors; raises MlflowUnavailable where the server is the reason.
+        peers.check_mlflow(settings)
+        reason = (
+            "The memory is full: lower batch_size or max_rows, or choose a smaller base_model."
+            if device.out_of_memory(error)
+            else f"Training failed ({type(error).__name__}: {error}); the service's log has the details."
+        )
+    failed: Job = _patiently(lambda: jobs.fail(job_id, reason[:2000]))
+    return failed
+
+
+def _train(job: Job, taken: Snapshot, settings: Settings, report: Reporter, work: Path, clock: Clock) -> dict[str, Any]:
+    """What goes into the job's row at its end."""
+    lineage.write(taken, settings.max_text_chars, work / lineage.FOLDER)
+    parameters = Hyperparameters.from_request(job["request"], Hyperparameters(base_model=settings.base_model))
+    _patiently(lambda: peers.check_mlflow(settings))
+    outcome = pipeline.run(job["run_id"], job["job_id"], taken, parameters, settings, report, work, clock)
+    fields = {name: value for name, value in asdict(outcome).items() if name != "verdict"}
+    message = f"{outcome.verdict}: {outcome.verdict_text}"
+    result: dict[str, Any] = finite({**fields, "verdict": str(outcome.verdict), "message": message, "eta_s": 0})
+    return result
+
+
+def _snapshot(settings: Settings, work: Path) -> Snapshot:
+    """The job's rows: those that it began with, when it was interrupted."""
+    file = work / "snapshot.json"
+    if not file.exists():
+        lineage.keep(snapshot.read(settings.database_url, settings.max_text_chars), file)
+    return lineage.kept(file)
+
+
+def _finished_result(work: Path) -> dict[str, Any] | None:
+    """The result of an earlier attempt that could only not be written into the table."""
+    with suppress(FileNotFoundError, json.JSONDecodeError):
+        result: dict[str, Any] = json.loads((work / "result.json").read_text())
+        return result
+    return None
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    """The result of `call`, tried again each second while a service is absent: the work of hours may hang on it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return call()
+        except (DatabaseUnavailable, MlflowUnavailable) as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("waiting: %s", error.message)
+            time.sleep(1)
+
+
+def _described(taken: Snapshot) -> dict[str, Any]:
+    return {
+        "name": taken.name,
+        "digest": taken.digest,
+        "watermark": taken.watermark,
+        "labels": taken.label_names,
+        "train_rows": len(taken.train),
+        "test_rows": len(taken.test),
+        "dropped": taken.dropped,
+        "cut": taken.cut,
+        "overlap": taken.overlap,
+        "events": len(taken.event_ids),
+    }
+
+
+def _said(taken: Snapshot) -> str:
+    left_out = ", ".join(f"{count} {reason}" for reason, count in taken.dropped.items())
+    return f"{len(taken.train):,} train and {len(taken.test):,} test rows of {taken.name}" + (
+        f"; left out: {left_out}" if left_out else ""
+    )
+
+
+def _import_all() -> None:
+    """What a job imports sooner or later, some ten seconds' worth where the processor is slow."""
+    import matplotlib.figure  # noqa: F401, PLC0415
+    import mlflow.transformers  # noqa: F401, PLC0415
+    import onnxruntime.quantization  # noqa: PLC0415
+    import onnxruntime.transformers.optimizer  # noqa: F401, PLC0415
+    import pandas  # noqa: F401, PLC0415
+    import scipy.stats  # noqa: F401, PLC0415
+
+    # What the classes below import only when they are used.
+    import transformers.modeling_utils  # noqa: F401, PLC0415
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401, PLC0415
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, _stop)
+    process.die_with_parent(signal.SIGTERM)
+    with suppress(OSError):  # the first to go when memory is short
+        Path("/proc/self/oom_score_adj").write_text("500")
+    _import_all()
+    words = sys.stdin.readline().split()
+    if words:  # else the service is gone, and no job will come
+        sys.exit(main(words[0], Settings.from_env(os.environ), float(words[1])))

@@ -1,0 +1,161 @@
+"""Challenger against Champion on the same test rows: is it better, can that be told, and may it be served?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_contract.words import Verdict
+from training_endpoint.judge import evaluate
+from training_endpoint.judge.checks import Check
+from training_endpoint.judge.evaluate import Labels, Probabilities
+
+RESAMPLES = 2000
+POWER = 0.8
+"""Share of the cases in which `rows_needed` rows would show a true difference of the size that was seen."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Challenger minus Champion by `metric`, signed so that above 0 is better."""
+
+    metric: str
+    value: float
+    p_value: float
+    """Two-sided; McNemar's exact test for accuracy, the paired bootstrap for the other metrics."""
+    low: float
+    high: float
+    """95 % interval of the difference, paired bootstrap."""
+    rows_needed: int | None
+    """Further labelled test rows that would most likely tell; 0 when it can be told now, None when they are equal."""
+    per_class: dict[str, float]
+    """Change of each class's recall."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict, one sentence of reasons for people, and all evidence (JSON-able)."""
+
+    verdict: Verdict
+    text: str
+    evidence: dict[str, Any]
+
+
+def mcnemar(challenger_right: npt.NDArray[np.bool_], champion_right: npt.NDArray[np.bool_]) -> float:
+    """Exact two-sided p-value of McNemar's test; 1 when both answer the same rows right (Dietterich 1998)."""
+    from scipy.stats import binomtest  # noqa: PLC0415 - takes a second
+
+    won = int((challenger_right & ~champion_right).sum())
+    lost = int((~challenger_right & champion_right).sum())
+    return float(binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0
+
+
+def difference(
+    challenger: Probabilities,
+    champion: Probabilities,
+    labels: Labels,
+    label_names: Sequence[str],
+    metric: str,
+    significance: float,
+) -> Difference:
+    """Both models' probabilities [rows, labels] on the same rows with true `labels`."""
+    value = _score(metric, challenger, labels) - _score(metric, champion, labels)
+    draws = _resampled(metric, challenger, champion, labels)
+    right = [probabilities.argmax(axis=1) == labels for probabilities in (challenger, champion)]
+    if metric == "accuracy":
+        p_value = mcnemar(right[0], right[1])
+    else:
+        # Twice the smaller tail beyond 0; RESAMPLES resamples cannot show less than one of them.
+        tail = min((draws <= 0).mean(), (draws >= 0).mean())
+        p_value = float(min(1.0, max(2 * tail, 1 / RESAMPLES)))
+    low, high = np.quantile(draws, [0.025, 0.975])
+    needed = None
+    if value != 0:
+        spread = float(draws.std()) * np.sqrt(len(labels))
+        quantiles = NormalDist().inv_cdf(1 - significance / 2) + NormalDist().inv_cdf(POWER)
+        total = int(np.ceil((quantiles * spread / value) ** 2))
+        needed = 0 if p_value < significance else max(total - len(labels), 1)
+    changes = {
+        name: float(right[0][labels == index].mean() - right[1][labels == index].mean())
+        for index, name in enumerate(label_names)
+        if (labels == index).any()
+    }
+    return Difference(metric, float(value), p_value, float(low), float(high), needed, changes)
+
+
+def decide(
+    policy: str,
+    significance: float,
+    checks: Sequence[Check],
+    found: Difference | None,
+    metrics: Mapping[str, float],
+    champion_metrics: Mapping[str, float] | None,
+) -> Decision:
+    """The verdict by `policy`: better, significant or always. `found` is None where there is no Champion."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        verdict = Verdict.KEPT_FAILED_CHECK
+        text = "not served: " + "; ".join(f"{check.name} ({check.detail})" for check in failed)
+    elif found is None:
+        verdict = Verdict.FIRST_CHAMPION
+        text = f"the first Champion, accuracy {metrics['accuracy']:.3f}"
+    else:
+        real = found.p_value < significance
+        promoted = policy == "always" or (found.value > 0 and (policy == "better" or real))
+        worse = found.value < 0 and real
+        verdict = Verdict.PROMOTED if promoted else Verdict.KEPT_WORSE if worse else Verdict.KEPT_NO_DIFFERENCE
+        text = _sentence(found, metrics, champion_metrics or {}, real)
+    evidence = {
+        "policy": policy,
+        "significance": significance,
+        "metrics": dict(metrics),
+        "champion_metrics": dict(champion_metrics) if champion_metrics else None,
+        "difference": asdict(found) if found else None,
+        "checks": [asdict(check) for check in checks],
+    }
+    return Decision(verdict, text, evidence)
+
+
+def _sentence(
+    found: Difference, metrics: Mapping[str, float], champion_metrics: Mapping[str, float], real: bool
+) -> str:
+    text = (
+        f"{found.metric} {metrics[found.metric]:.4f} against {champion_metrics[found.metric]:.4f} of the Champion, "
+        f"difference {found.value:+.4f} (95 % interval {found.low:+.4f} to {found.high:+.4f}, p = {found.p_value:.3g})"
+    )
+    if real or found.rows_needed is None:
+        return text
+    return f"{text}; inside the noise, about {found.rows_needed:,} more test rows would tell"
+
+
+def _score(metric: str, probabilities: Probabilities, labels: Labels) -> float:
+    """The metric, with the sign turned where less is better."""
+    value = evaluate.metrics(probabilities, labels)[metric]
+    return -value if metric == "log_loss" else value
+
+
+def _resampled(metric: str, challenger: Probabilities, champion: Probabilities, labels: Labels) -> Probabilities:
+    """The difference in `RESAMPLES` paired bootstrap samples of the rows.
+
+    Accuracy and F1 depend only on how often each (label, answer, answer) occurs, so those counts are drawn.
+    """
+    chance = np.random.default_rng(0)
+    if metric == "log_loss":
+        gains = evaluate.log_losses(champion, labels) - evaluate.log_losses(challenger, labels)
+        return np.array([gains[chance.integers(0, len(gains), len(gains))].mean() for _ in range(RESAMPLES)])
+    answers = np.stack([labels, challenger.argmax(axis=1), champion.argmax(axis=1)])
+    (label, first, second), counts = np.unique(answers, axis=1, return_counts=True)
+    drawn = chance.multinomial(len(labels), counts / len(labels), RESAMPLES)
+    if metric == "accuracy":
+        gains = (first == label).astype(float) - (second == label)
+        return np.asarray(drawn @ gains / len(labels))
+    classes = challenger.shape[1]
+    return np.array(
+        [
+            evaluate.macro_f1(first, label, classes, weights) - evaluate.macro_f1(second, label, classes, weights)
+            for weights in drawn
+        ]
+    )

@@ -1,3 +1,0 @@
-SELECT name, train_table, test_table, text_column, label_column, labels, source
-FROM training_datasets
-WHERE current

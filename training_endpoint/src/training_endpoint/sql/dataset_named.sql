@@ -1,1 +1,0 @@
-SELECT * FROM training_datasets WHERE name = %(name)s

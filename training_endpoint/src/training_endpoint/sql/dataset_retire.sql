@@ -1,1 +1,0 @@
-UPDATE training_datasets SET current = false WHERE current AND name <> %(name)s

@@ -1,1 +1,0 @@
-UPDATE training_datasets SET current = true WHERE name = %(name)s

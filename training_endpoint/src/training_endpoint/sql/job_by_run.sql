@@ -1,1 +1,0 @@
-SELECT * FROM training_jobs WHERE run_id = %(run_id)s

@@ -1,1 +1,0 @@
-SELECT status, count(*) AS jobs FROM training_jobs GROUP BY status

@@ -1,1 +1,0 @@
-SELECT * FROM training_jobs WHERE job_id = %(job_id)s
