@@ -1,4 +1,4 @@
-"""MLflow's alias over its REST API: read and set, without the weight of MLflow's client."""
+"""MLflow's registry over its REST API: the alias and what it names, without the weight of MLflow's client."""
 
 from typing import Any
 
@@ -15,24 +15,25 @@ def named(settings: Settings) -> int | None:
     """The version that the alias names, None where it names none."""
     asked = {"name": settings.model_name, "alias": settings.model_alias}
     try:
-        return int(_call(settings, "GET", "registered-models/alias", asked)["model_version"]["version"])
+        return int(call(settings, "GET", "registered-models/alias", asked)["model_version"]["version"])
     except UnknownVersion:
         return None
 
 
-def move(settings: Settings, version: int) -> None:
-    """Has the alias name `version`; raises `UnknownVersion` where MLflow has no such version any more."""
-    body = {"name": settings.model_name, "alias": settings.model_alias, "version": str(version)}
-    _call(settings, "POST", "registered-models/alias", body)
+def move(settings: Settings, number: int) -> None:
+    """Has the alias name version `number`; raises `UnknownVersion` where MLflow has no such version any more."""
+    body = {"name": settings.model_name, "alias": settings.model_alias, "version": str(number)}
+    call(settings, "POST", "registered-models/alias", body)
 
 
-def run_of(settings: Settings, version: int) -> str:
-    """The run that MLflow names for a version; raises `UnknownVersion`."""
-    found = _call(settings, "GET", "model-versions/get", {"name": settings.model_name, "version": str(version)})
-    return str(found["model_version"].get("run_id", ""))
+def version(settings: Settings, number: int) -> dict[str, Any]:
+    """What MLflow says of a version, its run_id and tags above all; raises `UnknownVersion`."""
+    found = call(settings, "GET", "model-versions/get", {"name": settings.model_name, "version": str(number)})
+    return dict(found["model_version"])
 
 
-def _call(settings: Settings, method: str, path: str, values: dict[str, str]) -> dict[str, Any]:
+def call(settings: Settings, method: str, path: str, values: dict[str, str]) -> dict[str, Any]:
+    """One call of MLflow's registry; raises `UnknownVersion` for what it does not have, else `MlflowUnavailable`."""
     url = f"{settings.mlflow_tracking_uri}/api/2.0/mlflow/{path}"
     given: dict[str, Any] = {"params": values} if method == "GET" else {"json": values}
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training_endpoint.errors import MlflowUnavailable, NothingToDecide, SwitchFailed
-from training_endpoint.release import ledger, versions
+from training_endpoint.release import inheritance, ledger, versions
 from training_endpoint.release.ledger import Decision
 from training_endpoint.release.reconciler import Reconciler, State
 from training_endpoint.settings import Settings
@@ -26,7 +26,7 @@ class Desk:
 
         Raises `UnknownVersion` or `FilesLost` (nothing was written), or `SwitchFailed` (written, and tried again).
         """
-        voucher = versions.get(self.settings, version)
+        voucher = inheritance.voucher(self.settings, version)
         with suppress(MlflowUnavailable):  # the replicas may have them; else this decision waits for MLflow
             versions.files(self.settings, voucher, "serving/")
         return self._decide(version, who, "override", reason, pinned)

@@ -15,7 +15,7 @@ from training_endpoint.judge.evaluate import Probabilities
 from training_endpoint.learn import classifier as classifiers
 from training_endpoint.learn import device
 from training_endpoint.learn.classifier import Classifier
-from training_endpoint.release import ledger, versions
+from training_endpoint.release import inheritance, ledger, versions
 from training_endpoint.settings import Settings
 
 TRIED = 5  # Champions, the newest first
@@ -42,7 +42,7 @@ def answers(settings: Settings, texts: Sequence[str], label_names: Sequence[str]
     troubles = []
     for version in known[:TRIED]:
         try:
-            folder = versions.files(settings, versions.get(settings, version), "serving/")
+            folder = versions.files(settings, inheritance.voucher(settings, version), "serving/")
             names, found = served.answers(folder, texts, device.cores())
         except (FilesLost, UnknownVersion, served.CannotRun) as error:
             troubles.append(f"version {version} cannot be loaded any more: {error.message}")
@@ -63,7 +63,7 @@ def classifier(settings: Settings, max_length: int) -> tuple[int, Classifier] | 
     if newest is None or newest.to_version is None:
         return None
     try:
-        voucher = versions.get(settings, newest.to_version)
+        voucher = inheritance.voucher(settings, newest.to_version)
         folder = versions.files(settings, voucher, "model/", "components/", "serving/")
         return voucher.version, classifiers.reload(folder, max_length)
     except (FilesLost, UnknownVersion, BaseModelNotFound):

@@ -14,7 +14,7 @@ from mlops_contract.errors import PlatformError
 from mlops_contract.store import FilesLost, SourceAway
 from mlops_contract.voucher import Voucher
 from training_endpoint.errors import DatabaseUnavailable, MlflowUnavailable, SwitchBusy, SwitchFailed
-from training_endpoint.release import alias, ledger, peers, versions
+from training_endpoint.release import alias, inheritance, ledger, peers, versions
 from training_endpoint.release.fleet import Fleet
 from training_endpoint.release.ledger import Decision
 from training_endpoint.settings import Settings
@@ -77,21 +77,22 @@ class Reconciler:
         if not news and time.monotonic() - self._looked < self.settings.reconcile_seconds:
             return
         self._looked = time.monotonic()
-        troubles = []
+        troubles: list[str] = []
         if decision is not None and decision.to_version is not None:
-            voucher = self._voucher(decision)
             for name, act in (("served", self._serve), ("alias", self._name)):
                 try:
-                    setattr(state, name, act(decision, voucher, state))
+                    setattr(state, name, act(decision, self._voucher(decision), state))
+                except DatabaseUnavailable:
+                    raise
                 except PlatformError as error:
-                    troubles.append(error.message)
+                    troubles += [error.message] if error.message not in troubles else []
         state.trouble = " ".join(troubles)
         self._publish(state)
 
     def _voucher(self, decision: Decision) -> Voucher:
         """The version's voucher, with why it is served among its tags."""
         assert decision.to_version is not None  # noqa: S101 - `step` has looked
-        voucher = versions.get(self.settings, decision.to_version)
+        voucher = inheritance.voucher(self.settings, decision.to_version)
         why = ledger.reason_of(self.settings.database_url, self.settings.model_name, voucher.version) or decision
         return replace(voucher, tags={**voucher.tags, "verdict": why.verdict, "verdict_text": why.reason[:1000]})
 

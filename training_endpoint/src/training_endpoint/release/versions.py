@@ -66,7 +66,7 @@ def files(settings: Settings, voucher: Voucher, *folders: str) -> Path:
 
 def check_in_mlflow(settings: Settings, voucher: Voucher) -> None:
     """Raises `FilesLost` unless what MLflow has of a version, its run and what serves, is what training registered."""
-    if alias.run_of(settings, voucher.version) != voucher.run_id:
+    if alias.version(settings, voucher.version).get("run_id") != voucher.run_id:
         raise FilesLost(f"Version {voucher.version} in MLflow belongs to another run than the registered one.")
     source = mlflow_files(settings.mlflow_tracking_uri, voucher)
     with TemporaryDirectory(dir=settings.state_dir) as folder:
