@@ -305,11 +305,11 @@ def _log_results(
     folder = work / MODEL / "verdict"
     folder.mkdir(exist_ok=True)
     (folder / "verdict.json").write_text(json.dumps({**evidence, "per_class": per_class}, indent=1))
-    plots.comparison(matrices, found.per_class if found else {}, snapshot.label_names).savefig(
-        folder / "comparison.png"
-    )
+    plots.comparison(folder / "comparison.png", matrices, found.per_class if found else {}, snapshot.label_names)
     mlflow.log_artifacts(str(folder), folder.name)
-    mlflow.log_figure(plots.losses(losses), "loss.png")
+    plots.losses(work / "loss.png", losses)
+    if (work / "loss.png").exists():
+        mlflow.log_artifact(str(work / "loss.png"))
     if (work / lineage.FOLDER).is_dir():
         mlflow.log_artifacts(str(work / lineage.FOLDER), lineage.FOLDER)
 
