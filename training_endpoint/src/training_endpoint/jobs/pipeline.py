@@ -17,11 +17,12 @@ from training_endpoint.data import lineage
 from training_endpoint.data.snapshot import Rows, Snapshot
 from training_endpoint.errors import JobEnded, TrainingFailed
 from training_endpoint.jobs.report import Report
-from training_endpoint.judge import compare, evaluate, export, plots
+from training_endpoint.judge import compare, evaluate, export, looks, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
 from training_endpoint.judge.compare import Decision
 from training_endpoint.judge.evaluate import Labels, Probabilities
 from training_endpoint.judge.export import Served
+from training_endpoint.judge.looks import Looks
 from training_endpoint.learn import device, distributed, trainer
 from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
 from training_endpoint.learn.classifier import load as load_base
@@ -30,6 +31,7 @@ from training_endpoint.release import ledger, peers, registry
 from training_endpoint.settings import Settings
 
 JUDGED = "judged.json"
+TAG_CHARS = 5000  # as many as MLflow keeps
 MODEL = "model"  # the folder of what a version holds beside MLflow's flavor: serving/ and verdict/
 # The share of a job's progress at which training begins and ends; the other phases are short.
 TRAINING_FROM, TRAINING_TO = 0.05, 0.80
@@ -180,15 +182,17 @@ def _run(
     champion = registry.champion_answers(settings, snapshot, parameters.max_length, where, clock)
     with clock("comparing"):
         champion_metrics = found = None
+        known, rows_kept = Looks(), looks.sketches(snapshot)
         if champion is not None and champion.probabilities is not None:
             champion_metrics = evaluate.metrics(champion.probabilities, labels)
+            known = ledger.looks(settings.database_url, settings.model_name, rows_kept, champion.version)
             found = compare.difference(
                 answers,
                 champion.probabilities,
                 labels,
                 snapshot.label_names,
                 settings.promotion_metric,
-                settings.significance,
+                compare.level(settings.promotion_policy, settings.significance, known),
             )
         decision = compare.decide(
             settings.promotion_policy,
@@ -197,11 +201,12 @@ def _run(
             found,
             metrics,
             champion_metrics,
+            known,
         )
 
     with clock("registering"):
         report(phase="registering", progress=0.94, message="registering")
-        evidence = {**decision.evidence, "verdict": str(decision.verdict), "text": decision.text}
+        evidence = {**decision.evidence, "verdict": str(decision.verdict), "text": decision.text, "rows": rows_kept}
         mlflow.log_metrics(
             {f"test_{name}": value for name, value in metrics.items()}
             | {f"champion_{name}": value for name, value in (champion_metrics or {}).items()}
@@ -211,10 +216,13 @@ def _run(
         version = registry.register(
             settings, mlflow_run, classifier, work / MODEL, _tags(snapshot, decision, metrics, served, job_id)
         )
+        text = decision.sentence(version)
+        if text != decision.text:
+            registry.tag(settings, version, {"verdict_text": text[:TAG_CHARS]})
 
     return Outcome(
         verdict=decision.verdict,
-        verdict_text=decision.text,
+        verdict_text=text,
         mlflow_run_id=mlflow_run,
         model_version=version,
         champion_version=champion.version if champion else None,
@@ -319,7 +327,7 @@ def _tags(
 ) -> dict[str, str]:
     return {
         "verdict": str(decision.verdict),
-        "verdict_text": decision.text[:1000],
+        "verdict_text": decision.text[:TAG_CHARS],
         "dataset": snapshot.name,
         "dataset_digest": snapshot.digest,
         "watermark": snapshot.watermark,

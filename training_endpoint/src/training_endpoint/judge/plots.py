@@ -98,10 +98,10 @@ def _confusion(axes: Axes, title: str, matrix: Labels, label_names: Sequence[str
     ticks = range(len(label_names))
     if len(label_names) <= NAMED_CLASSES:
         few = len(label_names) <= COUNTED_CLASSES
-        style = {"fontsize": None if few else 7}
+        size = None if few else 7
         names = [_shown(name) for name in label_names]
-        axes.set_xticks(ticks, names, rotation=30 if few else 90, ha="right" if few else "center", **style)
-        axes.set_yticks(ticks, names, **style)
+        axes.set_xticks(ticks, names, rotation=30 if few else 90, ha="right" if few else "center", fontsize=size)
+        axes.set_yticks(ticks, names, fontsize=size)
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
     axes.set_title(title)

@@ -1,6 +1,6 @@
 """The append-only record of every decision about the alias."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from training_endpoint import database
 from training_endpoint.errors import JobEnded
+from training_endpoint.judge.looks import Looks, fresh
 
 LOCK = 7_314_002
 
@@ -24,6 +25,15 @@ def of_job(connection_url: str, job_id: str) -> dict[str, Any] | None:
     """What a job has decided already: {"to_version", "newest"}, newest when nobody decided after it; None before."""
     with database.connect(connection_url) as connection:
         return connection.execute(database.query("ledger_of_job"), {"job_id": job_id}).fetchone()
+
+
+def looks(connection_url: str, model_name: str, rows: Mapping[str, Any], champion_version: int) -> Looks:
+    """What the decisions so far say about `rows`, the sketches of a challenger's: `judge.looks` explains it."""
+    with database.connect(connection_url) as connection:
+        given = {"model_name": model_name, "test": rows["test"], "version": champion_version}
+        counted = connection.execute(database.query("ledger_looks"), given).fetchone()
+        champions = connection.execute(database.query("ledger_rows_of"), given).fetchone()
+    return Looks(counted["earlier"] if counted else 0, fresh(rows["train"], champions and champions["rows"]))
 
 
 def record(

@@ -12,3 +12,18 @@ FROM promotion_ledger mine
 WHERE job_id = %(job_id)s
 ORDER BY id DESC
 LIMIT 1
+
+-- name: ledger_looks
+SELECT coalesce(sum(shared.part), 0)::float AS earlier
+FROM promotion_ledger,
+     LATERAL (SELECT count(*)::float / cardinality(%(test)s::text[]) AS part
+              FROM jsonb_array_elements_text(evidence -> 'rows' -> 'test') AS row
+              WHERE row = ANY (%(test)s)) AS shared
+WHERE model_name = %(model_name)s AND jsonb_typeof(evidence -> 'difference') = 'object'
+
+-- name: ledger_rows_of
+SELECT evidence -> 'rows' AS rows
+FROM promotion_ledger
+WHERE model_name = %(model_name)s AND evidence ->> 'challenger_version' = %(version)s::text
+ORDER BY id DESC
+LIMIT 1
