@@ -26,8 +26,9 @@ def snapshot(train: range, test: range = range(0)) -> Snapshot:
 @given(significance=levels, many=st.integers(1, 2000))
 def test_all_looks_together_spend_no_more_than_the_significance(significance: float, many: int) -> None:
     spent = sum(looks.level(Looks(earlier), significance) for earlier in range(many))
-    assert significance / 2 <= spent + 1e-12 and spent <= significance
-    assert looks.level(Looks(0), significance) == pytest.approx(significance / 2)
+    assert spent <= significance
+    if many > 9 * looks.EVEN_LOOKS:
+        assert spent >= 0.9 * significance
 
 
 @given(earlier=counts, more=counts, one=shares, other=shares, significance=levels)
@@ -78,7 +79,7 @@ def test_two_equal_models_are_hardly_ever_told_apart() -> None:
         for won in range(differ // 2 + 1, differ + 1)
         if compare.exact(won, differ - won) <= looks.level(looks.FIRST, 0.05)
     )
-    assert promoted <= 0.025 / 2
+    assert promoted <= looks.level(looks.FIRST, 0.05) / 2
 
 
 @pytest.mark.parametrize("times", [1, 8, 100])

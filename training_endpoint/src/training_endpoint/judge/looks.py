@@ -14,6 +14,8 @@ from training_endpoint.data.snapshot import Rows, Snapshot, row_hash
 
 SKETCH = 128
 """So many of a table's row hashes, the smallest, stand for all of them: two sketches share what the tables share."""
+EVEN_LOOKS = 10
+"""About so many looks are given almost the same, later ones less and less."""
 FRESH_SHARE = 0.2
 """From this share of new training rows on, any gain on the test rows will do."""
 
@@ -50,8 +52,8 @@ def level(looks: Looks, significance: float) -> float:
 
     Without new rows, the levels of all looks, the first to the last, sum to `significance`.
     """
-    spent = significance / ((looks.earlier + 1) * (looks.earlier + 2))
-    return min(1.0, spent + (looks.fresh / FRESH_SHARE) ** 2)
+    earlier = looks.earlier + EVEN_LOOKS
+    return min(1.0, significance * EVEN_LOOKS / (earlier * (earlier + 1)) + (looks.fresh / FRESH_SHARE) ** 2)
 
 
 def flattery(spread: float, looks: Looks) -> float:
