@@ -64,11 +64,11 @@ class History:
 def policy(name: str) -> Gate:
     """A PROMOTION_POLICY as the training endpoint decides by it."""
 
-    def promotes(won: int, lost: int, _: int, known: Looks) -> bool:
+    def gate(won: int, lost: int, _: int, known: Looks) -> bool:
         asked = compare.level(name, SIGNIFICANCE, known)
-        return name == "always" or (won > lost and compare.exact(won, lost) <= asked)
+        return compare.promotes(name, won - lost, compare.exact(won, lost), asked)
 
-    return promotes
+    return gate
 
 
 def ladder(won: int, lost: int, rows: int, _: Looks) -> bool:

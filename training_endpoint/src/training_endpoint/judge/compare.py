@@ -77,6 +77,11 @@ def level(policy: str, significance: float, known: Looks) -> float:
     return significance if policy == "significant" else 1.0
 
 
+def promotes(policy: str, gain: float, p_value: float, asked: float) -> bool:
+    """Whether a challenger that passed its checks becomes the Champion; `asked` is the policy's `level`."""
+    return policy == "always" or (gain > 0 and p_value <= asked)
+
+
 def difference(
     challenger: Probabilities,
     champion: Probabilities,
@@ -131,7 +136,7 @@ def decide(
         verdict = Verdict.FIRST_CHAMPION
         text = f"the first Champion, accuracy {metrics['accuracy']:.3f}"
     else:
-        promoted = policy == "always" or (found.value > 0 and found.p_value <= asked)
+        promoted = promotes(policy, found.value, found.p_value, asked)
         worse = found.value < 0 and found.p_value < significance
         verdict = Verdict.PROMOTED if promoted else Verdict.KEPT_WORSE if worse else Verdict.KEPT_NO_DIFFERENCE
         text = _sentence(found, metrics, champion_metrics or {}, policy, asked, known)
