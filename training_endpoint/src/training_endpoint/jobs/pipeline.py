@@ -313,9 +313,10 @@ def _log_results(
     folder = work / MODEL / "verdict"
     folder.mkdir(exist_ok=True)
     (folder / "verdict.json").write_text(json.dumps({**evidence, "per_class": per_class}, indent=1))
-    plots.comparison(folder / "comparison.png", matrices, found.per_class if found else {}, snapshot.label_names)
+    changes = found.per_class if found else {}
+    plots.save(folder / "comparison.png", lambda: plots.comparison(matrices, changes, snapshot.label_names))
     mlflow.log_artifacts(str(folder), folder.name)
-    plots.losses(work / "loss.png", losses)
+    plots.save(work / "loss.png", lambda: plots.losses(losses))
     if (work / "loss.png").exists():
         mlflow.log_artifact(str(work / "loss.png"))
     if (work / lineage.FOLDER).is_dir():

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from training_endpoint.judge.evaluate import Labels
 
@@ -24,57 +24,49 @@ CHANGED_CLASSES = 40
 log = logging.getLogger(__name__)
 
 
-def comparison(
-    file: Path, named: Mapping[str, Labels], changes: Mapping[str, float], label_names: Sequence[str]
-) -> None:
+def save(file: Path, draw: Callable[[], Figure]) -> None:
+    """Writes what `draw` makes; where that cannot be, the log says why and there is no file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a letter that the font lacks is drawn as a box
+            draw().savefig(file)
+    except Exception:
+        log.exception("%s could not be drawn; the run goes on without it", file.name)
+        file.unlink(missing_ok=True)
+
+
+def comparison(named: Mapping[str, Labels], changes: Mapping[str, float], label_names: Sequence[str]) -> Figure:
     """Confusion matrices [label, predicted] side by side, each row coloured by its share.
 
     Below them bars: what the challenger's recall of each class gains or loses against the Champion's, if there is one.
     """
-    shown = dict(sorted(changes.items(), key=lambda change: -abs(change[1]))[:CHANGED_CLASSES])
+    most = sorted(changes, key=lambda name: -abs(changes[name]))[:CHANGED_CLASSES]
     side = float(np.clip(0.17 * len(label_names), 4.6, 14))
-    heights = [side, 1.2 + 0.4 * len(shown)] if shown else [side]
+    heights = [side, 1.2 + 0.4 * len(most)] if most else [side]
     figure = Figure(figsize=((side + 0.4) * len(named), sum(heights)), layout="constrained")
-
-    def draw() -> None:
-        parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-        for axes, (title, matrix) in zip(np.atleast_1d(parts[0].subplots(1, len(named))), named.items(), strict=True):
-            _confusion(axes, title, matrix, label_names)
-        if shown:
-            _changes(parts[1].subplots(), {name: changes[name] for name in changes if name in shown})
-        figure.savefig(file)
-
-    _safely(file, draw)
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (title, matrix) in zip(np.atleast_1d(parts[0].subplots(1, len(named))), named.items(), strict=True):
+        _confusion(axes, title, matrix, label_names)
+    if most:
+        _changes(parts[1].subplots(), {name: change for name, change in changes.items() if name in most})
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a dollar in a name begins no formula
+    return figure
 
 
-def losses(file: Path, values: Sequence[float]) -> None:
+def losses(values: Sequence[float]) -> Figure:
     """Training loss of each step, and its running mean."""
     figure = Figure(figsize=(7, 4), layout="constrained")
-
-    def draw() -> None:
-        axes = figure.subplots()
-        window = max(1, len(values) // 20)
-        axes.plot(values, color="#bbbbbb", linewidth=0.8, label="step")
-        if values:
-            smooth = np.convolve(values, np.ones(window) / window, mode="valid")
-            axes.plot(np.arange(window - 1, len(values)), smooth, color="#264653", label=f"mean of {window}")
-        axes.set_xlabel("step")
-        axes.set_ylabel("loss")
-        axes.legend()
-        figure.savefig(file)
-
-    _safely(file, draw)
-
-
-def _safely(file: Path, draw: Callable[[], None]) -> None:
-    """Draws with names as they are written: a dollar begins no formula, and a letter without a picture is a box."""
-    try:
-        with rc_context({"text.parse_math": False, "text.usetex": False}), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            draw()
-    except Exception:
-        log.exception("%s could not be drawn; the run goes on without it", file.name)
-        file.unlink(missing_ok=True)
+    axes = figure.subplots()
+    window = max(1, len(values) // 20)
+    axes.plot(values, color="#bbbbbb", linewidth=0.8, label="step")
+    if values:
+        smooth = np.convolve(values, np.ones(window) / window, mode="valid")
+        axes.plot(np.arange(window - 1, len(values)), smooth, color="#264653", label=f"mean of {window}")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.legend()
+    return figure
 
 
 def _shown(name: str) -> str:
