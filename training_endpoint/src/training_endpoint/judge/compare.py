@@ -183,10 +183,8 @@ def _sentence(
 
 def _asked(asked: float, known: Looks) -> str:
     """What the sequential policy asks of a gain, and why."""
-    if known.fresh:
-        rows = f"{known.fresh:.0%} of the training rows are new to the Champion"
-        return f"{rows}: any gain will do" if asked >= 1 else f"{rows}: p up to {asked:.2g} will do"
-    return f"without new training rows p up to {asked:.2g} will do"
+    enough = "any gain will do" if asked >= 1 else f"p up to {asked:.2g} will do"
+    return f"{known.fresh:.0%} of the training rows are new to the Champion, so {enough}" if known.fresh else enough
 
 
 def _score(metric: str, probabilities: Probabilities, labels: Labels) -> float:

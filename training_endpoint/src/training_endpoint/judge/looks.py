@@ -5,6 +5,7 @@ spent on all of them together (alpha spending). New training rows are a reason o
 the more of its rows the Champion has not seen, the less must the test rows say for a challenger.
 """
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,8 +67,5 @@ def flattery(spread: float, looks: Looks) -> float:
 
 
 def _sketch(split: str, rows: Rows, label_names: Sequence[str]) -> list[str]:
-    hashes = {
-        row_hash(split, text, label_names[label]).hex()[:12]
-        for text, label in zip(rows.texts, rows.labels, strict=True)
-    }
-    return sorted(hashes)[:SKETCH]
+    hashes = (row_hash(split, text, label_names[label]) for text, label in zip(rows.texts, rows.labels, strict=True))
+    return [row.hex()[:12] for row in heapq.nsmallest(SKETCH, hashes)]
