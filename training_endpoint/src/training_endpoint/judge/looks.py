@@ -17,7 +17,7 @@ SKETCH = 128
 """So many of a table's row hashes, the smallest, stand for all of them: two sketches share what the tables share."""
 EVEN_LOOKS = 10
 """About so many looks are given almost the same, later ones less and less."""
-FRESH_SHARE = 0.2
+FRESH_SHARE = 0.1
 """From this share of new training rows on, any gain on the test rows will do."""
 
 
