@@ -11,7 +11,6 @@ import ssl
 import sys
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -36,10 +35,9 @@ def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10) -> t
 
 
 def has_champion() -> bool:
-    """Asks MLflow for the alias."""
-    query = urllib.parse.urlencode({"name": os.environ["MODEL_NAME"], "alias": os.environ["MODEL_ALIAS"]})
-    status, _ = call(f"{os.environ['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/alias?{query}")
-    return status == 200
+    """Asks the ledger."""
+    status, state = call(f"{os.environ['TRAINING_URL']}/release")
+    return status == 200 and state["champion"] is not None
 
 
 def prepare() -> int:

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from training_endpoint.data.snapshot import Rows, Snapshot
+from training_endpoint.database import connect
 from training_endpoint.judge import looks
 from training_endpoint.judge.looks import Looks
 from training_endpoint.release import ledger
+from training_endpoint.release.ledger import Ruling
 
 COMPARED = {"metric": "accuracy"}
 
@@ -21,18 +23,12 @@ def sketches(train: int, test: range) -> dict[str, list[str]]:
 
 
 def decided(url: str, version: int, **evidence: Any) -> None:
-    """A decision of the model `m` about its challenger `version`."""
-    ledger.record(
-        url,
-        who="training",
-        model_name="m",
-        from_version=1,
-        to_version=1,
-        verdict="kept_no_difference",
-        reason="x",
-        evidence={"challenger_version": version, **evidence},
-        job_id=None,
-    )
+    """A job's decision on the model `m` about its challenger `version`."""
+    ruling = Ruling(None, False, None, "kept_no_difference", "x", {"challenger_version": version, **evidence})
+    with connect(url) as connection:
+        job = f"job-{version}"
+        connection.execute("INSERT INTO training_jobs (job_id, run_id, status) VALUES (%s, %s, 'running')", [job, job])
+        ledger.decide_for_job(connection, "m", job, ruling)
 
 
 def test_only_comparisons_on_the_same_test_rows_count(database: str) -> None:
@@ -42,8 +38,7 @@ def test_only_comparisons_on_the_same_test_rows_count(database: str) -> None:
     assert ledger.looks(database, "m", rows, 1) == Looks(0, 0)
     for version in (2, 3):
         decided(database, version, difference=COMPARED, rows=rows)
-    ledger.record(database, who="ada", model_name="m", from_version=1, to_version=2, verdict="override", reason="x",
-                  evidence={}, job_id=None)  # fmt: skip
+    ledger.decide_by_hand(database, "m", "ada", "pinned", "x", to_version=None, pinned=False)
     decided(database, 4, difference=COMPARED)  # of an older release, which kept no rows
     assert ledger.looks(database, "m", rows, 1) == Looks(2, 0)
     assert ledger.looks(database, "other", rows, 1) == Looks(0, 0)
