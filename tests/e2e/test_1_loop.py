@@ -44,7 +44,7 @@ def test_management_is_not_reachable_from_outside(platform: Platform) -> None:
 
 
 def test_inserted_rows_become_the_served_version(platform: Platform) -> None:
-    done = platform.run("python3", "database_trigger.py", "--rows", "20", "--wait")
+    done = platform.run("python3", "database_trigger.py", "--wait")
     assert done.returncode == 0, done.stdout
     assert platform.versions_by_replica() and all(seen == {"2"} for seen in platform.versions_by_replica().values())
 
@@ -54,12 +54,13 @@ def test_manual_run_can_be_followed_to_its_verdict(platform: Platform) -> None:
     assert done.returncode == 0, done.stdout
     for task in ("Training_Data_Update", "Train_Model", "Switch_Latest_Model"):
         assert task in done.stdout
-    assert all(seen == {"3"} for seen in platform.versions_by_replica().values())
+    assert re.search(r'sh launch\.sh promote 3 --reason "…"', done.stdout), "a run on unchanged rows promotes nothing"
+    assert all(seen == {"2"} for seen in platform.versions_by_replica().values())
 
 
 def test_status_and_logs(platform: Platform) -> None:
     said = platform.launch("status")
     for service in ("tracking-server", "training-endpoint", "training-trigger", "airflow-scheduler", "model-endpoint"):
         assert service in said
-    assert "version 3" in said
+    assert "version 2" in said
     assert platform.launch("logs", "training-endpoint").strip()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mlops_contract.env import Env
 
+POLICIES = ("sequential", "better", "significant", "always")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -68,7 +70,7 @@ class Settings:
             platform_token=env.text("PLATFORM_TOKEN"),
             state_dir=Path(env.text("STATE_DIR", "/state")),
             code_version=env.text("CODE_VERSION", "unknown"),
-            promotion_policy=env.choice("PROMOTION_POLICY", ("better", "significant", "always"), "better"),
+            promotion_policy=env.choice("PROMOTION_POLICY", POLICIES, POLICIES[0]),
             promotion_metric=env.choice("PROMOTION_METRIC", ("accuracy", "macro_f1", "log_loss"), "accuracy"),
             significance=env.number("SIGNIFICANCE", 0.05, 0.0001, 0.5),
             max_overlap=env.number("MAX_OVERLAP", 0.05, 0, 1),

@@ -19,11 +19,12 @@ from training_endpoint.data import lineage
 from training_endpoint.data.snapshot import Rows, Snapshot
 from training_endpoint.errors import ChampionChanged, JobEnded, TrainingFailed
 from training_endpoint.jobs.report import Report
-from training_endpoint.judge import compare, evaluate, export, plots
+from training_endpoint.judge import compare, evaluate, export, looks, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
 from training_endpoint.judge.compare import Decision
 from training_endpoint.judge.evaluate import Labels, Probabilities
 from training_endpoint.judge.export import Served
+from training_endpoint.judge.looks import Looks
 from training_endpoint.learn import device, distributed, trainer
 from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
 from training_endpoint.learn.classifier import load as load_base
@@ -35,6 +36,7 @@ from training_endpoint.settings import Settings
 
 MODEL = "model"  # the folder of what a version holds
 CHALLENGER, ANSWERS = "challenger.json", "answers.npy"
+TAG_CHARS = 5000  # as many as MLflow keeps
 # The share of a job's progress at which training begins and ends; the other phases are short.
 TRAINING_FROM, TRAINING_TO = 0.05, 0.80
 
@@ -192,7 +194,9 @@ def _make(job: Job, mlflow_run: str) -> Challenger:
             {f"test_{name}": value for name, value in metrics.items()}
             | {"computed_in_parts": state.parts, "peak_memory_mb": device.peak_memory_mb()}
         )
-        mlflow.log_figure(plots.losses(state.losses), "loss.png")
+        plots.save(job.work / "loss.png", lambda: plots.losses(state.losses))
+        if (job.work / "loss.png").exists():
+            mlflow.log_artifact(str(job.work / "loss.png"))
         if (job.work / lineage.FOLDER).is_dir():
             mlflow.log_artifacts(str(job.work / lineage.FOLDER), lineage.FOLDER)
         voucher = registry.register(
@@ -226,15 +230,17 @@ def _judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
     with job.clock("comparing"):
         champion = opponent.answers(settings, job.snapshot.test.texts, job.snapshot.label_names)
         champion_metrics = found = None
+        known, rows_kept = Looks(), looks.sketches(job.snapshot)
         if champion is not None and champion.probabilities is not None:
             champion_metrics = evaluate.metrics(champion.probabilities, labels)
+            known = ledger.looks(settings.database_url, settings.model_name, rows_kept, champion.version)
             found = compare.difference(
                 challenger.answers,
                 champion.probabilities,
                 labels,
                 job.snapshot.label_names,
                 settings.promotion_metric,
-                settings.significance,
+                compare.level(settings.promotion_policy, settings.significance, known),
             )
         decision = compare.decide(
             settings.promotion_policy,
@@ -243,9 +249,11 @@ def _judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             found,
             metrics,
             champion_metrics,
+            known,
         )
         decision = _heeding(decision, champion, now, pinned)
     version = challenger.voucher.version
+    decision = replace(decision, text=decision.sentence(version), evidence={**decision.evidence, "rows": rows_kept})
     after = version if decision.verdict.moves_champion else now
     outcome = Outcome(
         verdict=decision.verdict,
@@ -352,13 +360,14 @@ def _log_verdict(
     folder.mkdir(exist_ok=True)
     evidence = {**decision.evidence, "verdict": str(decision.verdict), "text": decision.text}
     (folder / "verdict.json").write_text(json.dumps({**evidence, "per_class": per_class}, indent=1))
-    plots.comparison(matrices, found.per_class if found else {}, names).savefig(folder / "comparison.png")
+    changes = found.per_class if found else {}
+    plots.save(folder / "comparison.png", lambda: plots.comparison(matrices, changes, names))
     mlflow.log_artifacts(str(folder), folder.name)
     registry.describe(
         job.settings,
         challenger.voucher,
         folder,
-        {"verdict": str(decision.verdict), "verdict_text": decision.text[:1000]},
+        {"verdict": str(decision.verdict), "verdict_text": decision.text[:TAG_CHARS]},
     )
 
 

@@ -1,6 +1,6 @@
 """The ledger: a row for each decision on what is served, in the table promotion_ledger. The newest is the truth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from training_endpoint import database
 from training_endpoint.errors import ChampionChanged, JobEnded, LedgerBusy, UnknownVersion
+from training_endpoint.judge.looks import Looks, fresh
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ def reason_of(url: str, model_name: str, version: int) -> Decision | None:
         query = database.query("ledger_reason")
         row = connection.execute(query, {"model_name": model_name, "version": version}).fetchone()
     return Decision(**row) if row else None
+
+
+def looks(url: str, model_name: str, rows: Mapping[str, Any], champion_version: int) -> Looks:
+    """What the decisions so far say about `rows`, the sketches of a challenger's: `judge.looks` explains it."""
+    with database.connect(url) as connection:
+        given = {"model_name": model_name, "test": rows["test"], "version": champion_version}
+        counted = connection.execute(database.query("ledger_looks"), given).fetchone()
+        champions = connection.execute(database.query("ledger_rows_of"), given).fetchone()
+    return Looks(counted["earlier"] if counted else 0, fresh(rows["train"], champions and champions["rows"]))
 
 
 def decide_for_job(connection: database.Connection, model_name: str, job_id: str, ruling: Ruling) -> None:

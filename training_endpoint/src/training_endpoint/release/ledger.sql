@@ -19,6 +19,21 @@ WHERE model_name = %(model_name)s AND to_version = %(version)s AND from_version 
 ORDER BY id DESC
 LIMIT 1
 
+-- name: ledger_looks
+SELECT coalesce(sum(shared.part), 0)::float AS earlier
+FROM public.promotion_ledger,
+     LATERAL (SELECT count(*)::float / cardinality(%(test)s::text[]) AS part
+              FROM jsonb_array_elements_text(evidence -> 'rows' -> 'test') AS row
+              WHERE row = ANY (%(test)s)) AS shared
+WHERE model_name = %(model_name)s AND jsonb_typeof(evidence -> 'difference') = 'object'
+
+-- name: ledger_rows_of
+SELECT evidence -> 'rows' AS rows
+FROM public.promotion_ledger
+WHERE model_name = %(model_name)s AND evidence ->> 'challenger_version' = %(version)s::text
+ORDER BY id DESC
+LIMIT 1
+
 -- name: ledger_decide_for_job
 SELECT public.decide_for_job(
     %(job_id)s, %(model_name)s, %(compared_with)s::int, %(was_pinned)s, %(to_version)s::int, %(verdict)s, %(reason)s,
