@@ -15,6 +15,8 @@ class Settings:
     """One replica's settings; docs/settings/model_endpoint.md explains each. Times are in seconds."""
 
     mlflow_url: str
+    mlflow_user: str
+    mlflow_password: str
     model_name: str
     model_alias: str
     token: str
@@ -41,6 +43,8 @@ class Settings:
         port = env.integer("MODEL_ENDPOINT_PORT", 9998, 1, 65535)
         return cls(
             mlflow_url=env.text("MLFLOW_TRACKING_URI", "http://tracking-server:5001").rstrip("/"),
+            mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
+            mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.text("MODEL_NAME", "text-classifier"),
             model_alias=env.text("MODEL_ALIAS", "Champion"),
             token=env.text("PLATFORM_TOKEN"),

@@ -14,6 +14,8 @@ class Settings:
     database_url: str
     mlflow_tracking_uri: str
     mlflow_public_url: str
+    mlflow_user: str
+    mlflow_password: str
     model_name: str
     model_alias: str
     experiment_name: str
@@ -47,6 +49,8 @@ class Settings:
             database_url=env.text("DATABASE_URL"),
             mlflow_tracking_uri=tracking_uri,
             mlflow_public_url=env.text("MLFLOW_PUBLIC_URL", tracking_uri).rstrip("/"),
+            mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
+            mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.text("MODEL_NAME", "text-classifier"),
             model_alias=env.text("MODEL_ALIAS", "Champion"),
             experiment_name=env.text("EXPERIMENT_NAME", "text-classification"),
