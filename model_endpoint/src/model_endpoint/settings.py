@@ -20,6 +20,7 @@ class Settings:
     model_name: str
     model_alias: str
     token: str
+    extra_hosts: str
     endpoints: str
     host: str
     port: int
@@ -48,6 +49,7 @@ class Settings:
             model_name=env.text("MODEL_NAME", "text-classifier"),
             model_alias=env.text("MODEL_ALIAS", "Champion"),
             token=env.text("PLATFORM_TOKEN"),
+            extra_hosts=env.text("NGINX_EXTRA_HOSTS", ""),
             endpoints=env.text("MODEL_ENDPOINTS", "model-endpoint:9998"),
             host=env.text("MODEL_ENDPOINT_HOST", "0.0.0.0"),  # noqa: S104 - a container's only door
             port=port,

@@ -27,6 +27,7 @@ class Settings:
     slack_url: str
     model_endpoints: tuple[str, ...]
     platform_token: str
+    extra_hosts: str
     state_dir: Path
     code_version: str
     promotion_policy: str
@@ -36,6 +37,7 @@ class Settings:
     latency_budget_ms: float
     max_text_chars: int
     max_attempts: int
+    max_queued_jobs: int
     cancel_grace_s: float
     host: str
     port: int
@@ -62,6 +64,7 @@ class Settings:
             slack_url=env.text("SLACK_URL", ""),
             model_endpoints=_addresses(env.text("MODEL_ENDPOINTS", "")),
             platform_token=env.text("PLATFORM_TOKEN"),
+            extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
             state_dir=Path(env.text("STATE_DIR", "/state")),
             code_version=env.text("CODE_VERSION", "unknown"),
             promotion_policy=env.choice("PROMOTION_POLICY", ("better", "significant", "always"), "better"),
@@ -71,6 +74,7 @@ class Settings:
             latency_budget_ms=env.number("LATENCY_BUDGET_MS", 250, 1, 60_000),
             max_text_chars=env.integer("MAX_TEXT_CHARS", 100_000, 100, 10_000_000),
             max_attempts=env.integer("MAX_ATTEMPTS", 3, 1, 100),
+            max_queued_jobs=env.integer("MAX_QUEUED_JOBS", 20, 1, 10_000),
             cancel_grace_s=env.number("CANCEL_GRACE_S", 10, 0, 600),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
             port=env.integer("PORT", 9999, 1, 65_535),

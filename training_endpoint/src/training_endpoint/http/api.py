@@ -5,7 +5,8 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from mlops_contract.web import install_errors, require_token
+from mlops_contract.hosts import Hosts
+from mlops_contract.web import OwnNames, install_errors, require_token
 from training_endpoint import database
 from training_endpoint.data import importer
 from training_endpoint.errors import InvalidOverride, InvalidRequest, NoDataset, WrongContentType
@@ -19,6 +20,7 @@ MAX_RUN_ID = 250
 MAX_REASON = 1_000
 MAX_LISTED = 1_000
 MAX_BODY_BYTES = 64 * 1024
+NAMES = ("training-endpoint",)
 
 
 def create_app(settings: Settings) -> Flask:
@@ -26,8 +28,15 @@ def create_app(settings: Settings) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
+    hosts = Hosts(NAMES, settings.extra_hosts)
+    app.wsgi_app = OwnNames(app.wsgi_app, hosts, "TRAINING_EXTRA_HOSTS")  # type: ignore[method-assign]
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs)
+
+    @app.before_request
+    def only_the_platform_changes_anything() -> None:
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            require_token(settings.platform_token)
 
     @app.get("/health")
     def health() -> Response:
@@ -65,7 +74,7 @@ def create_app(settings: Settings) -> Flask:
         run_id = _text(fields, "run_id", MAX_RUN_ID)
         overrides = {name: value for name, value in fields.items() if name != "run_id"}
         Hyperparameters.from_request(overrides, Hyperparameters(base_model=settings.base_model))
-        job, created = jobs.submit(run_id, overrides)
+        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs)
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
 
     @app.get("/train")
@@ -85,7 +94,6 @@ def create_app(settings: Settings) -> Flask:
 
     @app.post("/promote")
     def promote_version() -> Response:
-        require_token(settings.platform_token)
         fields = _fields("version", "reason", "who")
         version = fields.get("version")
         if isinstance(version, str) and version.isascii() and version.isdigit():
