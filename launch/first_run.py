@@ -22,9 +22,7 @@ DONE, FAILED, NOTHING_TO_TRAIN = 0, 1, 3  # exit statuses
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323 - as said
 
 
-def call(
-    url: str, body: dict[str, Any] | None = None, timeout: float = 10, authorization: str = ""
-) -> tuple[int, Any]:
+def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10, authorization: str = "") -> tuple[int, Any]:
     """GET, or POST when there is a body; the status and the JSON that came back."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}

@@ -39,7 +39,14 @@ class Account:
     def run(self, command: list[str], **options: object) -> "subprocess.CompletedProcess[str]":
         """Runs `command` to its end as this user, its output captured."""
         return subprocess.run(  # type: ignore[call-overload, no-any-return] # options of the caller
-            command, user=self.uid, group=self.gid, extra_groups=[], capture_output=True, text=True, check=False, **options
+            command,
+            user=self.uid,
+            group=self.gid,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
         )
 
     def own(self, path: Path) -> None:
@@ -59,7 +66,7 @@ def ensure(name: str) -> bool:
     if shutil.which("useradd") is None:
         raise LookupError(
             f"services do not run as root, there is no user {name}, and no useradd to make one\n"
-            "  → make that user, or set NATIVE_USER in .env to another one\n  → or launch as yourself instead of as root"
+            "  → make that user, or set NATIVE_USER in .env to another\n  → or launch as yourself instead of as root"
         )
     make = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
     done = subprocess.run([*make, "--shell", "/usr/sbin/nologin", name], capture_output=True, text=True, check=False)
@@ -91,7 +98,7 @@ def let_in(account: Account, needed: Iterable[Path]) -> None:
     except OSError as error:
         folder = next(iter(hidden))
         raise LookupError(
-            f"the services run as {account.name}, not as root, and {folder} lets nobody but root in ({error.strerror})\n"
+            f"the services run as {account.name}, not as root, and {folder} lets nobody else in ({error.strerror})\n"
             f"  → chmod o+x '{folder}'\n  → or clone into a folder such as /opt, with a Python that all may use\n"
             "  → or launch as yourself instead of as root"
         ) from error

@@ -38,7 +38,14 @@ def server(layout: Layout) -> list[str]:
 
 def ready(layout: Layout) -> list[str]:
     """A command that succeeds when the server takes connections."""
-    return [binary("pg_isready"), "--quiet", "--host", layout.host("DATABASE"), "--port", str(layout.port("DATABASE_PORT"))]
+    return [
+        binary("pg_isready"),
+        "--quiet",
+        "--host",
+        layout.host("DATABASE"),
+        "--port",
+        str(layout.port("DATABASE_PORT")),
+    ]
 
 
 def initialise(layout: Layout) -> None:
@@ -89,7 +96,17 @@ def provision(layout: Layout) -> None:
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"the databases could not be prepared:\n{done.stderr}")
-    words = [binary("psql"), "-h", layout.host("DATABASE"), "-p", environment["PGPORT"], "-U", "platform", "-d", "training"]
+    words = [
+        binary("psql"),
+        "-h",
+        layout.host("DATABASE"),
+        "-p",
+        environment["PGPORT"],
+        "-U",
+        "platform",
+        "-d",
+        "training",
+    ]
     lines = [
         "#!/bin/sh",
         "# psql on the training database, as the role that the services use.",

@@ -9,7 +9,11 @@ import requests
 
 from tests.services import ROOT, free_port, process, wait_until
 
-PEOPLE, TRAINING, SERVING = (("admin", "people's own one"), ("training", "writes all day"), ("serving", "reads all day"))
+PEOPLE, TRAINING, SERVING = (
+    ("admin", "people's own one"),
+    ("training", "writes all day"),
+    ("serving", "reads all day"),
+)
 API = "/api/2.0/mlflow/"
 
 
@@ -40,7 +44,9 @@ def train(url: str) -> None:
     """What a training job asks MLflow for."""
     experiment = call(url, "POST", "experiments/create", TRAINING, name="reviews")["experiment_id"]
     run = call(url, "POST", "runs/create", TRAINING, experiment_id=experiment)["run"]["info"]
-    put = requests.put(f"{url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/a.txt", b"files", auth=TRAINING, timeout=9)
+    put = requests.put(
+        f"{url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/a.txt", b"files", auth=TRAINING, timeout=9
+    )
     assert put.ok
     call(url, "POST", "registered-models/create", TRAINING, name="reviews")
     source = f"mlflow-artifacts:/{experiment}/{run['run_id']}/artifacts/model"

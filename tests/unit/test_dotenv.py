@@ -74,9 +74,7 @@ def compose(file: Path, names: list[str]) -> dict[str, str] | None:
 
 
 @pytest.mark.parametrize("text", CASES, ids=repr)
-def test_it_is_read_as_compose_reads_it(
-    folder: Path, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_read_as_compose_reads_it(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FROM_ENVIRONMENT", "given")
     file = folder / ".env"
     file.write_bytes(text.encode())

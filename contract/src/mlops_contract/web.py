@@ -1,4 +1,4 @@
-"""What the Flask services have in common: JSON errors without tracebacks, the door's names, and the platform's token."""
+"""What the Flask services share: JSON errors without tracebacks, the door's names, the platform's token."""
 
 import hmac
 import json

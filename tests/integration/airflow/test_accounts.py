@@ -48,9 +48,7 @@ def test_the_relay_starts_a_run_and_reads_how_it_goes(
         ("POST", "pools", {"name": "evil", "slots": 1}),
     ],
 )
-def test_the_relay_may_nothing_else(
-    airflow_service: Airflow, relay: str, method: str, path: str, body: object
-) -> None:
+def test_the_relay_may_nothing_else(airflow_service: Airflow, relay: str, method: str, path: str, body: object) -> None:
     assert airflow_service.call(method, path, body, relay)[0] == 403
 
 

@@ -19,7 +19,13 @@ def with_token(client: FlaskClient) -> FlaskClient:
     return client
 
 
-CHANGES = [("POST", "/datasets"), ("POST", "/train"), ("DELETE", "/train/x"), ("POST", "/promote"), ("PUT", "/anything")]
+CHANGES = [
+    ("POST", "/datasets"),
+    ("POST", "/train"),
+    ("DELETE", "/train/x"),
+    ("POST", "/promote"),
+    ("PUT", "/anything"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), CHANGES)
@@ -33,7 +39,9 @@ def test_nobody_changes_anything_without_the_token(
     assert client.get("/train").get_json() == {"jobs": []}
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:9999", "localhost.evil.example", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:9999", "localhost.evil.example", "127.0.0.1.evil.example"]
+)
 def test_a_page_of_another_name_learns_nothing(client: FlaskClient, host: str) -> None:
     for path in ("/health", "/train", "/datasets/current", "/metrics", "/nothing"):
         answer = client.get(path, headers={"Host": host})

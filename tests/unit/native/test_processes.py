@@ -60,7 +60,9 @@ def test_nothing_but_the_doors_listens_beyond_this_machine(here: Layout) -> None
         said = {process.name: [*process.command, *process.environment.values()]}
         assert not re.search(r"(?<![\d.])0\.0\.0\.0|::", str(said)), said
     found = by_name(opened)
-    assert found["airflow-scheduler"].environment["AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST"] == "127.0.0.1"
+    assert (
+        found["airflow-scheduler"].environment["AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST"] == "127.0.0.1"
+    )
     for name in ("airflow-scheduler", "airflow-triggerer"):  # their doors for logs know no address
         assert "--skip-serve-logs" in found[name].command
 
