@@ -5,14 +5,12 @@ answer    waits for the served Champion and prints one prediction
 served    one line: the version that is served now
 """
 
-import base64
 import json
 import os
 import ssl
 import sys
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -40,13 +38,9 @@ def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10, auth
 
 
 def has_champion() -> bool:
-    """Asks MLflow for the alias."""
-    query = urllib.parse.urlencode({"name": os.environ["MODEL_NAME"], "alias": os.environ["MODEL_ALIAS"]})
-    account = f"{os.environ['MLFLOW_TRACKING_USERNAME']}:{os.environ['MLFLOW_TRACKING_PASSWORD']}"
-    basic = f"Basic {base64.b64encode(account.encode()).decode()}"
-    url = f"{os.environ['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/alias?{query}"
-    status, _ = call(url, authorization=basic)
-    return status == 200
+    """Asks the ledger."""
+    status, state = call(f"{os.environ['TRAINING_URL']}/release")
+    return status == 200 and state["champion"] is not None
 
 
 def prepare() -> int:

@@ -226,6 +226,9 @@ def python(*words: str) -> None:
     }
     found = {name: f"http://{layout.localize(address)}" for name, address in addresses.items()}
     found["NGINX_URL"] = layout.door
+    found["PYTHONPATH"] = ":".join(str(ROOT / name / "src") for name in ("contract", "training_endpoint"))
+    # The platform's own account, as in containers; people may change theirs.
+    found |= {"AIRFLOW_USER": "relay", "AIRFLOW_PASSWORD": layout.settings["AIRFLOW_RELAY_PASSWORD"]}
     os.execve(sys.executable, [sys.executable, *words], {**layout.settings, **os.environ, **found})  # noqa: S606
 
 

@@ -68,7 +68,7 @@ class Airflow:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": str(services.ROOT / "contract/src"),
             "TRAINING_URL": f"http://127.0.0.1:{self.training_port}",
-            "MODEL_ENDPOINTS": f"127.0.0.1:{self.model_port}",
+            "SWITCH_TIMEOUT_S": "2",
             "PLATFORM_TOKEN": SECRET,
             "TRAINING_POLL_S": "0.2",
             "AIRFLOW_USER": USER,

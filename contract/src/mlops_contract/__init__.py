@@ -1,4 +1,6 @@
-"""Words that every service of the platform shares. Standard library only; `web` alone needs Flask.
+"""What the services share: words, settings, errors, and the store of model files. Touches no database.
+
+The standard library is all that it needs, but for `web` (Flask) and `store` (requests).
 
 Importing it switches off what the libraries of the services would otherwise tell their makers: nothing calls home.
 """

@@ -26,6 +26,10 @@ class Settings:
     huggingface_token: str
     slack_url: str
     model_endpoints: tuple[str, ...]
+    switch_seconds: float
+    hold_seconds: float
+    reconcile_seconds: float
+    adopt_alias_moves: bool
     platform_token: str
     extra_hosts: str
     state_dir: Path
@@ -63,6 +67,10 @@ class Settings:
             huggingface_token=env.text("HUGGINGFACE_TOKEN", ""),
             slack_url=env.text("SLACK_URL", ""),
             model_endpoints=_addresses(env.text("MODEL_ENDPOINTS", "")),
+            switch_seconds=env.number("MODEL_SWITCH_SECONDS", 300, 1, 3600),
+            hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
+            reconcile_seconds=env.number("RECONCILE_SECONDS", 2, 0.05, 3600),
+            adopt_alias_moves=env.choice("ADOPT_ALIAS_MOVES", ("on", "off"), "on") == "on",
             platform_token=env.text("PLATFORM_TOKEN"),
             extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
             state_dir=Path(env.text("STATE_DIR", "/state")),

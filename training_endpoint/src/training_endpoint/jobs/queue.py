@@ -1,6 +1,7 @@
 """The queue of training jobs: the table training_jobs, and nothing that is kept anywhere else."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,18 +79,28 @@ class Jobs:
         with database.connect(self.url) as connection:
             connection.execute(database.query("job_progress"), {**columns, "detail": Jsonb(detail), "job_id": job_id})
 
-    def succeed(self, job_id: str, result: dict[str, Any], event_ids: list[int]) -> Job:
-        """Ends a running job well and records, in the same transaction, which events it covers."""
+    def succeed(
+        self,
+        job_id: str,
+        result: dict[str, Any],
+        event_ids: list[int],
+        decide: Callable[[database.Connection], None] = lambda connection: None,
+    ) -> Job:
+        """Ends a running job well. In the same transaction it decides, and records which events it covers.
+
+        So a job that was cancelled or killed before has decided nothing, and one after has decided all.
+        """
         columns = {name: result[name] for name in ("verdict", "mlflow_run_id", "model_version")}
         detail = {name: value for name, value in result.items() if name not in columns}
         with database.connect(self.url) as connection:
+            decide(connection)
             ended = connection.execute(
                 database.query("job_succeed"), {**columns, "detail": Jsonb(detail), "job_id": job_id}
             ).fetchone()
-            if ended is not None:
-                covered = {"event_ids": event_ids, "job_id": job_id}
-                connection.execute(database.query("coverage_insert"), covered)
-        return ended or self.get(job_id)
+            if ended is None:
+                raise JobEnded(f"Job {job_id} is no longer running, so it ends nothing.")
+            connection.execute(database.query("coverage_insert"), {"event_ids": event_ids, "job_id": job_id})
+        return ended
 
     def fail(self, job_id: str, error: str) -> Job:
         """Ends a running job with a sentence for people; its events stay uncovered."""
