@@ -47,12 +47,14 @@ up() {
     headline 'No containers: the platform runs as plain processes (docs/native.md)'
     make_env
     check_certificate
+    check_doors
     remember_mode
     sh native/platform.sh up
   else
     check_machine
     make_env
     check_certificate
+    check_doors
     check_ports
     remember_mode
     build_images
@@ -63,7 +65,8 @@ up() {
 }
 
 choose_mode "${1:-}"
-resolve_paths
+check_env
+resolve_settings
 [ "${1:-}" = --native ] && shift
 command=${1:-up}
 [ $# -gt 0 ] && shift

@@ -23,6 +23,7 @@ EPOCHS = 3  # enough for few rows to give a model that loses no class
 # In the order in which a job comes to them; `starting` is the wait for a process that has imported what a job needs.
 PHASES = ["starting", "reading", "loading", "training", "evaluating", "exporting", "comparing", "registering"]
 PHASES += ["deciding", "switching"]
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PLATFORM = {
     "PLATFORM_TOKEN": TOKEN,
     "MODEL_NAME": NAME,
@@ -82,7 +83,7 @@ def platform(task: Task, folder: Path) -> Iterator[tuple[str, Serving, psutil.Pr
             ) as endpoint,
         ):
             wait_until("the training endpoint answers", lambda: requests.get(f"{url}/health", timeout=5).ok, 120)
-            requests.post(f"{url}/datasets", json={}, timeout=600).raise_for_status()
+            requests.post(f"{url}/datasets", json={}, headers=BEARER, timeout=600).raise_for_status()
             yield url, fleet, psutil.Process(endpoint.pid)
 
 
@@ -110,7 +111,8 @@ def idle(endpoint: psutil.Process) -> bool:
 
 def ended(url: str, run_id: str, **overrides: int) -> dict[str, Any]:
     """The job of that run once it has succeeded."""
-    path = requests.post(f"{url}/train", json={"run_id": run_id, **overrides}, timeout=60).json()["url"]
+    body = {"run_id": run_id, **overrides}
+    path = requests.post(f"{url}/train", json=body, headers=BEARER, timeout=60).json()["url"]
     job: dict[str, Any] = {}
 
     def over() -> bool:

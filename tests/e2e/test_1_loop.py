@@ -1,5 +1,6 @@
 """The product's promise, in the order in which a user sees it."""
 
+import base64
 import re
 import stat
 
@@ -41,6 +42,23 @@ def test_management_is_not_reachable_from_outside(platform: Platform) -> None:
     assert platform.status_of("/change_model", "POST") == 404
     assert platform.status_of("/models") == 404
     assert platform.status_of("/metrics") == 404
+
+
+def test_nobody_is_let_in_without_an_account_a_token_or_under_another_name(platform: Platform) -> None:
+    champion = "/api/2.0/mlflow/registered-models/alias?name=text-classifier&alias=Champion"
+    account = f"{platform.setting('MLFLOW_USER')}:{platform.setting('MLFLOW_PASSWORD')}"
+    basic = f"Basic {base64.b64encode(account.encode()).decode()}"
+    assert platform.ask("MLFLOW_PORT", champion) == 401
+    assert platform.ask("MLFLOW_PORT", champion, Authorization=basic) == 200
+    for path in ("/datasets", "/train", "/promote"):
+        assert platform.ask("TRAINING_PORT", path, "POST") == 401
+    evil = "evil.example"
+    assert platform.ask("NGINX_PORT", "/ready", Host=evil) == 403
+    assert platform.ask("TRAINING_PORT", "/train", Host=evil) == 403
+    assert platform.ask("AIRFLOW_PORT", "/api/v2/monitor/health", Host=evil) == 403
+    assert platform.ask("MLFLOW_PORT", champion, Host=evil, Authorization=basic) == 403
+    for port in ("NGINX_PORT", "TRAINING_PORT", "AIRFLOW_PORT"):
+        assert platform.ask(port, "/", Host=f"localhost:{platform.ports[port]}") != 403
 
 
 def test_inserted_rows_become_the_served_version(platform: Platform) -> None:

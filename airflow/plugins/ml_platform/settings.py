@@ -29,3 +29,8 @@ class Settings:
             deadline_s=env.integer("TRAINING_DEADLINE_S", 86400, 1, 2592000),
             switch_timeout_s=env.integer("SWITCH_TIMEOUT_S", 600, 1, 86400),
         )
+
+
+def extra_hosts(variables: Mapping[str, str]) -> str:
+    """The names under which the API server answers beside its own, comma separated."""
+    return Env(variables).text("AIRFLOW_EXTRA_HOSTS", "")

@@ -6,8 +6,9 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request, send_file
 
+from mlops_contract.hosts import Hosts
 from mlops_contract.voucher import DIGEST, Voucher
-from mlops_contract.web import install_errors, require_token
+from mlops_contract.web import OwnNames, install_errors, require_token
 from model_endpoint.cores import Cores
 from model_endpoint.errors import InvalidInput, NoSuchFile, WrongContentType
 from model_endpoint.front import EXCHANGE, Answers, Exchange, Shortcut
@@ -97,7 +98,9 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
     inside(app, server)
     protocols.install(app, server)
     short = Shortcut(app.wsgi_app, "/predict", settings.max_body_bytes, server.predict)
-    app.wsgi_app = Answers(short, server.replica, server.metrics)  # type: ignore[method-assign]
+    answers = Answers(short, server.replica, server.metrics)
+    hosts = Hosts(("nginx", "model-endpoint"), settings.extra_hosts)  # nginx hands the name on that it was asked by
+    app.wsgi_app = OwnNames(answers, hosts, "NGINX_EXTRA_HOSTS")  # type: ignore[method-assign]
     return app
 
 

@@ -15,8 +15,11 @@ class Settings:
     """One replica's settings; docs/settings/model_endpoint.md explains each. Times are in seconds."""
 
     mlflow_url: str
+    mlflow_user: str
+    mlflow_password: str
     model_name: str
     token: str
+    extra_hosts: str
     endpoints: str
     host: str
     port: int
@@ -38,8 +41,11 @@ class Settings:
         port = env.integer("MODEL_ENDPOINT_PORT", 9998, 1, 65535)
         return cls(
             mlflow_url=env.text("MLFLOW_TRACKING_URI", "http://tracking-server:5001").rstrip("/"),
+            mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
+            mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.text("MODEL_NAME", "text-classifier"),
             token=env.text("PLATFORM_TOKEN"),
+            extra_hosts=env.text("NGINX_EXTRA_HOSTS", ""),
             endpoints=env.text("MODEL_ENDPOINTS", "model-endpoint:9998"),
             host=env.text("MODEL_ENDPOINT_HOST", "0.0.0.0"),  # noqa: S104 - a container's only door
             port=port,

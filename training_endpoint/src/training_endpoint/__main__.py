@@ -60,7 +60,7 @@ def main() -> None:
         settings = Settings.from_env(os.environ)
     except SettingError as error:
         sys.exit(f"training endpoint: {error}")
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    (settings.state_dir / "tmp").mkdir(parents=True, exist_ok=True)  # TMPDIR in containers
     Server(settings).run()
 
 

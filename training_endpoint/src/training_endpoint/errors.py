@@ -31,6 +31,13 @@ class JobNotFound(PlatformError):
     code = "no_such_job"
 
 
+class QueueFull(PlatformError):
+    """As many jobs wait as may."""
+
+    status = 429
+    code = "queue_full"
+
+
 class JobEnded(PlatformError):
     """The job is over already, so it can neither be cancelled nor decide anything."""
 

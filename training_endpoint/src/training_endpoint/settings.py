@@ -16,6 +16,8 @@ class Settings:
     database_url: str
     mlflow_tracking_uri: str
     mlflow_public_url: str
+    mlflow_user: str
+    mlflow_password: str
     model_name: str
     model_alias: str
     experiment_name: str
@@ -31,6 +33,7 @@ class Settings:
     reconcile_seconds: float
     adopt_alias_moves: bool
     platform_token: str
+    extra_hosts: str
     state_dir: Path
     code_version: str
     promotion_policy: str
@@ -40,6 +43,7 @@ class Settings:
     latency_budget_ms: float
     max_text_chars: int
     max_attempts: int
+    max_queued_jobs: int
     cancel_grace_s: float
     host: str
     port: int
@@ -53,6 +57,8 @@ class Settings:
             database_url=env.text("DATABASE_URL"),
             mlflow_tracking_uri=tracking_uri,
             mlflow_public_url=env.text("MLFLOW_PUBLIC_URL", tracking_uri).rstrip("/"),
+            mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
+            mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.text("MODEL_NAME", "text-classifier"),
             model_alias=env.text("MODEL_ALIAS", "Champion"),
             experiment_name=env.text("EXPERIMENT_NAME", "text-classification"),
@@ -68,6 +74,7 @@ class Settings:
             reconcile_seconds=env.number("RECONCILE_SECONDS", 2, 0.05, 3600),
             adopt_alias_moves=env.choice("ADOPT_ALIAS_MOVES", ("on", "off"), "on") == "on",
             platform_token=env.text("PLATFORM_TOKEN"),
+            extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
             state_dir=Path(env.text("STATE_DIR", "/state")),
             code_version=env.text("CODE_VERSION", "unknown"),
             promotion_policy=env.choice("PROMOTION_POLICY", POLICIES, POLICIES[0]),
@@ -77,6 +84,7 @@ class Settings:
             latency_budget_ms=env.number("LATENCY_BUDGET_MS", 250, 1, 60_000),
             max_text_chars=env.integer("MAX_TEXT_CHARS", 100_000, 100, 10_000_000),
             max_attempts=env.integer("MAX_ATTEMPTS", 3, 1, 100),
+            max_queued_jobs=env.integer("MAX_QUEUED_JOBS", 20, 1, 10_000),
             cancel_grace_s=env.number("CANCEL_GRACE_S", 10, 0, 600),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
             port=env.integer("PORT", 9999, 1, 65_535),

@@ -40,6 +40,7 @@ class TrainingDataUpdate(TestCase):
             update_training_data({}, SETTINGS)
         asked = [(method, url.removeprefix("http://training")) for method, url, _ in service.calls]
         self.assertEqual(asked, [("GET", "/datasets/current"), ("POST", "/datasets"), ("GET", "/datasets/current")])
+        self.assertEqual(service.tokens, ["Bearer secret"] * 3)
         self.assertIn("10 rows (no 4, yes 6)", "\n".join(logs.output))
 
     def test_an_absent_endpoint_is_tried_again(self) -> None:
@@ -66,6 +67,7 @@ class TrainModel(TestCase):
         with service.connected(), self.assertRaises(TaskDeferred) as deferred:
             TrainModelOperator(task_id="t").execute(self.context)
         self.assertEqual(service.calls, [("POST", "http://training/train", {"epochs": 2, "run_id": "run-1"})])
+        self.assertEqual(service.tokens, ["Bearer secret"])
         self.assertEqual(deferred.exception.trigger.job_url, "http://training/train/j1")
 
     def test_a_refused_override_fails_at_once(self) -> None:

@@ -1,9 +1,10 @@
 """The HTTP side: takes requests, writes them into the queue, reads it back. Training itself happens elsewhere."""
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from mlops_contract.web import install_errors
+from mlops_contract.hosts import Hosts
+from mlops_contract.web import OwnNames, install_errors, require_token
 from training_endpoint import database
 from training_endpoint.data import importer
 from training_endpoint.errors import NoDataset
@@ -18,6 +19,7 @@ from training_endpoint.settings import Settings
 MAX_RUN_ID = 250
 MAX_LISTED = 1_000
 MAX_BODY_BYTES = 64 * 1024
+NAMES = ("training-endpoint",)
 
 
 def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
@@ -26,8 +28,15 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
+    hosts = Hosts(NAMES, settings.extra_hosts)
+    app.wsgi_app = OwnNames(app.wsgi_app, hosts, "TRAINING_EXTRA_HOSTS")  # type: ignore[method-assign]
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs)
+
+    @app.before_request
+    def only_the_platform_changes_anything() -> None:
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            require_token(settings.platform_token)
 
     @app.get("/health")
     def health() -> Response:
@@ -65,7 +74,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
         run_id = fields.text(asked, "run_id", MAX_RUN_ID)
         overrides = {name: value for name, value in asked.items() if name != "run_id"}
         Hyperparameters.from_request(overrides, Hyperparameters(base_model=settings.base_model))
-        job, created = jobs.submit(run_id, overrides)
+        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs)
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
 
     @app.get("/train")

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from training_endpoint import database
-from training_endpoint.errors import JobEnded, JobNotFound
+from training_endpoint.errors import JobEnded, JobNotFound, QueueFull
 
 Job = dict[str, Any]
 """A row of training_jobs: its columns by name, `request` and `detail` as dictionaries."""
@@ -20,14 +20,20 @@ class Jobs:
 
     url: str
 
-    def submit(self, run_id: str, request: dict[str, Any]) -> tuple[Job, bool]:
-        """Queues a job and returns it with True; a known `run_id` gives the job it has already, and False."""
-        row = {"job_id": uuid.uuid4().hex, "run_id": run_id, "request": Jsonb(request)}
+    def submit(self, run_id: str, request: dict[str, Any], most_queued: int = 2**31 - 1) -> tuple[Job, bool]:
+        """Queues a job and returns it with True; a known `run_id` gives the job it has already, and False.
+
+        Raises `QueueFull` for a new one where `most_queued` wait already.
+        """
+        row = {"job_id": uuid.uuid4().hex, "run_id": run_id, "request": Jsonb(request), "most_queued": most_queued}
         with database.connect(self.url) as connection:
             created = connection.execute(database.query("job_insert"), row).fetchone()
             job = created or connection.execute(database.query("job_by_run"), row).fetchone()
         if job is None:
-            raise RuntimeError(f"the job of {run_id} neither was there nor could be made")
+            raise QueueFull(
+                f"{most_queued} jobs are waiting already: try again when some have ended, or cancel some "
+                "(DELETE /train/JOB_ID); MAX_QUEUED_JOBS sets how many may wait."
+            )
         return job, created is not None
 
     def get(self, job_id: str) -> Job:
