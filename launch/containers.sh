@@ -47,7 +47,7 @@ build_images() {
 write_secrets() {
   mkdir -p .platform/secrets
   chmod 700 .platform/secrets
-  for name in $(sed -n 's|.*{file: \.\./\.platform/secrets/\([A-Z_]*\)}.*|\1|p' ./*/compose.yaml); do
+  sed -n 's|.*{file: \.\./\.platform/secrets/\([A-Z_]*\)}.*|\1|p' ./*/compose.yaml | while IFS= read -r name; do
     rm -f ".platform/secrets/$name"
     setting "$name" >".platform/secrets/$name"
     chmod 444 ".platform/secrets/$name"
