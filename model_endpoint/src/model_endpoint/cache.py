@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from model_endpoint.errors import CacheUnavailable, CannotServe
+from model_endpoint.errors import CacheUnavailable
 from model_endpoint.registry import Registry, Version
+from model_runner import CannotServe
+from model_runner.artifact import MANIFEST, Manifest, is_torch
 
 RECORD = "version.json"
-# What MLflow's transformers flavor needs; the rest of such a folder (environment files, examples) stays away.
-FLAVOR_FOLDERS = ("model/", "components/")
 
 
 class Cache:
@@ -39,7 +39,7 @@ class Cache:
     def fetch(self, registry: Registry, version: Version, flavor: bool) -> Path:
         """The folder with the version's files, each as its digest says; downloaded where they are not.
 
-        `flavor` asks for MLflow's transformers flavor also where `serving/` would do.
+        `flavor` asks for what PyTorch needs as well.
         """
         target = self.versions / version.key
         try:
@@ -90,7 +90,7 @@ class Cache:
             new = Path(name) / "version"
             new.mkdir()
             files = self._serving_files(registry, version, new)
-            if flavor or not files:
+            if flavor:
                 files |= self._flavor_files(registry, version, new)
             record = {"version": version.as_dict(), "files": files, "flavor": flavor}
             (new / RECORD).write_text(json.dumps(record))
@@ -98,25 +98,18 @@ class Cache:
             new.rename(target)
 
     def _serving_files(self, registry: Registry, version: Version, new: Path) -> dict[str, str]:
-        """Places the files that the manifest lists, and itself; their digests, or none where there is no `serving/`."""
+        """Places the manifest and the files that it lists; their digests."""
         if not registry.files(version, "serving"):
-            return {}
-        found = {"manifest.json": registry.download(version, "serving/manifest.json", new / "manifest.json")}
-        try:
-            listed = json.loads((new / "manifest.json").read_text())["files"]
-            wanted = {str(name): str(entry["sha256"]) for name, entry in listed.items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CannotServe(f"Version {version.version}: serving/manifest.json is damaged ({error!r}).") from error
-        for name, digest in wanted.items():
-            if Path(name).name != name:
-                raise CannotServe(f"Version {version.version}: the manifest names the file {name!r}.")
+            raise CannotServe(f"No text classifier of this platform: version {version.version} has no serving/ folder.")
+        found = {MANIFEST: registry.download(version, f"serving/{MANIFEST}", new / MANIFEST)}
+        for name, digest in Manifest.read(new).files.items():
             found[name] = self._place(registry, version, f"serving/{name}", new / name, digest)
         return found
 
     def _flavor_files(self, registry: Registry, version: Version, new: Path) -> dict[str, str]:
         found = {}
         for file in registry.files(version):
-            if file.path == "MLmodel" or file.path.startswith(FLAVOR_FOLDERS):
+            if is_torch(file.path):
                 (new / file.path).parent.mkdir(parents=True, exist_ok=True)
                 found[file.path] = self._place(registry, version, file.path, new / file.path, None)
         return found

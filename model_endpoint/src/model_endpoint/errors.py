@@ -1,4 +1,4 @@
-"""Everything that can go wrong here and that a client may see."""
+"""Everything that can go wrong here and that a client may see, beside the runner's `CannotServe`."""
 
 from mlops_contract.errors import PlatformError
 
@@ -64,13 +64,6 @@ class NotTheChampion(PlatformError):
 
     status = 409
     code = "not_the_champion"
-
-
-class CannotServe(PlatformError):
-    """The version cannot be served; the old one goes on."""
-
-    status = 422
-    code = "cannot_serve"
 
 
 class CacheUnavailable(PlatformError):

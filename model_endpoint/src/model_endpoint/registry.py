@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import requests
 
-from model_endpoint.errors import CannotServe, NoSuchVersion, RegistryUnavailable
+from model_endpoint.errors import NoSuchVersion, RegistryUnavailable
+from model_runner import CannotServe
 
 CHUNK = 1 << 20
 

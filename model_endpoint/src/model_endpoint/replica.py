@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from model_endpoint.cache import Cache
-from model_endpoint.errors import CannotServe
 from model_endpoint.metrics import Metrics
-from model_endpoint.model import load, wants_torch
 from model_endpoint.registry import Registry, Version
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
+from model_runner import CannotServe, load, wants_torch
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from model_endpoint.errors import NoModel, NotPrepared, Overloaded, StaleEpoch, SwitchBusy
-from model_endpoint.model import Model
 from model_endpoint.registry import Version
+from model_runner import Model
 
 R = TypeVar("R")
 

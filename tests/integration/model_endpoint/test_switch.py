@@ -86,9 +86,9 @@ def test_wrong_golden_answers_are_refused(
     shutil.copytree(exported[1], tmp_path / "wrong")
     golden = tmp_path / "wrong/serving/golden.json"
     document = json.loads(golden.read_text())
-    document["cases"][0]["scores"] = {"negative": 1.0, "positive": 0.0}
+    document["cases"][0]["scores"]["fp32"] = {"negative": 1.0, "positive": 0.0}
     golden.write_text(json.dumps(document))
-    models.write_manifest(tmp_path / "wrong/serving", "model.fp32.onnx")
+    models.list_again(tmp_path / "wrong/serving")
     registered.add(exported[0])
     registered.add(tmp_path / "wrong")
     registered.crown(1)
@@ -99,11 +99,10 @@ def test_wrong_golden_answers_are_refused(
     assert answer.status_code == 422 and "golden text" in answer.json()["error"]["message"]
 
 
-def test_what_is_no_text_classifier_is_refused_with_a_reason(
+def test_what_training_has_not_made_is_refused_with_a_reason(
     fleet: Fleet, registered: Registered, exported: list[Path], tmp_path: Path
 ) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other/MLmodel").write_text("flavors: {sklearn: {}}")
+    models.save_flavor(models.tiny(1), tmp_path / "other")
     registered.add(exported[0])
     registered.add(tmp_path / "other")
     registered.crown(1)
@@ -112,19 +111,6 @@ def test_what_is_no_text_classifier_is_refused_with_a_reason(
     serving.wait_for(1)
     answer = serving.replicas[0].ask("/models/prepare", version=2)
     assert answer.status_code == 422 and "No text classifier" in answer.json()["error"]["message"]
-
-
-def test_a_version_without_serving_folder_is_served_by_torch(
-    fleet: Fleet, registered: Registered, tmp_path: Path
-) -> None:
-    models.save_flavor(models.tiny(1), tmp_path / "flavor")
-    registered.add(tmp_path / "flavor")
-    registered.crown(1)
-    serving = fleet(1)
-    serving.start()
-    serving.wait_for(1, 60)
-    assert label(serving.replicas[0].url) == "positive"
-    assert serving.replicas[0].ask("/models").json()["backend"] == "torch float32 on cpu"
 
 
 def test_a_replica_restarts_from_its_cache_without_a_registry(

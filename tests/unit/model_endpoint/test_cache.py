@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from model_endpoint.cache import Cache
-from model_endpoint.errors import CacheUnavailable, CannotServe
-from model_endpoint.model import OnnxModel, load
+from model_endpoint.errors import CacheUnavailable
 from model_endpoint.registry import RemoteFile, Version
-from model_endpoint.torch_model import TorchModel
+from model_runner import CannotServe, load
+from model_runner.onnx_model import OnnxModel
+from model_runner.torch_model import TorchModel
 from tests.integration.model_endpoint import models
 
 VERSION = Version("text-classifier", 1, "run1", "place1", {"accuracy": 0.9})
@@ -73,7 +74,7 @@ def test_without_the_flavor_a_gpu_serves_the_onnx_file(
     shutil.copytree(whole / "serving", tmp_path / "version/serving")
     registry, cache = Folder(tmp_path / "version"), Cache(tmp_path / "cache", 3)
     found = cache.fetch(registry, VERSION, True)  # type: ignore[arg-type]
-    monkeypatch.setattr("model_endpoint.torch_model.gpu", lambda: True)
+    monkeypatch.setattr("model_runner.torch_model.gpu", lambda: True)
     assert isinstance(load(found, "auto"), OnnxModel)
     registry.asked.clear()
     cache.fetch(registry, VERSION, True)  # type: ignore[arg-type]

@@ -14,9 +14,10 @@ import pytest
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from model_endpoint.api import Server, create_app
-from model_endpoint.errors import CannotServe, RegistryUnavailable, SwitchBusy, SwitchFailed
+from model_endpoint.errors import RegistryUnavailable, SwitchBusy, SwitchFailed
 from model_endpoint.registry import Version
 from model_endpoint.slot import Loaded
+from model_runner import CannotServe
 from tests.services import wait_until
 from tests.unit.model_endpoint import stub
 

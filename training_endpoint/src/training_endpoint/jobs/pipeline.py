@@ -12,16 +12,17 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 
 from mlops_contract.words import Verdict
+from model_runner import machine
 from training_endpoint.clock import Clock
 from training_endpoint.data import lineage
 from training_endpoint.data.snapshot import Rows, Snapshot
-from training_endpoint.errors import JobEnded, TrainingFailed
+from training_endpoint.errors import JobEnded
 from training_endpoint.jobs.report import Report
 from training_endpoint.judge import compare, evaluate, export, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
 from training_endpoint.judge.compare import Decision
 from training_endpoint.judge.evaluate import Labels, Probabilities
-from training_endpoint.judge.export import Served
+from training_endpoint.judge.served import Served
 from training_endpoint.learn import device, distributed, trainer
 from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
 from training_endpoint.learn.classifier import load as load_base
@@ -162,21 +163,15 @@ def _run(
             classifier, rows, parameters, work, device=where, precision=precision, fingerprint=start, say=say
         )
 
-    with clock("evaluating"):
-        report(phase="evaluating", progress=TRAINING_TO, message=f"evaluating on {len(snapshot.test):,} test rows")
-        answers = evaluate.predict(classifier, snapshot.test.texts)
-        if not np.isfinite(answers).all():
-            raise TrainingFailed("The trained model's answers are no numbers: lower learning_rate and train again.")
-        metrics = evaluate.metrics(answers, labels)
-        classifier.model.to("cpu")
-
     with clock("exporting"):
-        report(
-            phase="exporting", progress=0.86, metrics=metrics, message=f"accuracy {metrics['accuracy']:.3f}; exporting"
-        )
-        served = export.export(classifier, snapshot.test, answers, work / MODEL / "serving", clock)
+        message = f"exporting, and evaluating what is served on {len(snapshot.test):,} test rows"
+        report(phase="exporting", progress=TRAINING_TO, message=message)
+        classifier.model.to("cpu")
+        served = export.export(classifier, snapshot.test, snapshot.train.texts, work / MODEL / "serving", clock)
+        answers, metrics = served.answers, evaluate.metrics(served.answers, labels)
 
-    report(phase="comparing", progress=0.91, message="comparing with the Champion")
+    message = f"accuracy {metrics['accuracy']:.3f}, {served.reason}; comparing with the Champion"
+    report(phase="comparing", progress=0.91, metrics=metrics, message=message)
     champion = registry.champion_answers(settings, snapshot, parameters.max_length, where, clock)
     with clock("comparing"):
         champion_metrics = found = None
@@ -201,7 +196,13 @@ def _run(
 
     with clock("registering"):
         report(phase="registering", progress=0.94, message="registering")
-        evidence = {**decision.evidence, "verdict": str(decision.verdict), "text": decision.text}
+        decision = replace(decision, text=f"{decision.text}; {served.reason}")
+        evidence = {
+            **decision.evidence,
+            "verdict": str(decision.verdict),
+            "text": decision.text,
+            "served": served.evidence,
+        }
         mlflow.log_metrics(
             {f"test_{name}": value for name, value in metrics.items()}
             | {f"champion_{name}": value for name, value in (champion_metrics or {}).items()}
@@ -268,7 +269,7 @@ def _log_inputs(
             "base_model": base.name,
             "base_revision": base.revision,
             "device": where,
-            "cores": device.cores(),
+            "cores": machine.cores(),
             "dataset": snapshot.name,
             "dataset_digest": snapshot.digest,
             "watermark": snapshot.watermark,
@@ -325,6 +326,7 @@ def _tags(
         "watermark": snapshot.watermark,
         "train_rows": str(len(snapshot.train)),
         "precision": served.precision,
+        "served_form": served.reason[:1000],
         "job_id": job_id,
         **{name: f"{value:.4f}" for name, value in metrics.items()},
     }
