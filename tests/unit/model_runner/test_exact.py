@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model_endpoint.cores import Cores
-from model_runner import Model, load, scores, softmax
+from model_runner import Model, Probabilities, load, scores, softmax
 from model_runner.torch_model import TorchModel
 from tests import tiny_models
 from training_endpoint.clock import Clock
@@ -39,7 +39,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return served.folder
 
 
-def alone(model: Model) -> np.ndarray:
+def alone(model: Model) -> Probabilities:
     return np.concatenate([softmax(model.logits(model.encode([text]))) for text in TEXTS])
 
 
@@ -54,8 +54,12 @@ def test_alone_among_others_and_joined_are_equal_to_the_last_bit(folder: Path, b
     cores = Cores(2)
     assert np.array_equal(softmax(cores.logits(model, encoded)), wanted)
     parts = [slice(start, start + (1 if start % 3 else 7)) for start in range(32)]
+
+    def ask(part: slice) -> Probabilities:
+        return softmax(cores.logits(model, encoded[part]))
+
     with ThreadPoolExecutor(8) as pool:  # requests of one and of seven texts that meet each other
-        found = list(pool.map(lambda part: softmax(cores.logits(model, encoded[part])), parts))
+        found = list(pool.map(ask, parts))
     for part, one in zip(parts, found, strict=True):
         assert np.array_equal(one, wanted[part])
 

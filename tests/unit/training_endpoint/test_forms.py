@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_runner import Encoded, Logits, Model
+from model_runner import Encoded, Logits, Model, machine
 from model_runner.artifact import Form
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import forms
@@ -37,7 +37,7 @@ class Known:
 def choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def] # a closure
     """Chooses among forms that answer the given rows wrongly."""
     monkeypatch.setattr(forms, "quantise", lambda fp32, int8, reduced: int8.touch())
-    monkeypatch.setattr(forms.machine, "features", lambda: frozenset({"vnni"}))
+    monkeypatch.setattr(machine, "features", lambda: frozenset({"vnni"}))
 
     def chosen(**wrong: range) -> forms.Choice:
         (tmp_path / forms.FP32.file).touch()
@@ -81,6 +81,6 @@ def test_accuracy_that_is_lost_beyond_chance_is_too_much(choose) -> None:  # typ
 
 
 def test_a_processor_that_would_overflow_is_not_tried_on(choose, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(forms.machine, "features", frozenset)
+    monkeypatch.setattr(machine, "features", frozenset)
     choice = choose(fp32=range(0), int8=range(20), int8_full=range(0))
     assert [form.name for form in choice.forms] == ["fp32"] and len(choice.trials) == 1
