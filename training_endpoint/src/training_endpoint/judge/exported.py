@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_runner import Probabilities
-
 
 @dataclass(frozen=True)
 class Served:
@@ -19,8 +17,6 @@ class Served:
     allowed: float
     latency_ms: float
     """95th percentile of one golden text a call, one thread."""
-    answers: Probabilities
-    """The served file's, [test rows, labels]."""
     evidence: dict[str, Any]
     """Why this form: what was measured of each that was tried (JSON-able)."""
     reason: str
