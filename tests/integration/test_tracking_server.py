@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -54,7 +55,7 @@ def train(url: str) -> None:
     call(url, "POST", "registered-models/alias", TRAINING, name="reviews", alias="Champion", version="1")
 
 
-def call(url: str, method: str, path: str, account: tuple[str, str] | None, **fields: str) -> dict[str, dict[str, str]]:
+def call(url: str, method: str, path: str, account: tuple[str, str] | None, **fields: str) -> dict[str, Any]:
     answer = ask(url, method, path, account, **fields)
     assert answer.ok, answer.text
     return dict(answer.json())

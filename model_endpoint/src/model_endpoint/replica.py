@@ -107,7 +107,7 @@ class Replica:
     def _load(self, voucher: Voucher) -> Loaded:
         backend = self.settings.backend
         folders = ("serving/", "model/", "components/") if wants_torch(backend) else ("serving/",)
-        sources = [mlflow_files(self.settings.mlflow_url, voucher)]
+        sources = [mlflow_files(self.settings.mlflow_url, voucher, self.settings.mlflow_account)]
         sources += [replica_files(address, self.settings.token) for address in self.peers()]
         try:
             folder = self.store.fetch(voucher, folders, sources)

@@ -34,6 +34,11 @@ class Settings:
     max_texts: int
     max_characters: int
 
+    @property
+    def mlflow_account(self) -> tuple[str, str] | None:
+        """Name and password in MLflow; None where it asks for none."""
+        return (self.mlflow_user, self.mlflow_password) if self.mlflow_user else None
+
     @classmethod
     def from_env(cls, variables: Mapping[str, str]) -> "Settings":
         """Reads and checks the environment; raises SettingError, which names the variable."""

@@ -48,6 +48,11 @@ class Settings:
     host: str
     port: int
 
+    @property
+    def mlflow_account(self) -> tuple[str, str] | None:
+        """Name and password in MLflow; None where it asks for none."""
+        return (self.mlflow_user, self.mlflow_password) if self.mlflow_user else None
+
     @classmethod
     def from_env(cls, variables: Mapping[str, str]) -> "Settings":
         """Reads `variables`; raises `SettingError` that names the first wrong one."""
