@@ -45,12 +45,15 @@ def create_app(settings: Settings) -> Flask:
 
     @app.post("/datasets")
     def import_dataset() -> tuple[Response, int]:
-        fields = _fields("dataset", "text_column", "label_column")
+        fields = _fields("dataset", "text_column", "label_column", "encoding", "replace")
+        anew = fields.pop("replace", False)
+        if not isinstance(anew, bool):
+            raise InvalidOverride("replace must be true or false.")
         wanted = {name: _text(fields, name, 1_000) for name in fields if fields[name] is not None}
         with database.connect(settings.database_url) as connection:
             known = {row["name"] for row in connection.execute(database.query("dataset_names"))}
-        dataset = importer.import_dataset(settings, progress=app.logger.info, **wanted)
-        return jsonify(dataset), 200 if dataset["name"] in known else 201
+        dataset = importer.import_dataset(settings, **wanted, anew=anew, anywhere=False, progress=app.logger.info)
+        return jsonify(dataset), 200 if dataset["name"] in known and not anew else 201
 
     @app.get("/datasets/current")
     def current_dataset() -> Response:
