@@ -157,11 +157,11 @@ def _with_test(
             say(note)
         test_scan = kinds.scan(test)
         if text in test_scan and label in test_scan and scan[label].labels & test_scan[label].labels:
-            test, without = having(test, (text, label))
+            chosen, without = having(test, (text, label))
             left = [*without, *(other.name for other in tests[number + 1 :])]
             if left:
-                say(f"Passed over, for {test.name} is the test part: {', '.join(left)}.")
-            return train, test, kinds.sql_types(scan, test_scan)
+                say(f"Passed over, for {chosen.name} is the test part: {', '.join(left)}.")
+            return train, chosen, kinds.sql_types(scan, test_scan)
         say(f"Passed over as a test part: {test.name} has no label that the training rows have.")
     types = kinds.sql_types(scan)
     by_part = part_column(scan)
@@ -192,9 +192,7 @@ def _doubt(labels: list[str], say: Progress) -> None:
         alike[" ".join(name.casefold().split())].append(name)
     for several in alike.values():
         if len(several) > 1:
-            say(
-                f"Labels {' and '.join(map(repr, several))} count as different classes: correct the data if they are one."
-            )
+            say(f"Labels {' and '.join(map(repr, several))} count as different classes: correct them if they are one.")
 
 
 def _describe(connection: database.Connection) -> dict[str, Any] | None:

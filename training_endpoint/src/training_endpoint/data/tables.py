@@ -99,7 +99,7 @@ def _create(connection: database.Connection, table: str, columns: list[str], typ
 
 
 def _refused(error: psycopg.Error, part: Part, problems: Problems) -> ImportFailed:
-    """What PostgreSQL refused, with the place where it stands: COPY tells which row, and reading again where that is."""
+    """What PostgreSQL refused, and where it stands: COPY tells which row, and reading again where that is."""
     reason = (error.diag.message_primary or str(error).strip() or type(error).__name__).splitlines()[0]
     context = re.match(r'COPY [^,]+, line (\d+)(?:, column ([^:]+): "(.*)")?', error.diag.context or "", re.DOTALL)
     place, about = problems.place, ""

@@ -73,8 +73,8 @@ def find(dataset: str, within: str | None = None) -> Source:
         return Source(_name(Path(bare).stem if path.is_file() else path.name), str(path))
     if not HUB_ID.fullmatch(dataset) or _looks_like_path(dataset):
         raise ImportFailed(
-            f"The training endpoint sees no file or folder {files.printable(dataset[:200])}: set DATASET in .env to its "
-            "path and run `sh launch.sh`, or give `sample` or a hub id such as stanfordnlp/imdb."
+            f"The training endpoint sees no file or folder {files.printable(dataset[:200])}: set DATASET in .env to "
+            "its path and run `sh launch.sh`, or give `sample` or a hub id such as stanfordnlp/imdb."
         )
     return Source(_name(dataset.rpartition("/")[2]), dataset)
 
@@ -100,7 +100,7 @@ def _name(text: str) -> str:
 
 
 def _parts(path: Path, wanted: str) -> tuple[Part, list[Part]]:
-    kinds = {kind: partial(read, wanted=wanted) for kind in READERS}
+    kinds: dict[str, folder.Reader] = {kind: partial(read, wanted=wanted) for kind in READERS}
     if path.is_dir():
         found, notes = folder.listed(path)
         if not found and notes:

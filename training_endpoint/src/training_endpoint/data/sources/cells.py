@@ -49,7 +49,7 @@ def is_no_number(value: Any) -> bool:
 
 
 def cell(value: Any, sql_type: str, problems: Problems, is_label: bool = False) -> Any:
-    """`value` as COPY takes it for a column of `sql_type`; counts what it must repair. Labels lose blanks around them."""
+    """`value` as COPY takes it for a column of `sql_type`; counts what it must repair. A label loses blanks around."""
     if is_none(value):
         return None
     if sql_type == "bytea":

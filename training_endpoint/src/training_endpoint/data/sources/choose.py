@@ -62,6 +62,9 @@ def _check_classes(label: Column) -> None:
             f"Column {label.name!r} holds lists or objects, and a text has one label here: set LABEL_COLUMN to a "
             "column with one class a row."
         )
+    if label.sql_type == "double precision" and len(label.spellings) > len(label.values):
+        label.types.add("text")  # 1.1 and 1.10 are two labels, as versions are
+        label.values = label.spellings
     if len(label.labels) < 2:
         raise OneClass(
             f"Column {label.name!r} has {f'one value only, {min(label.labels)!r}' if label.labels else 'no value'}: "
@@ -72,9 +75,6 @@ def _check_classes(label: Column) -> None:
             f"Column {label.name!r} has more than {MOST_CLASSES} different values: that is no label. "
             "Set LABEL_COLUMN to another column."
         )
-    if label.sql_type == "double precision" and len(label.spellings) > len(label.values):
-        label.types.add("text")  # 1.1 and 1.10 are two labels, as versions are
-        label.values = label.spellings
 
 
 def _label(own: list[Column], part: Part, text: str) -> str:

@@ -25,6 +25,7 @@ NUMBERS = {"bigint", "numeric", "double precision"}
 # What only this module knows. Integers that no double holds, bytes that are UTF-8, words for "no value" among numbers,
 # and lists and objects.
 LONG, UTF8, WORD, NESTED = "long", "utf8", "word", "nested"
+LARGEST = 2**53
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 DECIMAL = re.compile(r"-?[0-9]{1,400}\.[0-9]{1,400}([eE][+-]?[0-9]{1,4})?")
 
@@ -107,13 +108,9 @@ def _widest(types: set[str]) -> str:
 
 def _kind(value: Any, typed: bool) -> str:
     if isinstance(value, str):
-        if cells.is_no_number(value):
-            return WORD
-        return "text" if typed else _by_look(value.strip())
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "numeric" if not -(2**63) <= value < 2**63 else "bigint" if abs(value) <= 2**53 else LONG
+        return WORD if cells.is_no_number(value) else "text" if typed else _by_look(value.strip())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "bigint" if abs(value) <= LARGEST else LONG if -(2**63) <= value < 2**63 else "numeric"
     if isinstance(value, bytes):
         return UTF8 if _is_utf8(value) else "bytea"
     if isinstance(value, list | dict):
@@ -125,7 +122,7 @@ def _kind(value: Any, typed: bool) -> str:
 
 def _by_look(text: str) -> str:
     if WHOLE.fullmatch(text):
-        return "bigint" if abs(int(text)) <= 2**53 else LONG
+        return "bigint" if abs(int(text)) <= LARGEST else LONG
     # As a double it must read back as the number that is written there.
     if DECIMAL.fullmatch(text) and math.isfinite(float(text)) and Decimal(repr(float(text))) == Decimal(text):
         return "double precision"

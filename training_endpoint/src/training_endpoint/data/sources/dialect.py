@@ -47,7 +47,7 @@ def _dressed(plain: Dialect, lines: list[str], tabs: bool) -> Dialect:
     """`plain` with the quotes that the lines have."""
     sep, text = re.escape(plain.separator), "".join(lines)
     cell = rf"(?:^|{sep})(?P<blanks> *)(?P<quote>[\"'])(?:(?!(?P=quote)).)*(?P=quote) *(?={sep}|[\r\n]|$)"
-    quoted = [match for match in re.finditer(cell, text, re.MULTILINE)]
+    quoted = list(re.finditer(cell, text, re.MULTILINE))
     singles = sum(match["quote"] == "'" for match in quoted)
     quote = "'" if singles >= max(2, 0.5 * len(lines)) and singles > len(quoted) - singles else '"'
     later = [match for match in quoted if match["quote"] == quote and match[0].startswith(plain.separator)]

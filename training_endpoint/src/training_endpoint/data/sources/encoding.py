@@ -22,10 +22,17 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 # Zero bytes by their place in a group of four, where most characters are ASCII.
-ZEROS = {(0, 1, 1, 1): "utf-32-le", (1, 1, 1, 0): "utf-32-be", (0, 1, 0, 1): "utf-16-le", (1, 0, 1, 0): "utf-16-be"}
+ZEROS: dict[tuple[int, ...], str] = {
+    (0, 1, 1, 1): "utf-32-le",
+    (1, 1, 1, 0): "utf-32-be",
+    (0, 1, 0, 1): "utf-16-le",
+    (1, 0, 1, 0): "utf-16-be",
+}
 NO_TEXT = {b"PK\x03\x04": "a zip or spreadsheet", b"\x1f\x8b": "gzip", b"PAR1": "parquet", b"%PDF": "a PDF"}
 CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 HIGH = re.compile(rb"[\x80-\xff]+")
+# Half a surrogate pair as some programs write it, its bytes marked as wrong.
+HALF_PAIR = re.compile("\udced[\udca0-\udcbf][\udc80-\udcbf]")
 # They run and never end, or mean something else than letters.
 UNUSABLE = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
 TYPOGRAPHIC = set("‘’“”–—…•€™°£©®«»´·½¼¾§¡¿ªº×\xa0\xad†‡‰‹›„‚²³¢¥¶±")
@@ -146,7 +153,7 @@ def _checked(text: Text, note: str = "") -> Text:
         return _damaged(text, note)
     bad, good, first = _fitting(text.file)
     if good >= bad:
-        said = f"{bad:,} bytes are not UTF-8 and were taken for {WESTERN} (the first: line {first:,})"
+        said = f"{bad:,} places are not UTF-8 and were taken for {WESTERN} (the first: line {first:,})"
         return Text(text.file, "utf-8", "as-western", f"{name}: {said}.")
     example = _western_example(text.file)
     return Text(
@@ -157,9 +164,8 @@ def _checked(text: Text, note: str = "") -> Text:
 
 def _damaged(text: Text, note: str) -> Text:
     """Text of two or four bytes a character that is cut, or has half a pair."""
-    damage = total = line = first = 0
-    for chunk in Text(text.file, text.encoding, "replace").lines():
-        line += 1
+    damage = total = first = 0
+    for line, chunk in enumerate(Text(text.file, text.encoding, "replace").lines(), 1):
         total += len(chunk)
         damage += chunk.count("\N{REPLACEMENT CHARACTER}")
         first = first or (line if damage else 0)
@@ -174,14 +180,15 @@ def _damaged(text: Text, note: str) -> Text:
 
 def _fitting(file: File) -> tuple[int, int, int]:
     """How many bytes are not UTF-8, how many other characters it has beyond ASCII, the first line with such bytes."""
-    bad = good = line = first = 0
-    for text in Text(file, "utf-8", "surrogateescape").lines():
-        line += 1
-        if not text.isascii():
+    bad = good = first = 0
+    for line, marked in enumerate(Text(file, "utf-8", "surrogateescape").lines(), 1):
+        if not marked.isascii():
+            text, halves = HALF_PAIR.subn("", marked)
+            good += halves
             wrong = sum("\udc80" <= letter <= "\udcff" for letter in text)
-            bad += wrong
+            bad += wrong + halves
             good += sum(letter > "\x7f" for letter in text) - wrong
-            first = first or (line if wrong else 0)
+            first = first or (line if wrong or halves else 0)
     return bad, good, first
 
 
@@ -197,7 +204,7 @@ def _western_example(file: File) -> str:
             high = [letter for letter in text if letter > "\x7f"]
             runs += len(found)
             long += sum(len(run) > 3 for run in found)
-            plausible += sum(letter >= "\xc0" and letter.isalpha() or letter in TYPOGRAPHIC for letter in high)
+            plausible += sum((letter >= "\xc0" and letter.isalpha()) or letter in TYPOGRAPHIC for letter in high)
             total += len(high)
             example = example or next((word for word in text.split() if not word.isascii()), "")
             if runs > 10_000:

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -44,10 +45,10 @@ class File:
     def open(self) -> BinaryIO:
         """A stream of its bytes, unpacked. It raises `ImportFailed` when the file is damaged or grows too much."""
         try:
-            inner = gzip.open(self.opener()) if self.packed else self.opener()
+            raw = self.opener()
         except DAMAGE as error:
             raise self.damaged(error) from error
-        return io.BufferedReader(_Guarded(self, inner), 256 * 1024)
+        return io.BufferedReader(_Guarded(self, raw), 256 * 1024)
 
     def damaged(self, error: Exception) -> ImportFailed:
         """The sentence for what a library said while it read this file."""
@@ -56,8 +57,9 @@ class File:
 
 
 class _Guarded(io.RawIOBase):
-    def __init__(self, file: File, inner: Any) -> None:
-        self._file, self._inner, self._count = file, inner, 0
+    def __init__(self, file: File, raw: Any) -> None:
+        self._file, self._raw, self._count = file, raw, 0
+        self._inner = gzip.GzipFile(fileobj=raw) if file.packed else raw
         self._most = max(ALWAYS_ALLOWED_BYTES, GROWTH * file.size)
 
     def readable(self) -> bool:
@@ -78,6 +80,7 @@ class _Guarded(io.RawIOBase):
 
     def close(self) -> None:
         self._inner.close()
+        self._raw.close()
         super().close()
 
 
@@ -96,10 +99,7 @@ def in_zip(archive: File) -> list[File]:
         members = [member for member in content.infolist() if not member.is_dir()]
     except (*DAMAGE, ValueError) as error:
         raise archive.damaged(error) from error
-    return [
-        File(printable(member.filename), lambda member=member: content.open(member), member.compress_size)
-        for member in members
-    ]
+    return [File(printable(one.filename), partial(content.open, one), one.compress_size) for one in members]
 
 
 def printable(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -43,7 +43,7 @@ def listed(folder: Path) -> tuple[list[File], list[str]]:
     return found, notes
 
 
-def parts(name: str, found: list[File], kinds: dict[str, Reader]) -> tuple[Part, list[Part]]:
+def parts(name: str, found: list[File], kinds: Mapping[str, Reader]) -> tuple[Part, list[Part]]:
     """The training part and the candidates for the test part, the best first; raises `ImportFailed`."""
     found = [file for file in found if not _hidden(file)]
     tables = [file for file in found if file.kind in kinds]
@@ -56,10 +56,10 @@ def parts(name: str, found: list[File], kinds: dict[str, Reader]) -> tuple[Part,
 
 
 def _hidden(file: File) -> bool:
-    return any(part.startswith((".", "__MACOSX", "~$")) for part in PurePosixPath(file.name).parts)
+    return any(part != ".." and part.startswith((".", "__MACOSX", "~$")) for part in PurePosixPath(file.name).parts)
 
 
-def _of_tables(name: str, tables: list[File], kinds: dict[str, Reader]) -> tuple[Part, list[Part]]:
+def _of_tables(name: str, tables: list[File], kinds: Mapping[str, Reader]) -> tuple[Part, list[Part]]:
     ranks = {file: _rank(file) for file in tables}
     others = [file for file in tables if ranks[file] is None]
     trains = [file for file in others if _is_train(file)] or others
@@ -80,7 +80,7 @@ def _of_tables(name: str, tables: list[File], kinds: dict[str, Reader]) -> tuple
     return replace(train, notes=(*train.notes, *notes)), [test for test in tests if test]
 
 
-def _joined(group: list[File], kinds: dict[str, Reader], notes: list[str]) -> Part | None:
+def _joined(group: list[File], kinds: Mapping[str, Reader], notes: list[str]) -> Part | None:
     """The files as one part. One of several that cannot be read is an error, unless it is a .json of something else."""
     found = []
     for file in group:
@@ -109,26 +109,23 @@ def _classes(name: str, texts: list[File]) -> tuple[Part, list[Part]]:
     for file in texts:
         *above, label = PurePosixPath(file.name).parts[:-1] or ("",)
         rank = words.test_rank("/".join(above))
-        if (
-            not label
-            or words.is_train(label)
-            or words.test_rank(label) is not None
-            or words.UNLABELLED & words.of(label)
-        ):
+        if not label or _names_a_part(label) or words.UNLABELLED & words.of(label):
             left[label or name] += 1
         elif rank is None:
             train.append((file, label))
         else:
             tests.setdefault(rank, []).append((file, label))
     if not train:
-        raise ImportFailed(
-            f"{name} holds texts, but no folder for each class with its texts in it, such as pos and neg."
-        )
+        raise ImportFailed(f"{name} holds texts, but no folder for each class with its texts, such as pos and neg.")
     notes = [f"{count:,} texts in {label} were passed over: no class." for label, count in left.items()]
     return _of_texts("the training texts", train, tuple(notes)), [
-        _of_texts(f"the texts for the {min(words.TESTS[rank], key=len)}", group)
-        for rank, group in sorted(tests.items())
+        _of_texts(f"the texts in {PurePosixPath(group[0][0].name).parts[0]}", group)
+        for _, group in sorted(tests.items())
     ]
+
+
+def _names_a_part(label: str) -> bool:
+    return words.is_train(label) or words.test_rank(label) is not None
 
 
 def _of_texts(name: str, texts: list[tuple[File, str]], notes: tuple[str, ...] = ()) -> Part:

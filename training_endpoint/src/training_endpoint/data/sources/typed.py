@@ -20,8 +20,9 @@ def _values(column: Any) -> list[Any]:
 
     kind = column.type
     try:
-        if pa.types.is_timestamp(kind) and kind.unit == "ns":
-            column = column.cast(pa.timestamp("us", kind.tz))
+        if pa.types.is_timestamp(kind) and (kind.tz or kind.unit == "ns"):
+            # The same moments; not every zone's name is known everywhere.
+            column = column.cast(pa.timestamp("us", "UTC" if kind.tz else None))
         elif pa.types.is_time64(kind) and kind.unit == "ns":
             column = column.cast(pa.time64("us"))
         elif pa.types.is_duration(kind) and kind.unit == "ns":
