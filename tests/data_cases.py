@@ -285,7 +285,9 @@ def rows_of(*names: str) -> Pairs:
     return [(f"{t} in {name}", l) for name in names for t, l in PAIRS]
 
 
-def folder(given: str, comes: str, *names: str, test: int = 0, says: tuple[str, ...] = (), rows: tuple[str, ...] = ()) -> Case:
+def folder(
+    given: str, comes: str, *names: str, test: int = 0, says: tuple[str, ...] = (), rows: tuple[str, ...] = ()
+) -> Case:
     """A case of files by their names alone; `test`: how many rows are for the test, 0 for one in five."""
     read = rows or names
     return Case("files", given, comes, three(*names), rows_of(*read), says, what="d", test_rows=test or 4 * len(read))

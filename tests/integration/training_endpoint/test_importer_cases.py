@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from mlops_contract.errors import PlatformError
 from tests import services, training
 from tests.data_cases import CASES, Case
 from training_endpoint.data import importer, snapshot
+from training_endpoint.http.api import create_app
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +41,17 @@ def written(case: Case, folder: Path) -> Path:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.given[:60]}")
 def test_it_is_read_or_refused_in_a_sentence(case: Case, clean: str, tmp_path: Path) -> None:
     place = written(case, tmp_path)
-    settings = training.settings(clean, tmp_path, **case.settings)
-    lines: list[str] = []
+    settings = training.settings(clean, tmp_path, DATASET=str(place), **case.settings)
+    answer = create_app(settings).test_client().post("/datasets", json={})
+    done = answer.get_json()
     if case.refused:
-        with pytest.raises(PlatformError) as caught:
-            importer.import_dataset(settings, str(place), progress=lines.append)
-        assert [word for word in case.refused if word not in caught.value.message] == [], caught.value.message
-        assert 400 <= caught.value.status < 500 and "\n" not in caught.value.message
+        sentence = done["error"]["message"]
+        assert [word for word in case.refused if word not in sentence] == [], sentence
+        assert 400 <= answer.status_code < 500 and "\n" not in sentence
         assert importer.current(clean) is None
         return
-    done = importer.import_dataset(settings, str(place), progress=lines.append)
-    said = "\n".join(lines)
+    assert answer.status_code == 201, done
+    said = "\n".join(done["notes"])
     assert [word for word in case.says if word not in said] == [], said
     with psycopg.connect(clean) as connection:
         rows: Counter[tuple[str | None, str | None]] = Counter()

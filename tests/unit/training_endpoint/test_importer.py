@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import data_cases
 from training_endpoint import hub_errors
 from training_endpoint.data import sources
 from training_endpoint.data.sources import cells, choose, columns, file, folder, words
@@ -223,3 +224,21 @@ class Refused(Exception):
 def test_errors_of_the_hub_say_what_to_do(error: Exception, token: str, kind: type[HubError]) -> None:
     explained = hub_errors.explain(error, "dataset x", token)
     assert type(explained) is kind and "second" not in explained.message
+
+
+def test_the_document_says_what_the_tests_show() -> None:
+    assert data_cases.DOCUMENT.read_text() == data_cases.document(), "run python -m tests.data_cases"
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "rank"),
+    [
+        ("train.csv", True, None), ("Training-Set_2", True, None), ("testimonials.csv", False, None),
+        ("my test.csv", False, 0), ("TEST1", False, 0), ("reviewsTest.csv", False, 0), ("latest", False, None),
+        ("values.csv", False, None), ("validation_matched", False, 2), ("evaluation_notes", False, None),
+        ("dev-00000-of-00002.parquet", False, 1), ("devices", False, None), ("train_test", True, None),
+        ("contest", False, None), ("eval", False, 3), ("тест", False, None),
+    ],
+)  # fmt: skip
+def test_words_of_names_count_whole(name: str, train: bool, rank: int | None) -> None:
+    assert (words.is_train(name), words.test_rank(name)) == (train, rank)

@@ -14,6 +14,7 @@ from training_endpoint.errors import ImportFailed, ImportRefused
 
 SAMPLE = Path(__file__).parent.parent / "sample"
 HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+)?", re.ASCII)
+LONGEST_HUB_ID = 300
 LONGEST_NAME = 50  # leaves room for _train within PostgreSQL's 63 bytes
 READERS: dict[str, Callable[[File, str], Part]] = {
     ".csv": partial(separated.read, tabs=False),
@@ -71,7 +72,7 @@ def find(dataset: str, within: str | None = None) -> Source:
             raise ImportFailed(f"{path} is neither a file nor a folder.")
         bare = re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
         return Source(_name(Path(bare).stem if path.is_file() else path.name), str(path))
-    if not HUB_ID.fullmatch(dataset) or _looks_like_path(dataset):
+    if not HUB_ID.fullmatch(dataset) or len(dataset) > LONGEST_HUB_ID or _looks_like_path(dataset):
         raise ImportFailed(
             f"The training endpoint sees no file or folder {files.printable(dataset[:200])}: set DATASET in .env to "
             "its path and run `sh launch.sh`, or give `sample` or a hub id such as stanfordnlp/imdb."
