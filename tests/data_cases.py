@@ -134,7 +134,9 @@ NAMES = [
     Case("names", "other scripts, emoji, key words", "as they are", {"r.csv": csv("text,label,наименование,列,🙂,select,user", '"{t}",{l},1,2,3,4,5')}, columns=("наименование", "列", "🙂", "select", "user")),
     Case("names", "capitals that differ", "two columns", {"r.csv": csv("text,label,Note,note", '"{t}",{l},1,2')}, columns=("Note", "note")),
     Case("names", "TEXT_COLUMN as long as it stands in the file", "the column is found", {"r.csv": csv(f'"{LONG}",label')}, settings={"TEXT_COLUMN": LONG}),
-    Case("names", "over 1,000 columns", "refused", {"r.csv": csv("text,label," + ",".join(f"c{n}" for n in range(1200)), '"{t}",{l}' + "," * 1200)}, refused=("1202 columns",)),
+    Case("names", "over 1,000 columns", "refused", {"r.csv": csv("text,label," + ",".join(f"c{n}" for n in range(1200)), '"{t}",{l}' + "," * 1200)}, refused=("1,202 columns",)),
+    Case("names", "the same two and what the second would become", "that name stays its own's", {"r.csv": csv("text,label,a,a,a_4", '"{t}",{l},1,2,x')}, columns=("a", "a_5", "a_4"), types=("bigint", "bigint", "text")),
+    Case("names", "900 columns that PostgreSQL cannot hold in a row", "refused, with the place", {"r.csv": csv("text,label," + ",".join(f"c{n}" for n in range(900)), '"{t}",{l}' + ",some words of text" * 900)}, refused=("r.csv, line", "PostgreSQL cannot hold this (row is too big")),
     Case("names", "the same two (parquet)", "told apart by a number", {"r.parquet": (lambda out: (pq.write_table(pa.Table.from_arrays([pa.array(TEXTS), pa.array(LABELS), pa.array(LABELS)], names=["text", "label", "label"]), out), out.getvalue())[1])(io.BytesIO())}, columns=("label_3",)),
 ]  # fmt: skip
 NUMBERS = [
@@ -159,6 +161,8 @@ NUMBERS = [
     Case("numbers", "a zone that nobody knows (parquet)", "the same moments", {"r.parquet": typed(a=pa.array([0] * 20, pa.timestamp("us", "Nowhere/Town")))}, columns=("a",), types=("timestamp with time zone",)),
     Case("numbers", "more than numeric holds", "refused, with its place", {"r.parquet": parquet({"text": TEXTS, "label": LABELS, "x": pa.array([2.0] * 20)}), "r.jsonl": jsonl(objects(x=1)).replace('"x": 1', '"x": 1e400')}, what="r.jsonl", columns=("x",), types=("double precision",), listed=False),
     Case("numbers", "versions as labels: 1.1, 1.10", "two labels, as text", {"r.csv": csv(pairs=[(t, "1.1" if l == "bad" else "1.10") for t, l in PAIRS])}, rows=[(t, "1.1" if l == "bad" else "1.10") for t, l in PAIRS]),
+    Case("numbers", "-0.0", "text", {"r.csv": csv("text,label,x", '"{t}",{l},-0.0')}, columns=("x",), types=("text",)),
+    Case("numbers", "labels -0.0 and 0.0 and 1.0 (parquet)", "labels 0 and 1", {"r.parquet": parquet({"text": TEXTS, "label": [1.0 if l == "good" else (-0.0, 0.0)[n % 4 // 2] for n, l in enumerate(LABELS)]})}, rows=NUMBERED),
     Case("numbers", "labels 1.0 and 0.0", "labels 1 and 0", {"r.csv": csv(pairs=[(t, "1.0" if l == "good" else "0.0") for t, l in PAIRS])}, rows=NUMBERED),
 ]  # fmt: skip
 ENCODINGS = [
@@ -234,6 +238,7 @@ NULLS = [
     Case("no value", "`nan`, `NA`, `n/a`, `null`, `None` beside numbers", "null", {"r.csv": csv(pairs=[(t, str(int(l == "good")) if l else ("nan", "NA", "N/A", "null", "None")[n % 5]) for n, (t, l) in enumerate(without(4))])}, rows=[(t, None if l is None else str(int(l == "good"))) for t, l in without(4)]),
     Case("no value", "the same words among words", "words: `none` may be a class", {"r.csv": csv(pairs=[(t, l or "none") for t, l in without(4)])}, rows=[(t, l or "none") for t, l in without(4)]),
     Case("no value", '`"nan"` beside numbers (jsonl)', "null", {"r.jsonl": jsonl({"text": t, "label": "nan" if l is None else int(l == "good")} for t, l in without(4))}, rows=[(t, None if l is None else str(int(l == "good"))) for t, l in without(4)]),
+    Case("no value", "`\\N`, as databases write it", "null", {"r.csv": csv(pairs=[(t, l or r"\N") for t, l in without(7)])}, rows=without(7)),
     Case("no value", "-1 where classes are declared", "null", {"r.parquet": parquet({"text": TEXTS, "label": [-1 if l is None else int(l == "good") for _, l in without(7)]}, hub(CLASS_LABEL))}, rows=without(7)),
     Case("no value", "-1 where none are", "a class like others", {"r.csv": csv(pairs=[(t, "1" if l == "good" else "-1") for t, l in PAIRS])}, rows=[(t, "1" if l == "good" else "-1") for t, l in PAIRS]),
     Case("no value", "blanks around labels", "they go", {"r.csv": csv(pairs=[(t, l + " " * (n % 3)) for n, (t, l) in enumerate(PAIRS)])}),
@@ -260,6 +265,7 @@ TYPED = [
     Case("typed", "lists as labels", "refused", {"r.jsonl": jsonl({"text": t, "label": [l]} for t, l in PAIRS)}, refused=("'label' holds lists or objects", "LABEL_COLUMN")),
     Case("typed", "lists as labels (parquet)", "refused", {"r.parquet": parquet({"text": TEXTS, "labels": [[0, 1]] * 20})}, refused=("'labels' holds lists",), listed=False),
     Case("typed", "objects as labels", "refused", {"r.jsonl": jsonl({"text": t, "label": {"a": l}} for t, l in PAIRS)}, refused=("'label' holds lists or objects",)),
+    Case("typed", "lists as the text", "refused", {"r.jsonl": jsonl({"text": t.split(), "label": l} for t, l in PAIRS)}, refused=("'text' holds lists or objects", "TEXT_COLUMN"), settings={"TEXT_COLUMN": "text"}),
     Case("typed", "lists and objects elsewhere", "JSON text", {"r.jsonl": jsonl(objects(tags=["a", {"b": None}]))}, columns=("tags",), types=("text",)),
     Case("typed", "booleans as labels", "true, false", {"r.jsonl": jsonl({"text": t, "label": l == "good"} for t, l in PAIRS)}, rows=[(t, str(l == "good").lower()) for t, l in PAIRS]),
     Case("typed", "dictionary-coded columns", "their values", {"r.parquet": parquet({"text": TEXTS, "label": pa.array(LABELS).dictionary_encode()})}),
@@ -303,6 +309,8 @@ FILES = [
     folder("`test.csv` and `dev.csv`", "the test is from `test.csv`; `dev.csv` is passed over, and told", "train.csv", "dev.csv", "test.csv", test=20, rows=("train.csv", "test.csv"), says=("Passed over", "dev.csv")),
     folder("other files beside `train.csv`", "passed over, and told", "train.csv", "extra.csv", rows=("train.csv",), says=("Passed over", "extra.csv")),
     folder("`train_test.csv`", "training", "train_test.csv"),
+    folder("`training_data/train.csv`, `training_data/test.csv`", "the innermost name counts", "training_data/train.csv", "training_data/test.csv", test=20),
+    folder("`test_project/a.csv`, `test_project/b.csv`", "a folder in which all files lie says nothing", "test_project/a.csv", "test_project/b.csv"),
     folder("hidden files, `__MACOSX`", "passed over", "a.csv", ".b.csv", "__MACOSX/._a.csv", ".git/c.csv", rows=("a.csv",)),
     Case("files", "test files alone", "refused", three("test.csv", "dev.csv"), refused=("holds test files only",), what="d"),
     Case("files", "a folder without a table", "refused", {"d/readme.md": "x"}, refused=("holds no .csv",), what="d"),

@@ -45,7 +45,7 @@ def test_the_sample_becomes_the_current_dataset(settings: Settings, database: st
     assert importer.current(database) is None
     lines: list[str] = []
     done = importer.import_dataset(settings, progress=lines.append)
-    assert done.pop("notes") == lines
+    assert done.pop("notes") == ["Text column 'text', label column 'label'; other columns: 0."]
     assert done == importer.current(database) == {
         "name": "sample", "train_table": "sample_train", "test_table": "sample_test", "text_column": "text",
         "label_column": "label", "labels": ["negative", "positive"], "source": "sample",

@@ -74,10 +74,10 @@ def import_dataset(
                 tables.put_aside(connection, known, say)
                 known = None
             if known is None:
-                _create(connection, source, wanted, say)
+                _create(connection, source, wanted, progress, say)
             else:
                 _check_same(known, source, text_column, label_column)
-                say(f"Dataset {source.name} is already imported: no row changes.")
+                progress(f"Dataset {source.name} is already imported: no row changes.")
         except pg.InsufficientPrivilege as error:
             raise ImportFailed(
                 f"The training endpoint's role may not do this: {error.diag.message_primary}."
@@ -111,12 +111,18 @@ def _check_same(known: dict[str, Any], source: sources.Source, text: str | None,
             )
 
 
-def _create(connection: database.Connection, source: sources.Source, wanted: Settings, say: Progress) -> None:
-    """Creates, fills and registers the tables, then attaches the trigger."""
-    say(f"Reading {source.place} …")
+def _create(
+    connection: database.Connection, source: sources.Source, wanted: Settings, progress: Progress, say: Progress
+) -> None:
+    """Creates, fills and registers the tables, then attaches the trigger. `say` takes the lines that are notes too."""
+    progress(f"Reading {source.place} …")
     train, tests = source.open(wanted.huggingface_token, wanted.encoding)
     for note in train.notes:
         say(note)
+    if len(train.columns) > tables.MOST_COLUMNS:
+        raise ImportFailed(
+            f"The dataset has {len(train.columns):,} columns, more than a table may have: leave some out."
+        )
     scan = kinds.scan(train)
     text, label = choose(scan, train, wanted.text_column, wanted.label_column)
     train, without = having(train, (text, label))
@@ -127,7 +133,7 @@ def _create(connection: database.Connection, source: sources.Source, wanted: Set
     say(f"Text column {text!r}, label column {label!r}; other columns: {len(train.columns) - 2}.")
     names = {"train": f"{source.name}_train", "test": f"{source.name}_test"}
     for part, table in ((train, names["train"]), (test, names["test"])):
-        tables.fill(connection, part, table, types, text, label, say)
+        tables.fill(connection, part, table, types, text, label, progress, say)
     labels = _labels(connection, names["train"], label, train.classes.get(label, []))
     connection.execute(
         database.query("dataset_register"),
@@ -144,7 +150,7 @@ def _create(connection: database.Connection, source: sources.Source, wanted: Set
     # Last, so that the import itself is no event.
     for table in names.values():
         connection.execute("SELECT watch_training_table(%s::regclass)", [table])
-    say(f"Watching {names['train']} and {names['test']}; labels: {', '.join(labels[:10])}.")
+    progress(f"Watching {names['train']} and {names['test']}; labels: {', '.join(labels[:10])}.")
     _doubt(labels, say)
 
 

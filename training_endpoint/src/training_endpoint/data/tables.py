@@ -30,10 +30,12 @@ def fill(
     text: str,
     label: str,
     progress: Progress,
+    say: Progress,
 ) -> None:
-    """Creates `table` with the columns of `part` and copies its rows into it; raises `ImportFailed` or `EmptyTable`."""
-    if len(part.columns) > MOST_COLUMNS:
-        raise ImportFailed(f"The dataset has {len(part.columns)} columns, more than a table may have: leave some out.")
+    """Creates `table` with the columns of `part` and copies its rows into it; raises `ImportFailed` or `EmptyTable`.
+
+    `say` takes what was left out and repaired, and which rows have no text or label.
+    """
     own_types = [types[name] for name in part.columns]
     _create(connection, table, part.columns, own_types)
     problems = Problems()
@@ -62,10 +64,10 @@ def fill(
         raise _refused(error, part, problems) from error
     progress(f"{table}: {counts['rows']:,} rows.")
     for line in problems.lines():
-        progress(f"{line}.")
+        say(f"{line}.")
     for column, what in ((text, "text"), (label, "label")):
         if counts[what]:
-            progress(f"{table}: {counts[what]:,} rows have no {what} in {column!r}: no run trains on them.")
+            say(f"{table}: {counts[what]:,} rows have no {what} in {column!r}: no run trains on them.")
     if not counts["rows"]:
         raise EmptyTable(f"No row was left for {table} ({'; '.join(problems.lines()) or 'there is none'}): add rows.")
 

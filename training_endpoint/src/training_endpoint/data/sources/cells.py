@@ -10,19 +10,20 @@ from training_endpoint.data.sources.problems import Problems
 from training_endpoint.errors import ImportFailed
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-NO_NUMBERS = {"nan", "na", "n/a", "null", "none"}
+NO_NUMBERS = {"nan", "na", "n/a", "#n/a", "<na>", "null", "none"}
 """Words that are no value in a column whose other values are numbers; elsewhere they are words like others."""
+DUMPED_NULL = r"\N"  # as MySQL and PostgreSQL write it
 NUL = "rows repaired: NUL characters removed, which PostgreSQL cannot hold"
 HALF_PAIR = "rows repaired: halves of surrogate pairs replaced by \N{REPLACEMENT CHARACTER}"
 EXACT_FLOATS = 2**53
 
 
 def is_none(value: Any) -> bool:
-    """The one rule for "no value", whatever the source: missing, null, NaN, and text that is empty or blank."""
+    """The one rule for "no value", whatever the source: missing, null, NaN, and text that is empty, blank or \\N."""
     if value is None:
         return True
     if isinstance(value, str):
-        return not value or value.isspace()
+        return not value or value.isspace() or value == DUMPED_NULL
     if isinstance(value, float | Decimal):
         return math.isnan(value)
     return isinstance(value, bytes) and not value.strip()
@@ -57,7 +58,7 @@ def cell(value: Any, sql_type: str, problems: Problems, is_label: bool = False) 
     if sql_type != "text":
         if isinstance(value, str):
             return None if is_no_number(value) else value.strip()
-        return value
+        return value + 0.0 if isinstance(value, float) else value  # -0.0 is 0
     try:
         text = as_text(value)
     except (RecursionError, ValueError) as error:

@@ -26,12 +26,18 @@ def choose(columns: dict[str, Column], part: Part, text: str, label: str) -> tup
     if not label:
         label = _label(own, part, text)
     if not text:
-        texts = [column for column in own if column.sql_type == "text" and column.name != label and column.characters]
+        texts = [
+            column
+            for column in own
+            if column.sql_type == "text" and column.name != label and column.characters and not column.nested
+        ]
         if not texts:
             raise MissingColumn(f"No column of the dataset holds text: its columns are {listed}. Set TEXT_COLUMN.")
         text = _usual(texts, TEXT_NAMES) or max(texts, key=lambda column: column.characters).name
     if text == label:
         raise ImportFailed(f"Text and label are the same column {text!r}: set TEXT_COLUMN or LABEL_COLUMN to another.")
+    if columns[text].nested:
+        raise ImportFailed(f"Column {text!r} holds lists or objects: set TEXT_COLUMN to a column of texts.")
     if columns[text].sql_type == "bytea":
         raise ImportFailed(f"Column {text!r} holds bytes that are not UTF-8: set TEXT_COLUMN to a column of texts.")
     _check_classes(columns[label])

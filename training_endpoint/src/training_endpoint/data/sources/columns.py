@@ -123,8 +123,13 @@ def _kind(value: Any, typed: bool) -> str:
 def _by_look(text: str) -> str:
     if WHOLE.fullmatch(text):
         return "bigint" if abs(int(text)) <= LARGEST else LONG
-    # As a double it must read back as the number that is written there.
-    if DECIMAL.fullmatch(text) and math.isfinite(float(text)) and Decimal(repr(float(text))) == Decimal(text):
+    # As a double it must read back as the number that is written there, which -0 does not.
+    if (
+        DECIMAL.fullmatch(text)
+        and math.isfinite(float(text))
+        and Decimal(repr(float(text))) == Decimal(text)
+        and not (text[0] == "-" and not float(text))
+    ):
         return "double precision"
     return "text"
 

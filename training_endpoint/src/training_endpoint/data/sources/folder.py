@@ -60,9 +60,10 @@ def _hidden(file: File) -> bool:
 
 
 def _of_tables(name: str, tables: list[File], kinds: Mapping[str, Reader]) -> tuple[Part, list[Part]]:
-    ranks = {file: _rank(file) for file in tables}
+    names = _part_names(tables)
+    ranks = {file: words.test_rank(names[file]) for file in tables}
     others = [file for file in tables if ranks[file] is None]
-    trains = [file for file in others if _is_train(file)] or others
+    trains = [file for file in others if words.is_train(names[file])] or others
     if not trains:
         raise ImportFailed(f"{name} holds test files only: name the training file train.csv, for example.")
     notes: list[str] = []
@@ -93,12 +94,10 @@ def _joined(group: list[File], kinds: Mapping[str, Reader], notes: list[str]) ->
     return join(found) if found else None
 
 
-def _rank(file: File) -> int | None:
-    return words.test_rank(file.plain_name)
-
-
-def _is_train(file: File) -> bool:
-    return words.is_train(file.plain_name)
+def _part_names(found: list[File]) -> dict[File, str]:
+    """For each file the name that says what part it is for. Folders in which all of them lie say nothing."""
+    shared = os.path.commonpath([PurePosixPath(file.name).parent.as_posix() for file in found])
+    return {file: words.part_of(os.path.relpath(file.plain_name, shared or ".")) for file in found}
 
 
 def _classes(name: str, texts: list[File]) -> tuple[Part, list[Part]]:
@@ -108,7 +107,7 @@ def _classes(name: str, texts: list[File]) -> tuple[Part, list[Part]]:
     left: Counter[str] = Counter()
     for file in texts:
         *above, label = PurePosixPath(file.name).parts[:-1] or ("",)
-        rank = words.test_rank("/".join(above))
+        rank = words.test_rank(words.part_of("/".join(above)))
         if not label or _names_a_part(label) or words.UNLABELLED & words.of(label):
             left[label or name] += 1
         elif rank is None:

@@ -9,13 +9,15 @@ UNFIT = re.compile("[\0\ud800-\udfff]")
 
 def fit(names: list[str]) -> list[str]:
     """Each name without what PostgreSQL refuses, cut to 63 bytes, and different from all before it."""
-    fitted: list[str] = []
-    for number, name in enumerate(names, 1):
-        wanted = one(name) or f"column_{number}"
-        unique, ending = wanted, number
-        while unique in fitted:
-            unique = _cut(wanted, f"_{ending}")
-            ending += 1
+    wanted = [one(name) or f"column_{number}" for number, name in enumerate(names, 1)]
+    first = {name: number for number, name in reversed(list(enumerate(wanted)))}
+    taken = set(wanted)
+    fitted = []
+    for number, name in enumerate(wanted):
+        unique, ending = name, number + 1
+        while first.get(unique) != number and unique in taken:
+            unique, ending = _cut(name, f"_{ending}"), ending + 1
+        taken.add(unique)
         fitted.append(unique)
     return fitted
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from training_endpoint.data.sources import names, typed
-from training_endpoint.data.sources.file import File
+from training_endpoint.data.sources.file import DAMAGE, File
 from training_endpoint.data.sources.part import Part, Row
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.errors import ImportFailed
@@ -17,7 +17,7 @@ def read(file: File, _: str) -> Part:
     import pyarrow as pa  # noqa: PLC0415 - heavy, and seldom needed
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    broken = (pa.ArrowException, OSError, ValueError, OverflowError, RuntimeError, EOFError)
+    broken = (pa.ArrowException, ValueError, OverflowError, *DAMAGE)
 
     def opened() -> Any:
         return pq.ParquetFile(file.path or file.opener(), pre_buffer=False, buffer_size=1024 * 1024)

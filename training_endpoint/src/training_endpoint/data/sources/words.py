@@ -24,6 +24,12 @@ def is_train(name: str) -> bool:
     return bool(TRAIN & of(name))
 
 
+def part_of(path: str) -> str:
+    """The innermost of a path's names that says what part it is for, '' where none does: a/train/test.csv is a test."""
+    own = (name for name in reversed(path.split("/")) if is_train(name) or test_rank(name) is not None)
+    return next(own, "")
+
+
 def test_rank(name: str) -> int | None:
     """0 for the best kind of test part, more for others, None where the name says nothing of the sort."""
     own = of(name)
