@@ -9,7 +9,8 @@ import pytest
 from psycopg import sql
 
 from tests import services, training
-from tests.data_cases import CASES, Case
+from tests.data_cases import CASES
+from tests.data_cases.case import Case
 from training_endpoint.data import importer, snapshot
 from training_endpoint.http.api import create_app
 
@@ -61,7 +62,7 @@ def test_it_is_read_or_refused_in_a_sentence(case: Case, clean: str, tmp_path: P
             )
             rows.update(connection.execute(query).fetchall())
         assert rows == Counter(case.rows)
-        types = dict(
+        types: dict[str, str] = dict(
             connection.execute(
                 "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s",
                 [done["train_table"]],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests import data_cases
 from training_endpoint import hub_errors
 from training_endpoint.data import sources
-from training_endpoint.data.sources import cells, choose, columns, file, folder, words
+from training_endpoint.data.sources import cells, choose, columns, file, words
 from training_endpoint.data.sources.part import Part, split
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.errors import HubBadToken, HubError, HubGated, HubUnreachable, ImportFailed, MissingColumn
@@ -184,7 +184,7 @@ def test_numbers_in_text_files_are_found_by_their_look() -> None:
 @given(st.text(st.characters()))
 def test_every_text_can_be_sent_to_the_database(text: str) -> None:
     sent = cells.cell(text, "text", Problems())
-    assert sent is None or "\0" not in sent and sent.encode().decode() == sent
+    assert sent is None or ("\0" not in sent and sent.encode().decode() == sent)
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.sampled_from("abc")), max_size=60))

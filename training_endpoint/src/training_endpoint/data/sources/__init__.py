@@ -47,7 +47,10 @@ class Source:
         """
         if wanted_encoding:
             encoding.known(wanted_encoding)
-        return hub.parts(self.place, token) if self.path is None else _parts(self.path, wanted_encoding)
+        if self.path is None:
+            return hub.parts(self.place, token)
+        train, tests = _parts(self.path, wanted_encoding)
+        return replace(train, notes=() if self.place == "sample" else train.notes), tests
 
 
 def find(dataset: str, within: str | None = None) -> Source:
