@@ -94,6 +94,14 @@ NULLS = [
     ),
     Case(
         "no value",
+        "`NULL` among words",
+        "a class, and told",
+        {"r.csv": csv(pairs=[(t, c or "NULL") for t, c in without(4)])},
+        rows=[(t, c or "NULL") for t, c in without(4)],
+        says=("Label 'NULL' counts as a class",),
+    ),
+    Case(
+        "no value",
         "the same words among words",
         "words: `none` may be a class",
         {"r.csv": csv(pairs=[(t, c or "none") for t, c in without(4)])},

@@ -7,7 +7,10 @@ STRAY = "text,label\n" + "".join(
 )
 CSVS = [
     Case(
-        "csv", "commas, semicolons, tabs or pipes", "found over several rows", {"r.csv": csv("text|label", "{t}|{c}")}
+        "csv",
+        "commas, semicolons, tabs, pipes or colons",
+        "found over several rows",
+        {"r.csv": csv("text|label", "{t}|{c}")},
     ),
     Case(
         "csv",
@@ -40,6 +43,42 @@ CSVS = [
         "passed over, and told",
         {"r.csv": "Our guests 2026\n\n" + csv("text;label;n", "{t};{c};{n}")},
         says=("above the header", "Our guests 2026"),
+    ),
+    Case("csv", "colons", "separator :", {"r.csv": csv("text:label", "{t}:{c}")}, listed=False),
+    Case(
+        "csv",
+        "comments above the header",
+        "passed over, and told",
+        {"r.csv": "# made by us, on a day\n# more\n" + csv()},
+        says=("comments above the header",),
+    ),
+    Case(
+        "csv",
+        "a first row that may be no header",
+        "taken for the header, and told",
+        {"r.csv": csv("of a kind,mixed")},
+        says=("taken for the header", "of a kind, mixed"),
+    ),
+    Case(
+        "csv",
+        "rows all shorter than the header",
+        "refused, with their number",
+        {"r.csv": csv("text,label,note")},
+        refused=("looks like a label", "20 rows left out", "r.csv, line 2"),
+    ),
+    Case(
+        "csv",
+        "a separator in quotes in every row",
+        "separator ,",
+        {"r.csv": csv(line='"{t}; so; it; is",{c}')},
+        rows=[(f"{t}; so; it; is", c) for t, c in PAIRS],
+    ),
+    Case(
+        "csv",
+        "apostrophes at the start of texts",
+        "text",
+        {"r.csv": csv(line="'t was {n},{c}")},
+        rows=[(f"'t was {n}", c) for n, (_, c) in enumerate(PAIRS)],
     ),
     Case(
         "csv",

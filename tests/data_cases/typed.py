@@ -204,6 +204,13 @@ TYPED = [
     Case("typed", "a .json file of lines", "as jsonl", {"r.json": jsonl(objects())}),
     Case(
         "typed",
+        "something behind a .json array",
+        "refused",
+        {"r.json": json.dumps(objects()) + "xx"},
+        refused=("r.json: something stands behind the array",),
+    ),
+    Case(
+        "typed",
         "a .json array that is cut",
         "refused, with the element",
         {"r.json": json.dumps(objects())[:-9]},

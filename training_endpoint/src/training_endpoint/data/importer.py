@@ -21,11 +21,13 @@ from training_endpoint.data import sources, tables
 from training_endpoint.data.labels import label_names
 from training_endpoint.data.sources import columns as kinds
 from training_endpoint.data.sources import words
+from training_endpoint.data.sources.cells import is_no_number
 from training_endpoint.data.sources.choose import choose, part_column
 from training_endpoint.data.sources.columns import Column
 from training_endpoint.data.sources.part import Part, having, split, where
+from training_endpoint.data.sources.problems import Problems
 from training_endpoint.data.tables import Progress
-from training_endpoint.errors import ImportConflict, ImportFailed
+from training_endpoint.errors import DataError, ImportConflict, ImportFailed
 from training_endpoint.settings import Settings
 
 LOCK = 7_314_001  # of imports among each other
@@ -123,8 +125,12 @@ def _create(
         raise ImportFailed(
             f"The dataset has {len(train.columns):,} columns, more than a table may have: leave some out."
         )
-    scan = kinds.scan(train)
-    text, label = choose(scan, train, wanted.text_column, wanted.label_column)
+    problems = Problems()
+    scan = kinds.scan(train, problems)
+    try:
+        text, label = choose(scan, train, wanted.text_column, wanted.label_column)
+    except DataError as error:  # perhaps for what was left out
+        raise type(error)(" ".join([error.message, *(f"{line}." for line in problems.lines())])) from error
     train, without = having(train, (text, label))
     if without:
         say(f"Passed over, for they have no column {text!r} or {label!r}: {', '.join(without[:10])}.")
@@ -196,6 +202,8 @@ def _doubt(labels: list[str], say: Progress) -> None:
     alike: dict[str, list[str]] = defaultdict(list)
     for name in labels:
         alike[" ".join(name.casefold().split())].append(name)
+        if is_no_number(name):
+            say(f"Label {name!r} counts as a class: where it means that there is none, leave the cell empty.")
     for several in alike.values():
         if len(several) > 1:
             say(f"Labels {' and '.join(map(repr, several))} count as different classes: correct them if they are one.")

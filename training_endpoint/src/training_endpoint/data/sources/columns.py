@@ -73,12 +73,12 @@ class Column:
         return NESTED in self.types
 
 
-def scan(part: Part) -> dict[str, Column]:
-    """Reads all rows once."""
+def scan(part: Part, problems: Problems | None = None) -> dict[str, Column]:
+    """Reads all rows once, and counts in `problems` what is left out."""
     columns = {name: Column(name) for name in part.columns}
     for member in part.members or (part,):
         own = [columns[name] for name in member.columns]
-        for row in member.rows(Problems()):
+        for row in member.rows(problems or Problems()):
             for column, value in zip(own, row, strict=True):
                 if value is not None:
                     column.add(value, member.typed)

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from training_endpoint.data.sources.records import Dialect, Record, Records
 
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|", ":")
 SEP_LINE = re.compile(r"\"?sep=(.)\"?[;,\t]*", re.IGNORECASE)
+COMMENT = re.compile(r"(#|//) ?[^\s,;\t|]")
 NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?")
 # What a header may be called; a first row with one of these is one, whatever else it holds.
 USUAL_NAMES = {
@@ -30,13 +31,18 @@ def find(lines: list[str], tabs: bool) -> Dialect:
     if told:
         skip += 1
         skip += next((number for number, line in enumerate(lines[skip:]) if not _blank(line)), 0)
+    notes: tuple[str, ...] = ()
+    comments = next((number for number, line in enumerate(lines[skip:]) if not COMMENT.match(line)), 0)
+    if comments and USUAL_NAMES & set(re.split(r"[,;\t|: \r\n\"']+", lines[skip + comments].lower())):
+        notes = (f"comments above the header were passed over ({lines[skip].strip()[:60]!r})",)
+        skip += comments
     lines = lines[skip:]
     if not lines:
         return Dialect()
     separators = (told[1],) if told else ("\t",) if tabs else SEPARATORS
     candidates = [_dressed(Dialect(separator, skip=skip), lines, tabs) for separator in separators]
     found = max(candidates, key=lambda one: _fit(one, lines))
-    return _headed(found, lines)
+    return _headed(replace(found, notes=notes), lines)
 
 
 def _blank(line: str) -> bool:
@@ -85,7 +91,7 @@ def _fit(dialect: Dialect, lines: list[str]) -> tuple[float, bool, int]:
     width = len(rows[0])
     usual, times = Counter(map(len, rows)).most_common(1)[0]
     if width == 1 and usual > 1 and times > 0.8 * len(rows):  # a title above the header
-        return 0.9 * times / len(rows), False, usual
+        return 0.04 * times / len(rows), False, usual  # less than any that fits the header
     if width == 1:
         return 0.0, False, 1
     whole = sum(len(row) == width for row in rows) / len(rows)
@@ -97,7 +103,7 @@ def _headed(dialect: Dialect, lines: list[str]) -> Dialect:
     """`dialect` with its columns: those of the first row, of one below a title, or numbers where there is no header."""
     records = _rows(dialect, lines)
     rows = [record.cells for record in records]
-    notes: list[str] = []
+    notes = list(dialect.notes)
     usual, times = Counter(map(len, rows)).most_common(1)[0]
     title = next((number for number, row in enumerate(rows[:WIDEST_TITLE]) if len(row) == usual), 0)
     titled = usual > 1 and times > 0.8 * (len(rows) - title)
@@ -107,9 +113,11 @@ def _headed(dialect: Dialect, lines: list[str]) -> Dialect:
         notes.append(f"what stands above the header was passed over ({passed!r})")
         dialect, rows = replace(dialect, skip=dialect.skip + first), rows[title:]
     header = _is_header(rows)
+    first_row = ", ".join(rows[0])[:60]
     if not header:
-        first_row = ", ".join(rows[0])[:60]
         notes.append(f"there is no header, so the first row ({first_row!r}) counts as a row like all others")
+    elif not USUAL_NAMES & {cell.strip().lower() for cell in rows[0]}:
+        notes.append(f"the first row ({first_row!r}) was taken for the header; if it is none, put names above it")
     columns = tuple(rows[0] if header else ("" for _ in rows[0]))
     return replace(dialect, columns=columns, header=header, notes=tuple(notes))
 

@@ -49,7 +49,16 @@ def _as_western(error: UnicodeError) -> tuple[str, int]:
     return one.decode(WESTERN, "ignore") or one.decode("latin-1"), error.start + 1
 
 
+def _damaged_places(error: UnicodeError) -> tuple[str, int]:
+    """A codec error handler: what cannot be read is marked, and a last character that was cut is no character."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    cut = error.reason.startswith(("truncated", "unexpected end")) and error.end >= len(error.object)
+    return "" if cut else "\N{REPLACEMENT CHARACTER}", error.end
+
+
 codecs.register_error("as-western", _as_western)
+codecs.register_error("damaged-places", _damaged_places)
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,7 @@ def _checked(text: Text, note: str = "") -> Text:
 def _damaged(text: Text, note: str) -> Text:
     """Text of two or four bytes a character that is cut, or has half a pair."""
     damage = total = first = 0
-    for line, chunk in enumerate(Text(text.file, text.encoding, "replace").lines(), 1):
+    for line, chunk in enumerate(Text(text.file, text.encoding, "damaged-places").lines(), 1):
         total += len(chunk)
         damage += chunk.count("\N{REPLACEMENT CHARACTER}")
         first = first or (line if damage else 0)
@@ -175,7 +184,8 @@ def _damaged(text: Text, note: str) -> Text:
             "damaged. Write it anew as UTF-8, or set ENCODING."
         )
     said = f"{damage:,} characters are damaged and stand as \N{REPLACEMENT CHARACTER} (the first: line {first:,})"
-    return Text(text.file, text.encoding, "replace", f"{text.file.name}: {note + '; ' if note else ''}{said}.")
+    said = said if damage else "it ends within a character, as if it had been cut"
+    return Text(text.file, text.encoding, "damaged-places", f"{text.file.name}: {note + '; ' if note else ''}{said}.")
 
 
 def _fitting(file: File) -> tuple[int, int, int]:

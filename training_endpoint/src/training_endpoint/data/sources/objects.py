@@ -79,6 +79,8 @@ def _of_array(text: Text, problems: Problems) -> Iterator[dict[str, Any]]:
             yield value
         else:
             problems.add(NO_ELEMENT)
+    reader.skip("]")
+    reader.skip("")
 
 
 class _Reader:
@@ -109,7 +111,10 @@ class _Reader:
             self._more(64 * 1024)
 
     def skip(self, wanted: str) -> None:
-        if self._next() != wanted:
+        """Moves on behind `wanted`, '' for the end of the file; raises `ImportFailed` where something else stands."""
+        if (found := self._next()) != wanted:
+            if not wanted:
+                raise ImportFailed(f"{self.name}: something stands behind the array ({found!r} …).")
             raise ImportFailed(
                 f"{self.name}, after element {self.count:,}: {wanted!r} is missing; the file is damaged."
             )

@@ -63,7 +63,10 @@ class Record:
 
 
 class Records:
-    """The rows of `lines`. A row whose quotes do not match is its first line alone; the others are read anew."""
+    """The rows of `lines`. A row whose quotes do not match is its first line alone; the others are read anew.
+
+    `width`: how many cells a row has, 0 where that is not known yet. Rows of several lines must have as many.
+    """
 
     def __init__(self, lines: Iterator[str], dialect: Dialect, width: int = 0) -> None:
         self.source, self.dialect, self.width = lines, dialect, width
@@ -93,7 +96,11 @@ class Records:
                 cells = next(reader, None)
                 if cells is None:
                     return
-                yield Record(cells, self.taken, number)
+                too_wide = len(cells) > self.width and any(cells[self.width :])
+                if self.width and len(self.taken) > 1 and (too_wide or len(cells) < self.width):
+                    yield self._first_alone(number)  # a stray quote may have swallowed rows
+                else:
+                    yield Record(cells, self.taken, number)
             except csv.Error:
                 reader = csv.reader(self._lines(), strict=True, **self.dialect.options())
                 yield self._first_alone(number)
