@@ -11,6 +11,17 @@ CREATE TABLE IF NOT EXISTS training_datasets (
     current boolean NOT NULL DEFAULT false,
     imported_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- Labels that people change must stay a list; what stands in it is compared as text.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'training_datasets_labels_list') THEN
+        ALTER TABLE training_datasets ADD CONSTRAINT training_datasets_labels_list CHECK (
+            jsonb_typeof(labels) = 'array'
+            AND NOT jsonb_path_exists(labels, 'strict $[*] ? (@.type() == "array" || @.type() == "object")')
+        ) NOT VALID;
+    END IF;
+END
+$$;
 CREATE UNIQUE INDEX IF NOT EXISTS training_datasets_one_current ON training_datasets (current) WHERE current;
 
 CREATE TABLE IF NOT EXISTS training_jobs (
