@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def train(url: str) -> None:
     """What a training job asks MLflow for."""
-    experiment = call(url, "POST", "experiments/create", TRAINING, name="reviews")["experiment_id"]
+    experiment = str(call(url, "POST", "experiments/create", TRAINING, name="reviews")["experiment_id"])
     run = call(url, "POST", "runs/create", TRAINING, experiment_id=experiment)["run"]["info"]
     put = requests.put(
         f"{url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/a.txt", b"files", auth=TRAINING, timeout=9

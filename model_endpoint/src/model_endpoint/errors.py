@@ -1,4 +1,4 @@
-"""Everything that can go wrong here and that a client may see."""
+"""Everything that can go wrong here and that a client may see, beside the runner's `CannotServe`."""
 
 from mlops_contract.errors import PlatformError
 
@@ -43,13 +43,6 @@ class Overloaded(PlatformError):
 
     status = 503
     code = "overloaded"
-
-
-class CannotServe(PlatformError):
-    """The version cannot be served; the old one goes on."""
-
-    status = 422
-    code = "cannot_serve"
 
 
 class NotPrepared(PlatformError):

@@ -211,7 +211,7 @@ def _tensors(answer: Answer, wanted: Any) -> list[dict[str, Any]]:
             "name": "scores",
             "datatype": "FP32",
             "shape": [count, labels],
-            "data": answer.scores.astype(float).round(6).ravel().tolist(),
+            "data": answer.scores.round(6).ravel().tolist(),
         },
     ]
     if not wanted:

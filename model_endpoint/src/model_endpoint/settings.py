@@ -1,13 +1,13 @@
 """What a replica is told by its environment."""
 
 import math
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_contract.env import Env
+from model_runner.machine import cores
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,4 @@ class Settings:
 
 def _share(replicas: int) -> int:
     """What each of `replicas` on this machine gets of its cores: with more inferences than cores, all are slower."""
-    return math.ceil(available_cores() / replicas)
-
-
-def available_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """The whole cores that this process may use: its affinity, or less where the container has a CPU quota."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = cgroup.read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
+    return math.ceil(cores() / replicas)
