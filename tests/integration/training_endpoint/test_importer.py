@@ -19,7 +19,6 @@ from training_endpoint.errors import (
     MissingColumn,
     OneClass,
 )
-from training_endpoint.http.api import create_app
 from training_endpoint.settings import Settings
 
 
@@ -52,12 +51,12 @@ def test_the_sample_becomes_the_current_dataset(settings: Settings, database: st
         "name": "sample", "train_table": "sample_train", "test_table": "sample_test", "text_column": "text",
         "label_column": "label", "labels": ["negative", "positive"], "source": "sample",
         "train": {"rows": 320, "classes": {"negative": 160, "positive": 160}},
-        "test": {"rows": 320, "classes": {"negative": 160, "positive": 160}},
+        "test": {"rows": 1000, "classes": {"negative": 500, "positive": 500}},
         "pending_events": 0,
     }  # fmt: skip
     assert "sample_train: 320 rows." in lines and lines[-1].startswith("Watching sample_train and sample_test")
     read = snapshot.read(database, 1_000)
-    assert (len(read.train), len(read.test), read.dropped, read.overlap) == (320, 320, {}, 0)
+    assert (len(read.train), len(read.test), read.dropped, read.overlap) == (320, 1000, {}, 0)
 
 
 def test_rows_that_come_later_are_events(settings: Settings, database: str) -> None:
@@ -224,7 +223,7 @@ def test_importing_anew_in_vain_changes_nothing(settings: Settings, database: st
 
 def test_a_request_imports_anew(settings: Settings, database: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "reviews", train=REVIEWS)
-    client = create_app(training.settings(database, tmp_path, DATASET=str(folder))).test_client()
+    client = training.client(training.settings(database, tmp_path, DATASET=str(folder)))
     assert client.post("/datasets", json={}).status_code == 201
     assert client.post("/datasets", json={}).status_code == 200
     answer = client.post("/datasets", json={"replace": True})
@@ -235,7 +234,7 @@ def test_a_request_imports_anew(settings: Settings, database: str, tmp_path: Pat
 
 def test_a_request_says_the_encoding(settings: Settings, database: str, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(REVIEWS.replace("review", "отзыв"), encoding="koi8-r")
-    client = create_app(training.settings(database, tmp_path, DATASET=str(tmp_path / "r.csv"))).test_client()
+    client = training.client(training.settings(database, tmp_path, DATASET=str(tmp_path / "r.csv")))
     assert "set ENCODING" in client.post("/datasets", json={}).get_json()["error"]["message"]
     assert client.post("/datasets", json={"encoding": "koi8-r"}).status_code == 201
     assert ask(database, "SELECT text FROM r_train WHERE text LIKE '% 4'") == [("a отзыв 4",)]
@@ -280,7 +279,7 @@ def test_the_command(
     for name, value in {"DATABASE_URL": database, "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "x"}.items():
         monkeypatch.setenv(name, value)
     assert importer.main([]) == 0
-    assert "Current dataset: sample, 320 training and 320 test rows." in capsys.readouterr().out
+    assert "Current dataset: sample, 320 training and 1,000 test rows." in capsys.readouterr().out
     assert importer.main(["--dataset", "/nowhere.csv"]) == 1
     assert "no file or folder /nowhere.csv" in capsys.readouterr().err
 
