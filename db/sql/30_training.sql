@@ -1,44 +1,7 @@
--- What the training endpoint remembers: datasets, jobs, what each job trained on, and every move of the alias.
+-- What the training endpoint may do with its tables, and every move of the alias.
+SET search_path = pg_catalog, pg_temp;
 
-CREATE TABLE IF NOT EXISTS training_datasets (
-    name text PRIMARY KEY,
-    train_table text NOT NULL,  -- as regclass prints it, like training_events.table_name
-    test_table text NOT NULL,
-    text_column text NOT NULL,
-    label_column text NOT NULL,
-    labels jsonb NOT NULL,
-    source text NOT NULL,
-    current boolean NOT NULL DEFAULT false,
-    imported_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-CREATE UNIQUE INDEX IF NOT EXISTS training_datasets_one_current ON training_datasets (current) WHERE current;
-
-CREATE TABLE IF NOT EXISTS training_jobs (
-    job_id text PRIMARY KEY,
-    run_id text NOT NULL UNIQUE,
-    status text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
-    phase text NOT NULL DEFAULT 'queued',
-    progress double precision NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 1),
-    request jsonb NOT NULL DEFAULT '{}',
-    detail jsonb NOT NULL DEFAULT '{}',
-    error text,
-    verdict text,
-    mlflow_run_id text,
-    model_version integer,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    started_at timestamptz,
-    finished_at timestamptz
-);
-CREATE INDEX IF NOT EXISTS training_jobs_created ON training_jobs (created_at);
-
--- No reference to training_events: a slow job may still cover an event that retention has just pruned.
-CREATE TABLE IF NOT EXISTS training_coverage (
-    event_id bigint PRIMARY KEY,
-    job_id text NOT NULL REFERENCES training_jobs,
-    covered_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-
-CREATE TABLE IF NOT EXISTS promotion_ledger (
+CREATE TABLE IF NOT EXISTS public.promotion_ledger (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     who text NOT NULL,
@@ -51,13 +14,15 @@ CREATE TABLE IF NOT EXISTS promotion_ledger (
     job_id text
 );
 
-CREATE OR REPLACE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION public.refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION 'promotion_ledger is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
 END
 $$;
-CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON promotion_ledger
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON public.promotion_ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_ledger_change();
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON training_datasets, training_jobs, training_coverage TO platform;
-GRANT SELECT, INSERT ON promotion_ledger TO platform;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.training_datasets, public.training_jobs, public.training_coverage
+    TO platform;
+GRANT SELECT, INSERT ON public.promotion_ledger TO platform;
