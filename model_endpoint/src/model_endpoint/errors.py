@@ -92,6 +92,7 @@ class StaleEpoch(PlatformError):
 
     status = 409
     code = "stale_epoch"
+    passes = True
 
 
 class SwitchBusy(PlatformError):
@@ -99,6 +100,7 @@ class SwitchBusy(PlatformError):
 
     status = 409
     code = "switch_busy"
+    passes = True
 
 
 class SwitchFailed(PlatformError):

@@ -17,7 +17,7 @@ from training_trigger.errors import (
     DatabaseUnavailable,
     RunRefused,
 )
-from training_trigger.events import PRUNE_BATCH, Backlog, Delivery, Pending
+from training_trigger.events import PRUNE_BATCH, Backlog, Delivery, OpenRun, Pending
 from training_trigger.relay import Relay, due_in, retry_in
 from training_trigger.settings import Settings
 from training_trigger.status import Status
@@ -128,6 +128,12 @@ class Nothing:
 
     def __init__(self, prunable: int = 0) -> None:
         self.prunable = prunable
+
+    def open_runs(self) -> list[OpenRun]:
+        return []
+
+    def forget_trained(self) -> None:
+        pass
 
     def claimed(self) -> None:
         return None

@@ -20,13 +20,14 @@ from training_endpoint import database
 from training_endpoint.data import sources
 from training_endpoint.data.sources import columns as kinds
 from training_endpoint.data.sources.part import Part, Problems, split
-from training_endpoint.errors import EmptyTable, ImportConflict, ImportFailed
+from training_endpoint.errors import EmptyTable, ImportBusy, ImportConflict, ImportFailed
 from training_endpoint.settings import Settings
 
 Progress = Callable[[str], object]
 
-LOCK = 7_314_001  # of imports among each other
 REPORT_ROWS = 10_000
+EXACT_ROWS = 500_000
+SAMPLED_ROWS = 100_000
 MOST_COLUMNS = 1_000
 
 
@@ -46,9 +47,10 @@ def import_dataset(
     """
     source = sources.find(dataset or settings.dataset)
     with database.connect(settings.database_url) as connection:
-        locked = connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS ours", [LOCK]).fetchone()
-        if not (locked and locked["ours"]):
-            raise ImportConflict("Another import is going on: wait for its end, then try again.")
+        try:
+            connection.execute(database.query("dataset_lock"))
+        except pg.LockNotAvailable:
+            raise ImportBusy("Another import is going on: wait for its end, then try again.") from None
         known = connection.execute(database.query("dataset_named"), {"name": source.name}).fetchone()
         if known is None:
             wanted = (text_column or settings.text_column, label_column or settings.label_column)
@@ -65,8 +67,9 @@ def current(database_url: str) -> dict[str, Any] | None:
     """The dataset that is trained on, None before the first import.
 
     {"name", "train_table", "test_table", "text_column", "label_column", "labels", "source",
-    "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label are in "rows"
-    alone. Raises `DatabaseUnavailable`.
+    "train": {"rows", "classes": {label: rows}, "estimated"}, "test": {…}, "pending_events": n}; rows without a label
+    are in "rows" alone. A table of more than EXACT_ROWS rows is not counted but sampled, so its size does not matter.
+    Raises `DatabaseUnavailable`.
     """
     with database.connect(database_url) as connection:
         return _describe(connection)
@@ -161,7 +164,7 @@ def _fill(connection: database.Connection, part: Part, table: str, types: dict[s
 
 def _labels(connection: database.Connection, table: str, label: str, declared: list[str]) -> list[str]:
     """The labels of the training rows as text, in the order that the source declares, else in their own."""
-    found = list(_counts(connection, table, label)["classes"])
+    found = list(_counts(connection, table, label, exact=True)["classes"])
     return sorted(found, key=declared.index) if set(found) <= set(declared) else found
 
 
@@ -175,12 +178,25 @@ def _describe(connection: database.Connection) -> dict[str, Any] | None:
     return {**dataset, "train": counts[0], "test": counts[1], "pending_events": pending["events"] if pending else 0}
 
 
-def _counts(connection: database.Connection, table: str, label: str) -> dict[str, Any]:
+def _counts(connection: database.Connection, table: str, label: str, exact: bool = False) -> dict[str, Any]:
     name = sql.SQL(table)  # regclass printed it, quoted where it must be
-    query = database.query("dataset_counts").format(label=sql.Identifier(label), table=name)
-    rows = connection.execute(query).fetchall()
-    classes = {row["label"]: row["rows"] for row in rows if row["label"] is not None}
-    return {"rows": sum(row["rows"] for row in rows), "classes": classes}
+    names: dict[str, sql.Composable] = {"table": name, "label": sql.Identifier(label)}
+    rows = 0 if exact else _estimate(connection, name)
+    query = database.query("dataset_counts")
+    if rows > EXACT_ROWS:
+        share = SAMPLED_ROWS / rows
+        query = database.query("dataset_sample")
+        names |= {"percent": sql.Literal(100 * share), "times": sql.Literal(1 / share)}
+    found = connection.execute(query.format(**names)).fetchall()
+    classes = {row["label"]: row["rows"] for row in found if row["label"] is not None}
+    counted = sum(row["rows"] for row in found)
+    return {"rows": rows if rows > EXACT_ROWS else counted, "classes": classes, "estimated": rows > EXACT_ROWS}
+
+
+def _estimate(connection: database.Connection, table: sql.SQL) -> int:
+    """What the planner thinks of the number of rows: it knows the table's size on disk, analyzed or not."""
+    plan = connection.execute(database.query("dataset_estimate").format(table=table)).fetchone()
+    return int(plan["QUERY PLAN"][0]["Plan"]["Plan Rows"]) if plan else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
