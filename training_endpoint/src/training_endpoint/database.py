@@ -1,5 +1,6 @@
 """Connections to the training database, and the named queries in the .sql files beside the code that asks them."""
 
+import atexit
 import os
 import threading
 import time
@@ -97,12 +98,28 @@ def _give_back(url: str, connection: Connection) -> None:
         connection.isolation_level = connection.read_only = None
     except psycopg.Error:
         connection.close()
+    if not connection.closed:
+        with _lock:
+            _idle.setdefault((os.getpid(), url), []).append((connection, time.monotonic()))
+    _close_idle(IDLE_S)
+
+
+def _close_idle(longer_than: float = 0) -> None:
+    """Closes what this process has not used for so many seconds, and more than MOST_IDLE."""
+    since = time.monotonic() - longer_than
+    closing: list[Connection] = []
     with _lock:
-        kept = _idle.setdefault((os.getpid(), url), [])
-        if not connection.closed and len(kept) < MOST_IDLE:
-            kept.append((connection, time.monotonic()))
-            return
-    connection.close()
+        for (process, _), kept in _idle.items():
+            if process == os.getpid():
+                closing += [connection for connection, at in kept if at <= since]
+                kept[:] = [(connection, at) for connection, at in kept if at > since]
+                closing += [connection for connection, _ in kept[:-MOST_IDLE]]
+                del kept[:-MOST_IDLE]
+    for connection in closing:
+        connection.close()
+
+
+atexit.register(_close_idle)
 
 
 def _first_line(error: Exception) -> str:

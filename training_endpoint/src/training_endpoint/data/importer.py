@@ -67,8 +67,8 @@ def current(database_url: str) -> dict[str, Any] | None:
     """The dataset that is trained on, None before the first import.
 
     {"name", "train_table", "test_table", "text_column", "label_column", "labels", "source",
-    "train": {"rows", "classes": {label: rows}, "estimated"}, "test": {…}, "pending_events": n}; rows without a label
-    are in "rows" alone. A table of more than EXACT_ROWS rows is not counted but sampled, so its size does not matter.
+    "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label
+    are in "rows" alone. A table of more than EXACT_ROWS rows is sampled and says "estimated": true.
     Raises `DatabaseUnavailable`.
     """
     with database.connect(database_url) as connection:
@@ -190,7 +190,7 @@ def _counts(connection: database.Connection, table: str, label: str, exact: bool
     found = connection.execute(query.format(**names)).fetchall()
     classes = {row["label"]: row["rows"] for row in found if row["label"] is not None}
     counted = sum(row["rows"] for row in found)
-    return {"rows": rows if rows > EXACT_ROWS else counted, "classes": classes, "estimated": rows > EXACT_ROWS}
+    return {"rows": rows, "classes": classes, "estimated": True} if rows > EXACT_ROWS else {"rows": counted, "classes": classes}
 
 
 def _estimate(connection: database.Connection, table: sql.SQL) -> int:
