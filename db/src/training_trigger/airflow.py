@@ -81,8 +81,8 @@ class Airflow:
         response = self._send("POST", "/auth/token", json=body)
         if response.status_code in (401, 403):
             raise AirflowLoginRefused(
-                f"Airflow refuses the login of {settings.airflow_user}: set AIRFLOW_USER and AIRFLOW_PASSWORD "
-                "in .env to an account of Airflow's, then start the relay again."
+                f"Airflow refuses the login of {settings.airflow_user}: its password is not the one that the relay has "
+                "(AIRFLOW_RELAY_PASSWORD in .env); `sh launch.sh` makes them one."
             )
         token = _json(response).get("access_token") if response.ok else None
         if not token:

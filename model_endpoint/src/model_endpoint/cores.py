@@ -1,18 +1,20 @@
-"""The machine's cores: as many inferences at a time as there are. What waits for one is computed together.
+"""The machine's cores: as many inferences at a time as there are.
 
 Nobody waits for a batch to fill up. Where a core is free, a text is computed at once, in the thread of its request;
-where none is, the one that waits longest gets the next core, and takes along others that cost less together with it.
+where none is, the one that waits longest gets the next core. What waits is computed together where the model says that
+this costs less: on a GPU.
 """
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 
-from model_endpoint.batches import padding
-from model_endpoint.model import Encoded, Model, Scores
+import numpy as np
+
+from model_runner import Encoded, Logits, Model
 
 
 def _shut() -> threading.Lock:
@@ -28,15 +30,10 @@ class Piece:
     model: Model
     texts: list[Encoded]
     turn: threading.Lock = field(default_factory=_shut)
-    logits: Scores | None = None
+    logits: Logits | None = None
     error: Exception | None = None
 
-    @cached_property
-    def length(self) -> int:
-        """Tokens of the longest text."""
-        return max(len(text.ids) for text in self.texts)
-
-    def result(self) -> Scores:
+    def result(self) -> Logits:
         """What was computed; raises what went wrong."""
         if self.error is not None:
             raise self.error
@@ -64,14 +61,26 @@ class Cores:
         """How many pieces wait for a core now."""
         return len(self._waiting)
 
-    def map(self, model: Model, pieces: list[list[Encoded]]) -> list[Scores]:
-        """The logits of every piece, in the pieces' order; several are computed side by side."""
-        if len(pieces) == 1 or min(self.count, model.parallel) == 1:
-            return [self.logits(model, piece) for piece in pieces]
-        return list(self._pool.map(lambda piece: self.logits(model, piece), pieces))
+    def logits(self, model: Model, texts: list[Encoded]) -> Logits:
+        """What `model` gives for `texts`, in their order; many are cut into pieces, computed side by side."""
+        side_by_side = min(self.count, model.parallel)
+        size = max(1, min(model.piece, math.ceil(len(texts) / side_by_side)))
+        if len(texts) <= size:
+            return self._piece(model, texts)
+        # Longest first, so that the last pieces are short on every core.
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index].ids), reverse=True)
+        pieces = [order[start : start + size] for start in range(0, len(order), size)]
+        logits = np.empty((len(texts), len(model.labels)), np.float32)
 
-    def logits(self, model: Model, texts: list[Encoded]) -> Scores:
-        """What `model` gives for `texts`, at most `model.chunk` of them."""
+        def compute(piece: list[int]) -> None:
+            logits[piece] = self._piece(model, [texts[index] for index in piece])
+
+        for _ in (map if side_by_side == 1 else self._pool.map)(compute, pieces):
+            pass
+        return logits
+
+    def _piece(self, model: Model, texts: list[Encoded]) -> Logits:
+        """What `model` gives for `texts`, at most `model.piece` of them."""
         piece = Piece(model, texts)
         batch = [piece]
         with self._lock:
@@ -94,19 +103,16 @@ class Cores:
         return piece.result()
 
     def _companions(self, leader: Piece) -> list[Piece]:
-        """Those that cost less together with `leader`, the most alike in length first, as many as make one batch."""
-        model, longest, texts = leader.model, leader.length, len(leader.texts)
+        """Those that are computed with `leader`: the ones that wait longest, as many as make one batch."""
+        model, texts = leader.model, len(leader.texts)
+        if not model.joins:
+            return []
         with self._lock:
             taken: list[Piece] = []
-            for piece in sorted(self._waiting, key=lambda piece: abs(piece.length - leader.length)):
-                count, length = len(piece.texts), piece.length
-                if piece.model is not model or texts + count > model.chunk:
-                    continue
-                if padding(longest, texts, length, count) <= model.overhead:
+            for piece in self._waiting:
+                if piece.model is model and texts + len(piece.texts) <= model.piece:
                     taken.append(piece)
-                    longest, texts = max(longest, length), texts + count
-                if texts == model.chunk:
-                    break
+                    texts += len(piece.texts)
             for piece in taken:
                 self._waiting.remove(piece)
             return taken

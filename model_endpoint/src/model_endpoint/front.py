@@ -56,8 +56,6 @@ class Answers:
         if loaded:
             headers.append(("X-Model-Version", str(loaded.version.version)))
             headers.append(("X-Model-Run-Id", loaded.version.run_id))
-            if self.replica.from_cache:
-                headers.append(("X-Model-Source", "cache"))
         if status.startswith("503"):
             headers.append(("Retry-After", "1"))
         return headers

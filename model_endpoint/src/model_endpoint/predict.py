@@ -1,21 +1,18 @@
 """From a request's body to scores: validation, limits, and the work cut for the cores."""
 
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from model_endpoint.batches import cut
 from model_endpoint.cores import Cores
 from model_endpoint.errors import InvalidInput, TooLarge
-from model_endpoint.model import Scores, softmax
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
+from model_runner import Probabilities, softmax
 
 # Line ends and tabs are text; the other control characters and lone surrogates are damage.
 DAMAGE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -26,14 +23,14 @@ class Answer:
     """One model's scores, [texts, labels], with the rows in the order of the texts."""
 
     loaded: Loaded
-    scores: Scores
+    scores: Probabilities
     truncated: list[bool]
 
     def ranked(self, top_k: int | None = None) -> list[list[tuple[str, float]]]:
         """For each text the labels with their scores, best first; `top_k` None means all."""
         labels = self.loaded.model.labels
         order = np.argsort(-self.scores, axis=1, kind="stable")[:, :top_k].tolist()
-        rows = self.scores.astype(float).round(6).tolist()
+        rows = self.scores.round(6).tolist()
         return [[(labels[index], row[index]) for index in best] for row, best in zip(rows, order, strict=True)]
 
 
@@ -86,20 +83,8 @@ class Predictor:
         return self.slot.run(lambda loaded: self._answer(loaded, texts), leases)
 
     def _answer(self, loaded: Loaded, texts: list[str]) -> Answer:
-        model = loaded.model
-        encoded = model.encode(texts)
-        if len(texts) == 1:
-            return Answer(loaded, softmax(self.cores.logits(model, encoded)), [encoded[0].truncated])
-        order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids), reverse=True)
-        side_by_side = min(self.cores.count, model.parallel)
-        most = max(1, min(model.chunk, math.ceil(len(texts) / side_by_side)))
-        rest = iter(order)
-        sizes = cut([len(encoded[index].ids) for index in order], most, model.overhead)
-        chunks = [list(islice(rest, size)) for size in sizes]
-        parts = self.cores.map(model, [[encoded[index] for index in chunk] for chunk in chunks])
-        logits = np.empty((len(texts), len(model.labels)), dtype=np.float32)
-        for chunk, part in zip(chunks, parts, strict=True):
-            logits[chunk] = part
+        encoded = loaded.model.encode(texts)
+        logits = self.cores.logits(loaded.model, encoded)
         return Answer(loaded, softmax(logits), [row.truncated for row in encoded])
 
     def _check(self, texts: Any) -> None:

@@ -1,13 +1,13 @@
 """What a replica is told by its environment."""
 
 import math
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_contract.env import Env
+from model_runner.machine import cores
 
 
 @dataclass(frozen=True)
@@ -15,24 +15,29 @@ class Settings:
     """One replica's settings; docs/settings/model_endpoint.md explains each. Times are in seconds."""
 
     mlflow_url: str
+    mlflow_user: str
+    mlflow_password: str
     model_name: str
-    model_alias: str
     token: str
+    extra_hosts: str
     endpoints: str
     host: str
     port: int
     replica: str
     cache: Path
     cache_versions: int
-    follow_seconds: float
     hold_seconds: float
-    switch_seconds: float
     backend: str
     cores: int
     max_requests: int
     max_body_bytes: int
     max_texts: int
     max_characters: int
+
+    @property
+    def mlflow_account(self) -> tuple[str, str] | None:
+        """Name and password in MLflow; None where it asks for none."""
+        return (self.mlflow_user, self.mlflow_password) if self.mlflow_user else None
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str]) -> "Settings":
@@ -41,18 +46,18 @@ class Settings:
         port = env.integer("MODEL_ENDPOINT_PORT", 9998, 1, 65535)
         return cls(
             mlflow_url=env.text("MLFLOW_TRACKING_URI", "http://tracking-server:5001").rstrip("/"),
+            mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
+            mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.text("MODEL_NAME", "text-classifier"),
-            model_alias=env.text("MODEL_ALIAS", "Champion"),
             token=env.text("PLATFORM_TOKEN"),
+            extra_hosts=env.text("NGINX_EXTRA_HOSTS", ""),
             endpoints=env.text("MODEL_ENDPOINTS", "model-endpoint:9998"),
             host=env.text("MODEL_ENDPOINT_HOST", "0.0.0.0"),  # noqa: S104 - a container's only door
             port=port,
             replica=env.text("MODEL_REPLICA_NAME", f"{socket.gethostname()}:{port}"),
             cache=Path(env.text("MODEL_CACHE", "/cache")),
             cache_versions=env.integer("MODEL_CACHE_VERSIONS", 3, 1, 100),
-            follow_seconds=env.number("MODEL_FOLLOW_SECONDS", 2, 0.05, 3600),
             hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
-            switch_seconds=env.number("MODEL_SWITCH_SECONDS", 300, 1, 3600),
             backend=env.choice("MODEL_BACKEND", ("auto", "onnx", "torch"), "auto"),
             cores=env.integer("MODEL_CORES", 0, 0, 1024) or _share(env.integer("MODEL_REPLICAS", 1, 1, 1000)),
             max_requests=env.integer("MODEL_MAX_REQUESTS", 64, 1, 1000),
@@ -64,14 +69,4 @@ class Settings:
 
 def _share(replicas: int) -> int:
     """What each of `replicas` on this machine gets of its cores: with more inferences than cores, all are slower."""
-    return math.ceil(available_cores() / replicas)
-
-
-def available_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """The whole cores that this process may use: its affinity, or less where the container has a CPU quota."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = cgroup.read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
+    return math.ceil(cores() / replicas)

@@ -179,11 +179,11 @@ def test_platform_may_not(fresh: str, statement: str) -> None:
     assert isinstance(refused.value, psycopg.errors.InsufficientPrivilege | psycopg.errors.FeatureNotSupported)
 
 
-def test_every_function_that_lends_rights_is_pinned_and_belongs_to_a_weak_role(fresh: str) -> None:
+def test_every_function_is_pinned_and_the_triggers_belong_to_a_weak_role(fresh: str) -> None:
     with connected(fresh) as owner:
         found = owner.execute(
             "SELECT f.oid::regprocedure::text, f.proconfig, r.rolname, r.rolsuper FROM pg_proc f"
-            " JOIN pg_roles r ON r.oid = f.proowner WHERE f.prosecdef"
+            " JOIN pg_roles r ON r.oid = f.proowner WHERE f.prosecdef AND f.prorettype = 'trigger'::regtype"
             " AND f.pronamespace IN ('public'::regnamespace, 'datasets'::regnamespace)"
         ).fetchall()
         unpinned = owner.execute(

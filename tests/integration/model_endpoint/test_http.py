@@ -37,7 +37,9 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield fleet.door()
 
 
-def ask(door: str, line: bytes, *headers: bytes, body: bytes = b"", host: bytes = b"Host: x") -> tuple[int, bytes]:
+def ask(
+    door: str, line: bytes, *headers: bytes, body: bytes = b"", host: bytes = b"Host: localhost"
+) -> tuple[int, bytes]:
     """Sends these very bytes; the final status and the body of the answer."""
     with socket.create_connection(("127.0.0.1", int(door.rpartition(":")[2])), 5) as raw:
         raw.sendall(b"\r\n".join([line, *([host] if host else []), b"Connection: close", *headers, b"", body]))

@@ -177,7 +177,7 @@ def test_an_account_without_rights_is_named(fake: FakeAirflow) -> None:
 
 def test_a_wrong_password_says_what_to_set(fake: FakeAirflow) -> None:
     fake.password = "another"
-    with pytest.raises(AirflowLoginRefused, match="AIRFLOW_PASSWORD"):
+    with pytest.raises(AirflowLoginRefused, match="AIRFLOW_RELAY_PASSWORD"):
         Airflow(of(fake)).start_run(DELIVERY)
 
 

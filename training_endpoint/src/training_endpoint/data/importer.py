@@ -190,7 +190,11 @@ def _counts(connection: database.Connection, table: str, label: str, exact: bool
     found = connection.execute(query.format(**names)).fetchall()
     classes = {row["label"]: row["rows"] for row in found if row["label"] is not None}
     counted = sum(row["rows"] for row in found)
-    return {"rows": rows, "classes": classes, "estimated": True} if rows > EXACT_ROWS else {"rows": counted, "classes": classes}
+    return (
+        {"rows": rows, "classes": classes, "estimated": True}
+        if rows > EXACT_ROWS
+        else {"rows": counted, "classes": classes}
+    )
 
 
 def _estimate(connection: database.Connection, table: sql.SQL) -> int:
