@@ -2,8 +2,9 @@ SET search_path = pg_catalog, pg_temp;
 
 -- For each event: what changed and what came of it. `run` is the run that trained on the event, or, while none has,
 -- the one that was started for it; `state` is pending, claimed, accepted, then that run's job status; `version` is
--- what came out of the run. An event whose run ended without it is pending again, `because` says why, until it was
--- tried too often: then it has the state of its last run. Whatever run succeeds next covers it in any case.
+-- what came out of the run; `left_out` counts by reason the rows of the tables that it could not use. An event whose run
+-- ended without it is pending again, `because` says why, until it was tried too often: then it has the state of its last
+-- run. Whatever run succeeds next covers it in any case.
 CREATE OR REPLACE VIEW public.training_data_coverage AS
 SELECT e.id AS event,
        e.created_at AS "when",
@@ -14,6 +15,7 @@ SELECT e.id AS event,
        CASE WHEN c.event_id IS NULL AND u.retry_at IS NOT NULL THEN 'pending'
             ELSE coalesce(j.status, d.state, 'pending') END AS state,
        j.model_version AS version,
+       nullif(j.detail -> 'dataset' -> 'dropped', '{}') AS left_out,
        CASE WHEN c.event_id IS NULL THEN u.because END AS because
 FROM public.training_events e
 LEFT JOIN public.training_deliveries d ON d.dag_run_id = e.dag_run_id

@@ -113,6 +113,13 @@ class ImportFailed(DataError):
     code = "import_failed"
 
 
+class ImportRefused(PlatformError):
+    """A request names a place on the disk outside of what DATASET names."""
+
+    status = 403
+    code = "import_refused"
+
+
 class ImportConflict(PlatformError):
     """Another dataset or table holds that name."""
 

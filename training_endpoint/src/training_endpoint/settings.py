@@ -24,6 +24,7 @@ class Settings:
     dataset: str
     text_column: str
     label_column: str
+    encoding: str
     base_model: str
     huggingface_token: str
     slack_url: str
@@ -70,6 +71,7 @@ class Settings:
             dataset=env.text("DATASET", "sample"),
             text_column=env.text("TEXT_COLUMN", ""),
             label_column=env.text("LABEL_COLUMN", ""),
+            encoding=env.text("ENCODING", ""),
             base_model=env.text("BASE_MODEL", "embedded"),
             huggingface_token=env.text("HUGGINGFACE_TOKEN", ""),
             slack_url=env.text("SLACK_URL", ""),

@@ -23,6 +23,9 @@ UPDATE training_datasets SET current = true WHERE name = %(name)s
 -- name: dataset_retire
 UPDATE training_datasets SET current = false WHERE current AND name <> %(name)s
 
+-- name: dataset_forget
+DELETE FROM training_datasets WHERE name = %(name)s
+
 -- name: dataset_counts
 SELECT {label}::text AS label, count(*) AS rows FROM {table} GROUP BY {label} ORDER BY {label}
 

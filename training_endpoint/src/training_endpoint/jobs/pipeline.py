@@ -17,7 +17,7 @@ from mlops_contract.words import Verdict
 from model_runner import machine
 from training_endpoint.clock import Clock
 from training_endpoint.data import lineage
-from training_endpoint.data.snapshot import Rows, Snapshot
+from training_endpoint.data.snapshot import Rows, Snapshot, left_out
 from training_endpoint.errors import ChampionChanged, JobEnded
 from training_endpoint.jobs.report import Report
 from training_endpoint.judge import compare, evaluate, export, looks, plots
@@ -247,7 +247,7 @@ def _judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             champion_metrics,
             known,
         )
-        decision = _heeding(decision, champion, now, pinned)
+        decision = _heeding(decision, champion, now, pinned, job.snapshot.dropped)
     version, served = challenger.voucher.version, challenger.served
     evidence = {**decision.evidence, "rows": rows_kept, "served": served.evidence}
     decision = replace(decision, text=f"{decision.text}; {served.reason}", evidence=evidence)
@@ -273,13 +273,17 @@ def _judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
     return outcome, Ruling(now, pinned, after, str(decision.verdict), decision.text, evidence)
 
 
-def _heeding(decision: Decision, champion: Opponent | None, now: int | None, pinned: bool) -> Decision:
-    """The verdict, with what the ledger adds: whom it was compared with, and whether the version is pinned."""
+def _heeding(
+    decision: Decision, champion: Opponent | None, now: int | None, pinned: bool, dropped: dict[str, int]
+) -> Decision:
+    """The verdict, with what else a person must know: whom it met, whether the version is pinned, rows left out."""
     verdict, text = decision.verdict, decision.text
     if champion is not None and champion.probabilities is not None and champion.version != now:
         text = f"{text}; compared with version {champion.version}, because {champion.trouble}"
     if pinned and verdict.moves_champion:
         verdict, text = Verdict.KEPT_PINNED, f"version {now} is pinned; without the pin: {verdict}, {text}"
+    if any(dropped.values()):
+        text = f"{text}; {left_out(dropped)}"
     return replace(decision, verdict=verdict, text=text)
 
 
