@@ -57,6 +57,7 @@ class StaleEpoch(PlatformError):
 
     status = 409
     code = "stale_epoch"
+    passes = True
 
 
 class SwitchBusy(PlatformError):
@@ -64,6 +65,7 @@ class SwitchBusy(PlatformError):
 
     status = 409
     code = "switch_busy"
+    passes = True
 
 
 class NoSuchFile(PlatformError):

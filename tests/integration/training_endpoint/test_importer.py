@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests import training
+from tests import services, training
+from tests.database_roles import url_of
 from training_endpoint.data import importer, snapshot
 from training_endpoint.errors import (
     DatabaseUnavailable,
@@ -19,7 +20,6 @@ from training_endpoint.errors import (
     MissingColumn,
     OneClass,
 )
-from training_endpoint.http.api import create_app
 from training_endpoint.settings import Settings
 
 
@@ -224,7 +224,7 @@ def test_importing_anew_in_vain_changes_nothing(settings: Settings, database: st
 
 def test_a_request_imports_anew(settings: Settings, database: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "reviews", train=REVIEWS)
-    client = create_app(training.settings(database, tmp_path, DATASET=str(folder))).test_client()
+    client = training.client(training.settings(database, tmp_path, DATASET=str(folder)))
     assert client.post("/datasets", json={}).status_code == 201
     assert client.post("/datasets", json={}).status_code == 200
     answer = client.post("/datasets", json={"replace": True})
@@ -235,7 +235,7 @@ def test_a_request_imports_anew(settings: Settings, database: str, tmp_path: Pat
 
 def test_a_request_says_the_encoding(settings: Settings, database: str, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(REVIEWS.replace("review", "отзыв"), encoding="koi8-r")
-    client = create_app(training.settings(database, tmp_path, DATASET=str(tmp_path / "r.csv"))).test_client()
+    client = training.client(training.settings(database, tmp_path, DATASET=str(tmp_path / "r.csv")))
     assert "set ENCODING" in client.post("/datasets", json={}).get_json()["error"]["message"]
     assert client.post("/datasets", json={"encoding": "koi8-r"}).status_code == 201
     assert ask(database, "SELECT text FROM r_train WHERE text LIKE '% 4'") == [("a отзыв 4",)]
@@ -269,9 +269,42 @@ def test_what_may_not_be_read_is_said(settings: Settings, tmp_path: Path) -> Non
 
 
 def test_the_service_role_may_import(settings: Settings, database: str, tmp_path: Path) -> None:
-    own = training.settings(f"{database}&options=-c%20role%3Dplatform", tmp_path)
+    services.apply_schema(database)  # which says where the role creates tables
+    own = training.settings(url_of(database, "platform"), tmp_path)
     assert importer.import_dataset(own)["name"] == "sample"
-    assert ask(database, "SELECT tableowner FROM pg_tables WHERE tablename = 'sample_train'") == [("platform",)]
+    made = ask(database, "SELECT schemaname, tableowner FROM pg_tables WHERE tablename = 'sample_train'")
+    assert made == [("datasets", "platform")]
+    training.insert(own.database_url, "sample_train", [("new", "positive")])
+    now = importer.current(own.database_url)
+    assert now and now["pending_events"] == 1
+
+
+def test_a_large_table_is_sampled_in_time(settings: Settings, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    training.dataset(database)
+    training.insert(database, "film_train", [(f"text {n}", ("good", "bad", "bad")[n % 3]) for n in range(60_000)])
+    monkeypatch.setattr(importer, "EXACT_ROWS", 10_000)
+    monkeypatch.setattr(importer, "SAMPLED_ROWS", 20_000)
+    now = importer.current(database)
+    assert now and now["train"]["estimated"] and "estimated" not in now["test"]
+    assert now["train"]["rows"] == pytest.approx(60_000, rel=0.3)
+    assert now["train"]["classes"] == {"bad": pytest.approx(40_000, rel=0.5), "good": pytest.approx(20_000, rel=0.5)}
+
+
+def test_what_is_pending_is_what_no_training_has_covered(settings: Settings, database: str) -> None:
+    training.dataset(database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(  # a run has been started for all of it
+            "WITH e AS (DELETE FROM training_event_queue RETURNING *)"
+            " INSERT INTO training_event_history SELECT e.*, 'run' FROM e"
+        )
+    now = importer.current(database)
+    assert now and now["pending_events"] == 2
+
+
+def test_an_advisory_lock_of_somebody_holds_no_import_up(settings: Settings, database: str) -> None:
+    with psycopg.connect(database) as somebody:
+        somebody.execute("SELECT pg_advisory_lock(7314001)")
+        assert importer.import_dataset(settings)["name"] == "sample"
 
 
 def test_the_command(

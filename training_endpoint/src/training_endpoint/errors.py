@@ -121,10 +121,17 @@ class ImportRefused(PlatformError):
 
 
 class ImportConflict(PlatformError):
-    """Another dataset holds that name, or another import is going on."""
+    """Another dataset or table holds that name."""
 
     status = 409
     code = "import_conflict"
+
+
+class ImportBusy(ImportConflict):
+    """Another import is going on."""
+
+    code = "import_busy"
+    passes = True
 
 
 # --- Hub ---

@@ -27,10 +27,11 @@ from training_endpoint.data.sources.columns import Column
 from training_endpoint.data.sources.part import Part, having, split, where
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.data.tables import Progress
-from training_endpoint.errors import DataError, ImportConflict, ImportFailed
+from training_endpoint.errors import DataError, ImportBusy, ImportConflict, ImportFailed
 from training_endpoint.settings import Settings
 
-LOCK = 7_314_001  # of imports among each other
+EXACT_ROWS = 500_000
+SAMPLED_ROWS = 100_000
 
 
 def import_dataset(
@@ -67,9 +68,10 @@ def import_dataset(
         progress(line)
 
     with database.connect(settings.database_url) as connection:
-        locked = connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS ours", [LOCK]).fetchone()
-        if not (locked and locked["ours"]):
-            raise ImportConflict("Another import is going on: wait for its end, then try again.")
+        try:
+            connection.execute(database.query("dataset_lock"))
+        except pg.LockNotAvailable:
+            raise ImportBusy("Another import is going on: wait for its end, then try again.") from None
         known = connection.execute(database.query("dataset_named"), {"name": source.name}).fetchone()
         try:
             if known and anew:
@@ -93,8 +95,9 @@ def current(database_url: str) -> dict[str, Any] | None:
     """The dataset that is trained on, None before the first import.
 
     {"name", "train_table", "test_table", "text_column", "label_column", "labels", "source",
-    "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label are in "rows"
-    alone. Raises `DatabaseUnavailable`.
+    "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label
+    are in "rows" alone. A table of more than EXACT_ROWS rows is sampled and says "estimated": true.
+    Raises `DatabaseUnavailable`.
     """
     with database.connect(database_url) as connection:
         return _describe(connection)
@@ -193,7 +196,7 @@ def _with_test(
 
 def _labels(connection: database.Connection, table: str, label: str, declared: list[str]) -> list[str]:
     """The labels of the training rows as text, in the order that the source declares, else in their own."""
-    found = list(_counts(connection, table, label)["classes"])
+    found = list(_counts(connection, table, label, exact=True)["classes"])
     return sorted(found, key=declared.index) if set(found) <= set(declared) else found
 
 
@@ -220,12 +223,29 @@ def _describe(connection: database.Connection) -> dict[str, Any] | None:
     return {**dataset, "train": counts[0], "test": counts[1], "pending_events": pending["events"] if pending else 0}
 
 
-def _counts(connection: database.Connection, table: str, label: str) -> dict[str, Any]:
+def _counts(connection: database.Connection, table: str, label: str, exact: bool = False) -> dict[str, Any]:
     name = sql.SQL(table)  # regclass printed it, quoted where it must be
-    query = database.query("dataset_counts").format(label=sql.Identifier(label), table=name)
-    rows = connection.execute(query).fetchall()
-    classes = {row["label"]: row["rows"] for row in rows if row["label"] is not None}
-    return {"rows": sum(row["rows"] for row in rows), "classes": classes}
+    names: dict[str, sql.Composable] = {"table": name, "label": sql.Identifier(label)}
+    rows = 0 if exact else _estimate(connection, name)
+    query = database.query("dataset_counts")
+    if rows > EXACT_ROWS:
+        share = SAMPLED_ROWS / rows
+        query = database.query("dataset_sample")
+        names |= {"percent": sql.Literal(100 * share), "times": sql.Literal(1 / share)}
+    found = connection.execute(query.format(**names)).fetchall()
+    classes = {row["label"]: row["rows"] for row in found if row["label"] is not None}
+    counted = sum(row["rows"] for row in found)
+    return (
+        {"rows": rows, "classes": classes, "estimated": True}
+        if rows > EXACT_ROWS
+        else {"rows": counted, "classes": classes}
+    )
+
+
+def _estimate(connection: database.Connection, table: sql.SQL) -> int:
+    """What the planner thinks of the number of rows: it knows the table's size on disk, analyzed or not."""
+    plan = connection.execute(database.query("dataset_estimate").format(table=table)).fetchone()
+    return int(plan["QUERY PLAN"][0]["Plan"]["Plan Rows"]) if plan else 0
 
 
 def main(arguments: list[str] | None = None) -> int:

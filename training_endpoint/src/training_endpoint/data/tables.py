@@ -82,11 +82,21 @@ def put_aside(connection: database.Connection, known: dict[str, Any], progress: 
             progress(f"Table {table} is gone already.")
             continue
         connection.execute("SELECT unwatch_training_table(%s::regclass)", [table])
+        _where_it_may_be_renamed(connection, table)
         aside = f"{known['name'][:LONGEST_STEM]}_{role}_{moment}"
         # regclass printed the old name, quoted where it must be
         connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.SQL(table), sql.Identifier(aside)))
         progress(f"Table {table} is kept as {aside}.")
     connection.execute(database.query("dataset_forget"), {"name": known["name"]})
+
+
+def _where_it_may_be_renamed(connection: database.Connection, table: str) -> None:
+    """Moves a table of an earlier version out of `public`, where the services' role creates and renames nothing."""
+    may = connection.execute(
+        "SELECT has_schema_privilege(relnamespace, 'CREATE') AS rename FROM pg_class WHERE oid = %s::regclass", [table]
+    ).fetchone()
+    if may and not may["rename"]:
+        connection.execute(sql.SQL("ALTER TABLE {} SET SCHEMA datasets").format(sql.SQL(table)))
 
 
 def _create(connection: database.Connection, table: str, columns: list[str], types: list[str]) -> None:
