@@ -74,8 +74,8 @@ def export(model: Any, folder: Path, int8: bool = False) -> Path:
     form = forms.FP32
     export_to.to_onnx(classifier, serving / form.file, GOLDEN)
     if int8:
-        form = forms.QUANTISED[0]
-        forms.quantise(serving / forms.FP32.file, serving / form.file, reduced=True)
+        form = forms.INT8
+        forms.quantise(serving, form)
         (serving / forms.FP32.file).unlink()
     export_to.write_tokenizer(classifier, serving / "tokenizer.json")
     export_to.write_answers(classifier, serving, [form], GOLDEN, predict(classifier, GOLDEN))

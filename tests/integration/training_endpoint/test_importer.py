@@ -20,7 +20,6 @@ from training_endpoint.errors import (
     MissingColumn,
     OneClass,
 )
-from training_endpoint.http.api import create_app
 from training_endpoint.settings import Settings
 
 
@@ -225,7 +224,7 @@ def test_importing_anew_in_vain_changes_nothing(settings: Settings, database: st
 
 def test_a_request_imports_anew(settings: Settings, database: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "reviews", train=REVIEWS)
-    client = create_app(training.settings(database, tmp_path, DATASET=str(folder))).test_client()
+    client = training.client(training.settings(database, tmp_path, DATASET=str(folder)))
     assert client.post("/datasets", json={}).status_code == 201
     assert client.post("/datasets", json={}).status_code == 200
     answer = client.post("/datasets", json={"replace": True})
@@ -236,7 +235,7 @@ def test_a_request_imports_anew(settings: Settings, database: str, tmp_path: Pat
 
 def test_a_request_says_the_encoding(settings: Settings, database: str, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(REVIEWS.replace("review", "отзыв"), encoding="koi8-r")
-    client = create_app(training.settings(database, tmp_path, DATASET=str(tmp_path / "r.csv"))).test_client()
+    client = training.client(training.settings(database, tmp_path, DATASET=str(tmp_path / "r.csv")))
     assert "set ENCODING" in client.post("/datasets", json={}).get_json()["error"]["message"]
     assert client.post("/datasets", json={"encoding": "koi8-r"}).status_code == 201
     assert ask(database, "SELECT text FROM r_train WHERE text LIKE '% 4'") == [("a отзыв 4",)]

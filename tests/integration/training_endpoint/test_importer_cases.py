@@ -12,7 +12,6 @@ from tests import services, training
 from tests.data_cases import CASES
 from tests.data_cases.case import Case
 from training_endpoint.data import importer, snapshot
-from training_endpoint.http.api import create_app
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def written(case: Case, folder: Path) -> Path:
 def test_it_is_read_or_refused_in_a_sentence(case: Case, clean: str, tmp_path: Path) -> None:
     place = written(case, tmp_path)
     settings = training.settings(clean, tmp_path, DATASET=str(place), **case.settings)
-    answer = create_app(settings).test_client().post("/datasets", json={})
+    answer = training.client(settings).post("/datasets", json={})
     done = answer.get_json()
     if case.refused:
         sentence = done["error"]["message"]

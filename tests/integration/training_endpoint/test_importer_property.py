@@ -20,7 +20,6 @@ from psycopg import sql
 from mlops_contract.errors import PlatformError
 from tests import services, training
 from training_endpoint.data import importer
-from training_endpoint.http.api import create_app
 
 FEW = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -240,7 +239,7 @@ def test_requests_name_nothing_outside_of_the_dataset_folder(dataset: str, datab
         (folder / "train.csv").write_text(as_csv(["text", "label"], KEPT, ",", csv.QUOTE_ALL, "\n"))
     (data / "link.csv").symlink_to(other / "train.csv")
     (data / "folder_link").symlink_to(other)
-    client = create_app(training.settings(database, tmp_path, DATASET=str(data))).test_client()
+    client = training.client(training.settings(database, tmp_path, DATASET=str(data)))
     answer = client.post("/datasets", json={"dataset": dataset.format(data=data, other=other)})
     assert answer.status_code in (403, 422), answer.json
     assert answer.get_json()["error"]["message"] and importer.current(database) is None

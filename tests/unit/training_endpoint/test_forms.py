@@ -36,7 +36,7 @@ class Known:
 @pytest.fixture
 def choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def] # a closure
     """Chooses among forms that answer the given rows wrongly."""
-    monkeypatch.setattr(forms, "quantise", lambda fp32, int8, reduced: int8.touch())
+    monkeypatch.setattr(forms, "quantise", lambda folder, form: (folder / form.file).touch())
     monkeypatch.setattr(machine, "features", lambda: frozenset({"vnni"}))
 
     def chosen(**wrong: range) -> forms.Choice:

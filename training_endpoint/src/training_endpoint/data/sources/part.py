@@ -1,6 +1,7 @@
 """A part of a dataset: rows that can be read more than once, without being held in memory."""
 
 import hashlib
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -78,25 +79,21 @@ def split(part: Part, text: str, label: str) -> tuple[Part, Part]:
     Which ones depends on the texts alone, so the same rows split the same way, and equal texts stay together.
     """
     text_at, label_at = part.columns.index(text), part.columns.index(label)
-    by_class: dict[str, list[tuple[bytes, int]]] = defaultdict(list)
-    for number, row in enumerate(part.rows(Problems())):
-        key = hashlib.sha256(str(row[text_at]).encode("utf-8", "surrogatepass")).digest()[:8]
-        by_class[str(row[label_at]).strip()].append((key, number))
-    count = sum(len(rows) for rows in by_class.values())
-    chosen = bytearray(count)
-    test_keys: set[bytes] = set()
-    for rows in by_class.values():
-        rows.sort()
-        share = max(round(len(rows) * TEST_SHARE), min(1, len(rows) - 1))
-        test_keys.update(key for key, _ in rows[:share])
-    for rows in by_class.values():
-        for key, number in rows:
-            chosen[number] = key in test_keys
+    keys = array("Q")  # eight bytes a row: of all that is read, this alone stays in memory
+    by_class: dict[str, array[int]] = defaultdict(lambda: array("Q"))
+    for row in part.rows(Problems()):
+        digest = hashlib.sha256(str(row[text_at]).encode("utf-8", "surrogatepass")).digest()
+        keys.append(int.from_bytes(digest[:8], "big"))
+        by_class[str(row[label_at]).strip()].append(keys[-1])
+    test_keys: set[int] = set()
+    for own in by_class.values():
+        share = max(round(len(own) * TEST_SHARE), min(1, len(own) - 1))
+        test_keys.update(sorted(own)[:share])
 
     def kept(in_test: bool) -> Part:
         def rows(problems: Problems) -> Iterator[Row]:
             all_rows = part.rows(problems.quiet() if in_test else problems)
-            return compress(all_rows, (bool(test) == in_test for test in chosen))
+            return compress(all_rows, ((key in test_keys) == in_test for key in keys))
 
         return replace(part, rows=rows, members=())
 
