@@ -22,12 +22,8 @@ def of_table(connection: database.Connection, table: str, label: str, exact: boo
         names |= {"percent": sql.Literal(100 * share), "times": sql.Literal(1 / share)}
     found = connection.execute(query.format(**names)).fetchall()
     classes = {row["label"]: row["rows"] for row in found if row["label"] is not None}
-    counted = sum(row["rows"] for row in found)
-    return (
-        {"rows": rows, "classes": classes, "estimated": True}
-        if rows > EXACT_ROWS
-        else {"rows": counted, "classes": classes}
-    )
+    said = {"rows": sum(row["rows"] for row in found), "classes": classes}
+    return {**said, "estimated": True} if rows > EXACT_ROWS else said
 
 
 def _estimate(connection: database.Connection, table: sql.SQL) -> int:
