@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlops_contract.words import Verdict
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows, Snapshot
-from training_endpoint.jobs import pipeline
+from training_endpoint.jobs import challenger, pipeline
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.learn import device
 from training_endpoint.learn.hyperparameters import Hyperparameters
@@ -140,7 +140,7 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     assert decided == [("a", 1, "first_champion"), ("b", 1, str(second.verdict))]
 
     # A job that was killed before it could conclude is judged again, and neither trained nor registered again.
-    monkeypatch.setattr(pipeline, "_make", failing)
+    monkeypatch.setattr(challenger, "make", failing)
     with psycopg.connect(settings.database_url) as connection:
         connection.execute("DELETE FROM training_jobs WHERE job_id = 'b'")
     again = train(settings, "b", snapshot, tmp_path / "b")

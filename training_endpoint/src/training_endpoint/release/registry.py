@@ -22,6 +22,7 @@ from training_endpoint.learn.classifier import Classifier
 from training_endpoint.settings import Settings
 
 JOB_TAG = "job_id"
+TAG_CHARS = 5000  # as many as MLflow keeps
 PACKAGES = ("torch", "transformers", "tokenizers", "onnxruntime", "mlflow", "numpy")
 
 
@@ -110,7 +111,7 @@ def register(
             settings.model_name,
             source=f"models:/{logged.model_id}",
             run_id=mlflow_run,
-            tags=dict(tags),
+            tags={name: value[:TAG_CHARS] for name, value in tags.items()},
             model_id=logged.model_id,
         )
         if not is_taken(int(version.version)):
@@ -143,7 +144,7 @@ def describe(settings: Settings, voucher: Voucher, verdict: Path, tags: Mapping[
     """Adds the folder `verdict` and `tags` to a registered version, for people; a second time replaces the first."""
     mlflow_client = client(settings)
     for name, value in tags.items():
-        mlflow_client.set_model_version_tag(settings.model_name, str(voucher.version), name, value)
+        mlflow_client.set_model_version_tag(settings.model_name, str(voucher.version), name, value[:TAG_CHARS])
     model_id = mlflow_client.get_model_version(settings.model_name, str(voucher.version)).source.removeprefix(
         "models:/"
     )

@@ -1,0 +1,188 @@
+"""From a snapshot to a registered version: load, train, evaluate, export, register."""
+
+import json
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+
+from mlops_contract.voucher import Voucher
+from model_runner import machine
+from training_endpoint.data import lineage
+from training_endpoint.data.snapshot import Rows
+from training_endpoint.jobs.context import Challenger, Job
+from training_endpoint.judge import evaluate, export, plots
+from training_endpoint.judge.exported import Served
+from training_endpoint.learn import device, distributed, trainer
+from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
+from training_endpoint.learn.classifier import load as load_base
+from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.release import opponent, registry, versions
+
+MODEL = "model"  # the folder of what a version holds
+CHALLENGER, ANSWERS = "challenger.json", "answers.npy"
+# The share of a job's progress at which training begins and ends; the other phases are short.
+TRAINING_FROM, TRAINING_TO = 0.05, 0.80
+
+
+def kept(job: Job) -> Challenger | None:
+    """What an interrupted attempt had already registered."""
+    try:
+        fields = json.loads((job.work / CHALLENGER).read_text())
+        answers = np.load(job.work / ANSWERS)
+    except (FileNotFoundError, ValueError):
+        return None
+    served = Served(**{**fields["served"], "folder": job.work / MODEL / "serving"})
+    return Challenger(Voucher.from_dict(fields["voucher"]), answers, served, fields["losses"])
+
+
+def make(job: Job, mlflow_run: str) -> Challenger:
+    """Trains, exports and registers."""
+    snapshot, parameters, settings, report, clock = job.snapshot, job.parameters, job.settings, job.report, job.clock
+    with clock("loading"):
+        where, precision = device.prepare()
+        processes = min(device.gpus() or 1, parameters.batch_size)
+        trainer.seed_all(parameters.seed)  # the new head's weights are drawn now
+        base, classifier = _start(job)
+        rows = _drawn(snapshot.train, parameters)
+        computed_on = f"{processes} x {where.type} {precision}"
+        _log_inputs(job, mlflow_run, rows, base, computed_on)
+
+    with clock("training"):
+        report(phase="training", progress=TRAINING_FROM, message=f"training on {len(rows):,} rows, {computed_on}")
+
+        def say(step: trainer.Step) -> None:
+            share = TRAINING_FROM + (TRAINING_TO - TRAINING_FROM) * step.progress
+            live = {"loss": step.loss, "learning_rate": step.learning_rate, "samples_per_s": step.samples_per_s}
+            report(
+                progress=share,
+                step=step.step,
+                steps=step.steps,
+                epoch=step.epoch,
+                eta_s=step.eta_s,
+                metrics=live,
+                message=step.message or f"training {step.progress:.0%}, loss {step.loss:.3f}",
+            )
+            registry.log_metrics(settings, mlflow_run, live, step.step, int(time.time() * 1000))
+
+        start = f"{snapshot.digest} {base.name} {base.revision}"
+        if processes > 1:
+            distributed.train(
+                classifier,
+                rows,
+                parameters,
+                job.work,
+                processes=processes,
+                precision=precision,
+                fingerprint=start,
+                say=say,
+            )
+        # After several processes: takes over their model, for no step is left to do.
+        state = trainer.train(
+            classifier, rows, parameters, job.work, device=where, precision=precision, fingerprint=start, say=say
+        )
+
+    with clock("exporting"):
+        message = f"exporting, and evaluating what is served on {len(snapshot.test):,} test rows"
+        report(phase="exporting", progress=TRAINING_TO, message=message)
+        classifier.model.to("cpu")
+        folder = job.work / MODEL / "serving"
+        served, answers = export.export(classifier, snapshot.test, snapshot.train.texts, folder, clock)
+        metrics = evaluate.metrics(answers, job.labels)
+
+    with clock("registering"):
+        message = f"accuracy {metrics['accuracy']:.3f}, {served.reason}; registering"
+        report(phase="registering", progress=0.91, metrics=metrics, message=message)
+        mlflow.log_metrics(
+            {f"test_{name}": value for name, value in metrics.items()}
+            | {"computed_in_parts": state.parts, "peak_memory_mb": device.peak_memory_mb()}
+        )
+        plots.save(job.work / "loss.png", lambda: plots.losses(state.losses))
+        if (job.work / "loss.png").exists():
+            mlflow.log_artifact(str(job.work / "loss.png"))
+        if (job.work / lineage.FOLDER).is_dir():
+            mlflow.log_artifacts(str(job.work / lineage.FOLDER), lineage.FOLDER)
+        voucher = registry.register(
+            settings,
+            mlflow_run,
+            classifier,
+            job.work / MODEL,
+            tags=_tags(job, metrics, served),
+            metrics=metrics,
+            is_taken=lambda number: versions.find(settings, number) is not None,
+        )
+        versions.record(settings, voucher, job.job_id)
+
+    np.save(job.work / ANSWERS, answers)
+    kept = {
+        "voucher": voucher.as_dict(),
+        "served": {**asdict(served), "folder": ""},
+        "losses": state.losses,
+    }
+    (job.work / CHALLENGER).write_text(json.dumps(kept))
+    return Challenger(voucher, answers, served, state.losses)
+
+
+def _start(job: Job) -> tuple[BaseModel, Classifier]:
+    """Where training starts from: the base model, or the Champion where one with the same labels is there."""
+    parameters, settings = job.parameters, job.settings
+    if parameters.start_from == "champion":
+        found = opponent.classifier(settings, parameters.max_length)
+        if found is not None:
+            version, classifier = found
+            if classifier.label_names == job.snapshot.label_names:
+                return BaseModel(f"{settings.model_name} version {version}", Path(), str(version)), classifier
+        why = "there is no Champion yet" if found is None else "the Champion has other labels"
+        job.report(message=f"{why}: starting from the base model")
+    base = find_base(parameters.base_model, settings.huggingface_token)
+    return base, load_base(base, job.snapshot.label_names, parameters.max_length)
+
+
+def _drawn(rows: Rows, parameters: Hyperparameters) -> Rows:
+    """At most `max_rows` rows; the snapshot's order is as good as shuffled, so every n-th is an even draw."""
+    if parameters.max_rows is None or parameters.max_rows >= len(rows):
+        return rows
+    picks = np.linspace(0, len(rows) - 1, parameters.max_rows).round().astype(int)
+    return Rows([rows.texts[index] for index in picks], [rows.labels[index] for index in picks])
+
+
+def _log_inputs(job: Job, mlflow_run: str, rows: Rows, base: BaseModel, where: str) -> None:
+    """Everything that the run starts from."""
+    snapshot = job.snapshot
+    registry.log_parameters(
+        mlflow_run,
+        job.settings,
+        {
+            **job.parameters.as_dict(),
+            "base_model": base.name,
+            "base_revision": base.revision,
+            "device": where,
+            "cores": machine.cores(),
+            "dataset": snapshot.name,
+            "dataset_digest": snapshot.digest,
+            "watermark": snapshot.watermark,
+            "events": len(snapshot.event_ids),
+            "train_rows": len(rows),
+            "test_rows": len(snapshot.test),
+            "train_classes": registry.class_counts(rows, snapshot.label_names),
+            "test_classes": registry.class_counts(snapshot.test, snapshot.label_names),
+            "dropped": snapshot.dropped,
+            "overlap": snapshot.overlap,
+        },
+    )
+    registry.log_dataset(replace(snapshot, train=rows))
+
+
+def _tags(job: Job, metrics: dict[str, float], served: Served) -> dict[str, str]:
+    return {
+        "dataset": job.snapshot.name,
+        "dataset_digest": job.snapshot.digest,
+        "watermark": job.snapshot.watermark,
+        "train_rows": str(len(job.snapshot.train)),
+        "precision": served.precision,
+        "served_form": served.reason,
+        "job_id": job.job_id,
+        **{name: f"{value:.4f}" for name, value in metrics.items()},
+    }
