@@ -1,5 +1,6 @@
 """Typed reading of environment variables, for the one settings module that each service has."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,22 @@ class Env:
         if default is None:
             raise SettingError(f"{name} is not set: launch.sh writes it to .env")
         return default
+
+    def model_name(self, name: str, default: str) -> str:
+        """A registered model's name, as MLflow takes it."""
+        value = self.text(name, default)
+        if "/" in value or ":" in value or not value.isprintable() or value in (".", ".."):
+            raise SettingError(f"{name} is {value!r}: a model's name has neither / nor : in it, which MLflow refuses")
+        return value
+
+    def model_alias(self, name: str, default: str) -> str:
+        """An alias of a registered model, as MLflow takes it."""
+        value = self.text(name, default)
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
+            raise SettingError(f"{name} is {value!r}: an alias is of letters, digits, - and _, at most 255 of them")
+        if value.lower() == "latest" or re.fullmatch(r"[vV]\d+", value):
+            raise SettingError(f"{name} is {value!r}: MLflow keeps latest, v1, v2 … for itself, choose another word")
+        return value
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
         """One of `choices`."""

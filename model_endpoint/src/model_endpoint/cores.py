@@ -7,11 +7,12 @@ where none is, the one that waits longest gets the next core, and takes along ot
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from model_endpoint.batches import padding
+from model_endpoint.errors import tame
 from model_endpoint.model import Encoded, Model, Scores
 
 
@@ -19,6 +20,10 @@ def _shut() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
     return lock
+
+
+def _wanted() -> None:
+    """The check of what is computed in any case."""
 
 
 @dataclass(eq=False)
@@ -29,7 +34,7 @@ class Piece:
     texts: list[Encoded]
     turn: threading.Lock = field(default_factory=_shut)
     logits: Scores | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @cached_property
     def length(self) -> int:
@@ -64,14 +69,40 @@ class Cores:
         """How many pieces wait for a core now."""
         return len(self._waiting)
 
-    def map(self, model: Model, pieces: list[list[Encoded]]) -> list[Scores]:
-        """The logits of every piece, in the pieces' order; several are computed side by side."""
-        if len(pieces) == 1 or min(self.count, model.parallel) == 1:
-            return [self.logits(model, piece) for piece in pieces]
-        return list(self._pool.map(lambda piece: self.logits(model, piece), pieces))
+    def map(self, model: Model, pieces: list[list[Encoded]], check: Callable[[], None] = _wanted) -> list[Scores]:
+        """The logits of every piece, in the pieces' order; several are computed side by side.
 
-    def logits(self, model: Model, texts: list[Encoded]) -> Scores:
-        """What `model` gives for `texts`, at most `model.chunk` of them."""
+        `check` is called before each piece; what it raises ends the rest of them. The request's own thread hands in
+        pieces too, so that no request waits until all of another's are done.
+        """
+        left = deque(enumerate(pieces))
+        found: dict[int, Scores] = {}
+
+        def work() -> None:
+            while True:
+                try:
+                    index, piece = left.popleft()
+                except IndexError:
+                    return
+                try:
+                    check()
+                    found[index] = self.logits(model, piece, check)
+                except BaseException:
+                    left.clear()
+                    raise
+
+        helpers = [self._pool.submit(work) for _ in range(min(self.count, model.parallel, len(pieces)) - 1)]
+        try:
+            work()
+        finally:
+            started = [helper for helper in helpers if not helper.cancel()]
+            wait(started)
+        for helper in started:
+            helper.result()
+        return [found[index] for index in range(len(pieces))]
+
+    def logits(self, model: Model, texts: list[Encoded], check: Callable[[], None] = _wanted) -> Scores:
+        """What `model` gives for `texts`, at most `model.chunk` of them; `check` is called after a wait for a core."""
         piece = Piece(model, texts)
         batch = [piece]
         with self._lock:
@@ -84,8 +115,10 @@ class Cores:
             piece.turn.acquire()
             if piece.logits is not None or piece.error is not None:
                 return piece.result()
-            batch += self._companions(piece)
         try:
+            if not free:
+                check()
+                batch += self._companions(piece)
             self._settle(batch)
         finally:
             for other in batch[1:]:
@@ -123,9 +156,9 @@ class Cores:
         try:
             self._check()
             logits = batch[0].model.logits([text for piece in batch for text in piece.texts])
-        except Exception as error:
+        except BaseException as error:
             if len(batch) == 1:
-                batch[0].error = error
+                batch[0].error = tame(error)
                 return
             for piece in batch:  # one of them may be to blame, and the others not
                 self._settle([piece])

@@ -20,6 +20,19 @@ class Worker(ThreadWorker):  # type: ignore[misc] # as above
         super().__init__(*arguments, **named)
         self._stays = threading.Semaphore(self.cfg.threads // 2)
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """As gunicorn's; at the end the door is shut at once, so that no proxy sends a request that nobody answers."""
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                waiting = select.poll()
+                waiting.register(listener, select.POLLIN)
+                while waiting.poll(0):
+                    self.accept(listener)
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
     def handle(self, conn: Any) -> Any:
         """Answers the connection's request, and those that soon come after it; what gunicorn's method returns."""
         kept = super().handle(conn)

@@ -221,7 +221,7 @@ def test_pytorch_gives_the_same_in_batches_as_alone(tmp_path: Path) -> None:
     model = TorchModel(tmp_path / "version")
     alone = Predictor(Slot(1, 1), Cores(1), stub.settings(tmp_path))
     texts = ["A film to love.", "Two hours that nobody gives back. " * 20, "So so"] * 5
-    wanted = [alone._answer(stub.loaded(1, model), [text]).scores[0] for text in texts]  # type: ignore[arg-type]
+    wanted = [alone._answer(stub.loaded(1, model), [text], lambda: None).scores[0] for text in texts]  # type: ignore[arg-type]
     model.parallel, model.overhead, model.chunk = 1, 1e9, 4
     asked = predictor(tmp_path, model)  # type: ignore[arg-type] # any model does
     with ThreadPoolExecutor(16) as pool:
