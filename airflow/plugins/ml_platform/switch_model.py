@@ -19,7 +19,7 @@ def change_model(settings: Settings) -> dict[str, Any]:
         url = f"http://{endpoint}/change_model"
         headers = {"Authorization": f"Bearer {settings.token}"}
         try:
-            return read(httpx.post(url, json={}, headers=headers, timeout=settings.switch_timeout_s))
+            return read(httpx.post(url, json={}, headers=headers, timeout=settings.switch_timeout_s, trust_env=False))
         except httpx.HTTPError as error:
             reasons.append(str(unreachable(url, error)))
             log.warning("Trying the next model endpoint: %s", reasons[-1])

@@ -13,7 +13,7 @@ IMPORT_TIMEOUT_S = 1800  # a dataset of millions of rows comes from a hub within
 def call(method: str, url: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     """One call and its answer; raises Unavailable or Refused."""
     try:
-        return read(httpx.request(method, url, json=body, timeout=timeout_s))
+        return read(httpx.request(method, url, json=body, timeout=timeout_s, trust_env=False))
     except httpx.HTTPError as error:
         raise unreachable(url, error) from error
 
@@ -39,6 +39,8 @@ def current_dataset(url: str) -> tuple[dict[str, Any], bool]:
 
 def progress_line(job: dict[str, Any]) -> str:
     """Where a job is, in one line: phase, per cent, its own message and the time left."""
+    if job["status"] in ("failed", "cancelled"):
+        return f"{job['status']}: {job.get('error') or 'no reason given'}"
     line = f"{job.get('phase') or job['status']} {job.get('progress') or 0:.0%}"
     if job.get("message"):
         line += f" – {job['message']}"

@@ -35,9 +35,9 @@ class Service:
         client = httpx.Client(transport=transport)
         asynchronous = httpx.AsyncClient
         with (
-            mock.patch("httpx.request", client.request),
-            mock.patch("httpx.post", client.post),
-            mock.patch("httpx.AsyncClient", lambda: asynchronous(transport=transport)),
+            mock.patch("httpx.request", lambda *named, trust_env, **given: client.request(*named, **given)),
+            mock.patch("httpx.post", lambda *named, trust_env, **given: client.post(*named, **given)),
+            mock.patch("httpx.AsyncClient", lambda trust_env: asynchronous(transport=transport, trust_env=trust_env)),
         ):
             yield
 

@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> Flask:
         fields = _body()
         run_id = _text(fields, "run_id", MAX_RUN_ID)
         overrides = {name: value for name, value in fields.items() if name != "run_id"}
-        Hyperparameters.from_request(overrides, Hyperparameters(base_model=settings.base_model))
+        Hyperparameters.from_request(overrides, Hyperparameters.defaults(settings))
         job, created = jobs.submit(run_id, overrides)
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
 

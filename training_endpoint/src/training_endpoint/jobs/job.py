@@ -97,7 +97,7 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> 
 def _train(job: Job, taken: Snapshot, settings: Settings, report: Reporter, work: Path, clock: Clock) -> dict[str, Any]:
     """What goes into the job's row at its end."""
     lineage.write(taken, settings.max_text_chars, work / lineage.FOLDER)
-    parameters = Hyperparameters.from_request(job["request"], Hyperparameters(base_model=settings.base_model))
+    parameters = Hyperparameters.from_request(job["request"], Hyperparameters.defaults(settings))
     _patiently(lambda: peers.check_mlflow(settings))
     outcome = pipeline.run(job["run_id"], job["job_id"], taken, parameters, settings, report, work, clock)
     fields = {name: value for name, value in asdict(outcome).items() if name != "verdict"}

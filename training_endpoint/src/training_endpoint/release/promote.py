@@ -44,7 +44,8 @@ def main(arguments: list[str], environment: dict[str, str]) -> int:
     given = parser.parse_args(arguments)
     url = environment.get("TRAINING_URL", "http://127.0.0.1:9999").rstrip("/")
     try:
-        answer = requests.post(
+        answer = peers.call(
+            "POST",
             f"{url}/promote",
             json={"version": given.to, "reason": given.reason, "who": given.who},
             headers={"Authorization": f"Bearer {environment.get('PLATFORM_TOKEN', '')}"},
