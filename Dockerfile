@@ -1,7 +1,10 @@
 # Every image of ours but Airflow's. Targets: relay, mlflow-server, training-endpoint, model-endpoint.
 # Locks come first and code last, so that an edit rebuilds only the last layers.
-FROM python:3.11-slim-bookworm AS base
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UV_SYSTEM_PYTHON=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+# As mlops_contract does it for our own processes: nothing here calls home.
+ENV ORT_DISABLE_TELEMETRY=1 MLFLOW_DISABLE_TELEMETRY=true HF_HUB_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1
 RUN useradd --uid 1000 --create-home app
 WORKDIR /app
 
@@ -43,9 +46,12 @@ CMD ["python", "-m", "training_trigger"]
 
 FROM base AS mlflow-server
 COPY --from=mlflow-packages /venv /venv
-ENV PATH=/venv/bin:$PATH
-RUN install -d -o app -g app /artifacts
+ENV PATH=/venv/bin:$PATH PYTHONPATH=/app/contract/src:/app/mlflow_server/src
+RUN install -d -o app -g app /artifacts /uploads
+COPY contract/src contract/src
+COPY mlflow_server/src mlflow_server/src
 USER app
+CMD ["python", "-m", "tracking_server"]
 
 FROM base AS ml
 COPY --from=ml-packages /venv /venv

@@ -6,6 +6,11 @@
 #   sh launch.sh logs [SERVICE]     the last log lines of all services, or of one (add -f to follow)
 #   sh launch.sh down [--volumes]   stop; all data is kept unless --volumes is given
 #
+#   sh launch.sh history [--verify]                  who decided what is served, when and why; --verify proves it
+#   sh launch.sh promote VERSION --reason WHY        serve a version, whatever was measured; --pin holds it
+#   sh launch.sh rollback --reason WHY               serve the Champion before this one, and hold it
+#   sh launch.sh unpin --reason WHY                  let training's verdicts decide again
+#
 # --native before a command runs plain processes instead of containers; it is what happens anyway
 # where no Docker Engine answers.
 set -eu
@@ -16,6 +21,7 @@ cd "$(dirname "$0")"
 . launch/checks.sh
 . launch/containers.sh
 . launch/first_run.sh
+. launch/release.sh
 
 usage() { sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' launch.sh; }
 
@@ -41,12 +47,14 @@ up() {
     headline 'No containers: the platform runs as plain processes (docs/native.md)'
     make_env
     check_certificate
+    check_doors
     remember_mode
     sh native/platform.sh up
   else
     check_machine
     make_env
     check_certificate
+    check_doors
     check_ports
     remember_mode
     build_images
@@ -57,13 +65,18 @@ up() {
 }
 
 choose_mode "${1:-}"
-resolve_paths
+check_env
+resolve_settings
 [ "${1:-}" = --native ] && shift
 command=${1:-up}
 [ $# -gt 0 ] && shift
 
 case $command in
   up) up ;;
+  promote | rollback | unpin | history)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    release_desk "$command" "$@"
+    ;;
   status | logs | down)
     [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
     if [ "$mode" = native ]; then

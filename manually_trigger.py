@@ -53,32 +53,41 @@ class Platform:
     def load(cls) -> Platform:
         """From the environment, else from .env; raises Problem where neither says."""
         given = settings()
-        host = given.get("BIND_ADDRESS") or "127.0.0.1"
-        if host == "0.0.0.0":  # noqa: S104 - a comparison
-            host = "127.0.0.1"
 
-        def address(variable: str, port: str, default: int, scheme: str = "http") -> str:
-            return (given.get(variable) or f"{scheme}://{host}:{given.get(port) or default}").rstrip("/")
+        def address(variable: str, door: str, default: int, bind: str = "", scheme: str = "http") -> str:
+            host = given.get(bind or f"{door}_BIND_ADDRESS") or "127.0.0.1"
+            if host in ("0.0.0.0", "::"):  # noqa: S104 - a comparison
+                host = "127.0.0.1"
+            return (given.get(variable) or f"{scheme}://{host}:{given.get(f'{door}_PORT') or default}").rstrip("/")
 
-        airflow = address("AIRFLOW_URL", "AIRFLOW_PORT", 8080)
+        airflow = address("AIRFLOW_URL", "AIRFLOW", 8080)
+        scheme = "https" if given.get("NGINX_CERTIFICATE") else "http"
+        user, password = given.get("AIRFLOW_USER") or "admin", given.get("AIRFLOW_PASSWORD") or "admin"
+        # The platform's own account goes on when people change theirs; the environment may name another.
+        if "AIRFLOW_PASSWORD" not in os.environ and given.get("AIRFLOW_RELAY_PASSWORD"):
+            user, password = "relay", given["AIRFLOW_RELAY_PASSWORD"]
         return cls(
             airflow=airflow,
             airflow_page=given.get("AIRFLOW_PUBLIC_URL") or airflow,
-            training=address("TRAINING_URL", "TRAINING_PORT", 9999),
-            nginx=address("NGINX_URL", "NGINX_PORT", 8000, "https" if given.get("NGINX_CERTIFICATE") else "http"),
-            user=given.get("AIRFLOW_USER") or "admin",
-            password=given.get("AIRFLOW_PASSWORD") or "admin",
+            training=address("TRAINING_URL", "TRAINING", 9999),
+            nginx=address("NGINX_URL", "NGINX", 8000, "BIND_ADDRESS", scheme),
+            user=user,
+            password=password,
         )
 
 
 def settings() -> dict[str, str]:
     """The settings of .env, over which the environment's win; raises Problem where launch.sh has not run."""
-    file = ROOT / ".env"
-    if not file.exists() and "AIRFLOW_URL" not in os.environ:
-        raise Problem(f"There is no {file}: run `sh launch.sh` first, it sets the platform up.")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {**{name.strip(): value.strip().strip("'\"") for name, value in pairs}, **os.environ}
+    if not (ROOT / ".env").exists():
+        if "AIRFLOW_URL" not in os.environ:
+            raise Problem(f"There is no {ROOT / '.env'}: run `sh launch.sh` first, it sets the platform up.")
+        return dict(os.environ)
+    from launch import dotenv  # noqa: PLC0415 - where there is a .env there is launch/, else perhaps neither
+
+    try:
+        return {**dotenv.settings(ROOT), **os.environ}
+    except ValueError as error:
+        raise Problem(str(error)) from error
 
 
 def request(
@@ -131,8 +140,8 @@ class Airflow:
         status, answer, _ = request("POST", f"{self.platform.airflow}/auth/token", account)
         if status in (401, 403):
             raise Problem(
-                f"Airflow refuses the account {self.platform.user!r}: AIRFLOW_USER and AIRFLOW_PASSWORD in .env "
-                "are not what it has; `sh launch.sh` sets them there."
+                f"Airflow refuses the account {self.platform.user!r}: its password in .env "
+                "is not what Airflow has; `sh launch.sh` sets it there."
             )
         if status >= 500:
             raise Unreachable(f"{self.platform.airflow}/auth/token: status {status}")

@@ -1,4 +1,4 @@
-"""Makes Airflow ready: the database's schema, the account of AIRFLOW_USER, the pipeline. Safe to repeat.
+"""Makes Airflow ready: the database's schema, the accounts of people and of the relay, the pipeline. Safe to repeat.
 
 One process for all of it, since each start of the `airflow` command takes seconds.
 """
@@ -6,8 +6,21 @@ One process for all of it, since each start of the `airflow` command takes secon
 import os
 
 from airflow.cli.cli_parser import get_parser
+from airflow.models import Variable
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
-from werkzeug.security import check_password_hash
+from airflow.providers.fab.auth_manager.models import User
+from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+from werkzeug.security import check_password_hash, generate_password_hash
+
+DAG = "DAG:machine-learning-training-pipeline"
+# What the relay and the scripts do, and nothing else: start the pipeline, read how its runs go and what they say.
+# To start a run Airflow asks for the right to edit its DAG.
+RELAY_MAY = [
+    *(("can_read", DAG), ("can_edit", DAG), ("can_read", "DAG Runs"), ("can_create", "DAG Runs")),
+    *(("can_read", "Task Instances"), ("can_read", "Task Logs")),
+]
+# With which password of .env the people's account was last made or corrected, as a hash.
+SET_PASSWORD = "platform_account_password_hash"  # noqa: S105 - a name
 
 
 def airflow(*arguments: str) -> None:
@@ -16,21 +29,61 @@ def airflow(*arguments: str) -> None:
     command.func(command)
 
 
-def ensure_account(name: str, password: str) -> None:
-    """An administrator called `name` with this password, made or corrected as needed."""
+def ensure_accounts(people: tuple[str, str], relay_password: str) -> None:
+    """Makes or corrects an administrator for people and the account `relay`."""
     with get_application_builder() as builder:
-        user = builder.sm.find_user(username=name)
-    account = ("--username", name, "--password", password)
+        security = builder.sm
+        ensure_people(security, *people)
+        ensure_relay(security, relay_password)
+
+
+def ensure_people(security: FabAirflowSecurityManagerOverride, name: str, password: str) -> None:
+    """The administrator `name`; a password that was changed in the UI stays until .env names another one."""
+    user = security.find_user(username=name)
     if user is None:
-        person = ("--firstname", name, "--lastname", "Administrator", "--email", f"{name}@localhost")
-        airflow("users", "create", *account, *person, "--role", "Admin")
-    elif check_password_hash(user.password, password):
-        print(f"The account {name} is as it should be.")
+        ensure(security, name, "Administrator", [security.find_role("Admin")], password)
+    elif check_password_hash(Variable.get(SET_PASSWORD, default_var=""), password):
+        print(f"The account {name} stays as it is.")
+        return
     else:
-        airflow("users", "reset-password", *account)
+        set_password(security, user, password)
+    Variable.set(SET_PASSWORD, generate_password_hash(password))
+
+
+def ensure_relay(security: FabAirflowSecurityManagerOverride, password: str) -> None:
+    """The account of the platform itself, with a role of its own."""
+    security.bulk_sync_roles([{"role": "Relay", "perms": RELAY_MAY}])
+    role = security.find_role("Relay")
+    for permission in list(role.permissions):
+        if (permission.action.name, permission.resource.name) not in RELAY_MAY:
+            security.remove_permission_from_role(role, permission)
+    user = security.find_user(username="relay")
+    if user is None:
+        ensure(security, "relay", "Platform", [role], password)
+        return
+    user.roles = [role]
+    set_password(security, user, password)
+
+
+def ensure(
+    security: FabAirflowSecurityManagerOverride, name: str, surname: str, roles: list[object], password: str
+) -> None:
+    """A new account."""
+    made = security.add_user(name, name, surname, f"{name}@localhost", roles, password=password)
+    if not made:
+        raise SystemExit(f"Airflow's account {name} could not be made; the reason stands above.")
+    print(f"Made the account {name}.")
+
+
+def set_password(security: FabAirflowSecurityManagerOverride, user: User, password: str) -> None:
+    """Corrects the password where it is another one."""
+    if not check_password_hash(user.password, password):
+        security.reset_password(user.id, password)
+        print(f"The account {user.username} has the password of .env now.")
+    security.update_user(user)
 
 
 if __name__ == "__main__":
     airflow("db", "migrate")
-    ensure_account(os.environ["AIRFLOW_USER"], os.environ["AIRFLOW_PASSWORD"])
+    ensure_accounts((os.environ["AIRFLOW_USER"], os.environ["AIRFLOW_PASSWORD"]), os.environ["AIRFLOW_RELAY_PASSWORD"])
     airflow("dags", "reserialize")

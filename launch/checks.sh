@@ -30,7 +30,7 @@ check_machine() {
   root=$(docker info --format '{{.DockerRootDir}}')
   [ -d "$root" ] || root=. # Docker Desktop keeps its data in a virtual machine
   disk=$(($(df -Pk "$root" | awk 'NR == 2 {print $4}') / 1000000))
-  prefix=$(setting PROJECT_PREFIX '')
+  prefix=$(setting PROJECT_PREFIX)
   if [ "$disk" -lt "$wanted_disk_gb" ] && ! docker image inspect "${prefix}mlops-model-endpoint" >/dev/null 2>&1; then
     fail "$wanted_disk_gb GB of free disk are wanted at $root, found $disk GB" 'docker system prune frees what no container uses'
   fi
@@ -56,9 +56,8 @@ holder() {
 check_ports() {
   check_clone
   ours=$(all_projects_ps '{{.Names}}')
-  for pair in NGINX_PORT:8000 AIRFLOW_PORT:8080 MLFLOW_PORT:5001 TRAINING_PORT:9999 DATABASE_PORT:2345; do
-    name=${pair%%:*}
-    port=$(setting "$name" "${pair##*:}")
+  for name in NGINX_PORT AIRFLOW_PORT MLFLOW_PORT TRAINING_PORT DATABASE_PORT; do
+    port=$(setting "$name")
     who=$(holder "$port")
     [ -n "$who" ] || continue
     case " $ours " in *" ${who%% *} "*) continue ;; esac
@@ -71,15 +70,40 @@ check_ports() {
 check_certificate() {
   [ "$(door_scheme)" = https ] || return 0
   for name in NGINX_CERTIFICATE NGINX_KEY; do
-    path=$(setting "$name" '')
+    path=$(setting "$name")
     [ -n "$path" ] || fail "$name is not set in .env, the other one of NGINX_CERTIFICATE and NGINX_KEY is" 'set both for HTTPS, or neither for HTTP'
     [ -f "$path" ] || fail "$name in .env is $path: there is no such file" 'give a path from here, or an absolute one'
   done
 }
 
+# Each door but nginx's lets whoever comes through change something, so none is opened to others without its secret.
+check_doors() {
+  is_public AIRFLOW_BIND_ADDRESS && [ "$(setting AIRFLOW_PASSWORD)" = admin ] &&
+    refuse_door AIRFLOW_BIND_ADDRESS Airflow 'its password is admin' 'set AIRFLOW_PASSWORD in .env'
+  if is_public MLFLOW_BIND_ADDRESS; then
+    [ "$(setting MLFLOW_AUTH)" = on ] || refuse_door MLFLOW_BIND_ADDRESS MLflow 'it asks nobody for an account' 'set MLFLOW_AUTH=on in .env'
+    is_secret MLFLOW_PASSWORD || refuse_door MLFLOW_BIND_ADDRESS MLflow 'its password is empty or short' 'set MLFLOW_PASSWORD in .env to 12 characters or more'
+  fi
+  if is_public TRAINING_BIND_ADDRESS; then
+    is_secret PLATFORM_TOKEN || refuse_door TRAINING_BIND_ADDRESS 'the training endpoint' 'its token is empty or short' 'set PLATFORM_TOKEN in .env to 12 characters or more, or delete the line'
+  fi
+  if is_public DATABASE_BIND_ADDRESS; then
+    is_secret TRAINING_DATABASE_PASSWORD || refuse_door DATABASE_BIND_ADDRESS 'the training database' 'its password is empty or short' 'set TRAINING_DATABASE_PASSWORD in .env to 12 characters or more'
+  fi
+}
+
+is_public() { case $(setting "$1") in 127.* | localhost | ::1 | '[::1]') return 1 ;; esac; }
+
+is_secret() { secret=$(setting "$1") && [ "${#secret}" -ge 12 ]; }
+
+# refuse_door SETTING WHOSE WHY WHAT_TO_DO
+refuse_door() {
+  fail "$1 is $(setting "$1"), which opens $2 to others while $3" "$4" "or leave $1 at 127.0.0.1" 'docs/security.md says what each door lets through'
+}
+
 # Two clones would share containers, networks and volumes by name.
 check_clone() {
-  folder=$(docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX '')mlflow_server" \
+  folder=$(docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX)mlflow_server" \
     --format '{{.Label "com.docker.compose.project.working_dir"}}' | head -n 1)
   here=$(pwd -P)/mlflow_server
   [ -z "$folder" ] || [ "$folder" = "$here" ] || [ "$folder" = "$(pwd)/mlflow_server" ] ||

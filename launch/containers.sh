@@ -22,7 +22,7 @@ compose() {
 # all_projects_ps FORMAT: our containers, running or not, on one line
 all_projects_ps() {
   for project in $projects; do
-    docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX '')$project" --format "$1"
+    docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX)$project" --format "$1"
   done | tr '\n' ' '
 }
 

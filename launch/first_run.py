@@ -11,7 +11,6 @@ import ssl
 import sys
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -21,10 +20,13 @@ DONE, FAILED, NOTHING_TO_TRAIN = 0, 1, 3  # exit statuses
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323 - as said
 
 
-def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10) -> tuple[int, Any]:
+def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10, authorization: str = "") -> tuple[int, Any]:
     """GET, or POST when there is a body; the status and the JSON that came back."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - http by contract
+    headers = {"Content-Type": "application/json"}
+    if authorization:
+        headers["Authorization"] = authorization
+    request = urllib.request.Request(url, data, headers)  # noqa: S310 - http by contract
     try:
         with urllib.request.urlopen(request, timeout=timeout, context=ANY_CERTIFICATE) as answer:  # noqa: S310
             return answer.status, json.load(answer)
@@ -36,10 +38,9 @@ def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10) -> t
 
 
 def has_champion() -> bool:
-    """Asks MLflow for the alias."""
-    query = urllib.parse.urlencode({"name": os.environ["MODEL_NAME"], "alias": os.environ["MODEL_ALIAS"]})
-    status, _ = call(f"{os.environ['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/alias?{query}")
-    return status == 200
+    """Asks the ledger."""
+    status, state = call(f"{os.environ['TRAINING_URL']}/release")
+    return status == 200 and state["champion"] is not None
 
 
 def prepare() -> int:
@@ -47,7 +48,8 @@ def prepare() -> int:
     first = not has_champion()
     if first:
         print("\nTraining the first Champion\n  import                 started", flush=True)
-    status, answer = call(f"{os.environ['TRAINING_URL']}/datasets", {}, timeout=3600)
+    bearer = f"Bearer {os.environ['PLATFORM_TOKEN']}"
+    status, answer = call(f"{os.environ['TRAINING_URL']}/datasets", {}, timeout=3600, authorization=bearer)
     if status not in (200, 201):
         print(f"  import                 {answer.get('error', {}).get('message', answer)}")
         return FAILED

@@ -9,10 +9,10 @@ with_platform() {
   if [ "${mode:?}" = native ]; then
     sh native/platform.sh python - "$@" <"$script"
   else
-    compose training_endpoint exec -T \
+    # Without a value here: what stands in a command line is there for all to read.
+    AIRFLOW_PASSWORD=$(setting AIRFLOW_RELAY_PASSWORD) compose training_endpoint exec -T \
       -e AIRFLOW_URL=http://airflow-apiserver:8080 \
-      -e "AIRFLOW_PUBLIC_URL=http://localhost:$(setting AIRFLOW_PORT 8080)" -e "AIRFLOW_USER=$(setting AIRFLOW_USER admin)" \
-      -e "AIRFLOW_PASSWORD=$(setting AIRFLOW_PASSWORD admin)" \
+      -e "AIRFLOW_PUBLIC_URL=http://localhost:$(setting AIRFLOW_PORT)" -e AIRFLOW_USER=relay -e AIRFLOW_PASSWORD \
       -e TRAINING_URL=http://training-endpoint:9999 -e "NGINX_URL=$(door_scheme)://nginx:80" \
       training-endpoint python - "$@" <"$script"
   fi
@@ -34,14 +34,14 @@ show_served_version() { with_platform launch/first_run.py served || true; }
 show_next_steps() {
   with_platform launch/first_run.py answer || fail 'the platform runs, but no prediction came' 'sh launch.sh status' 'sh launch.sh logs model-endpoint'
   host=localhost
-  door=$(door_scheme)://$host:$(setting NGINX_PORT 8000)
+  door=$(door_scheme)://$host:$(setting NGINX_PORT)
   trust='' # a certificate is for another name than localhost
   [ "$(door_scheme)" = http ] || trust=' -k'
   cat <<TEXT
 
   Try it         $door/
-  Airflow        http://$host:$(setting AIRFLOW_PORT 8080)/   ($(setting AIRFLOW_USER admin) / AIRFLOW_PASSWORD in .env)
-  MLflow         http://$host:$(setting MLFLOW_PORT 5001)/
+  Airflow        http://$host:$(setting AIRFLOW_PORT)/   ($(setting AIRFLOW_USER) / AIRFLOW_PASSWORD in .env)
+  MLflow         http://$host:$(setting MLFLOW_PORT)/   ($(mlflow_account))
 
 Next:
   curl$trust -X POST $door/predict -H 'Content-Type: application/json' -d '{"input":"What a wonderful film"}'
@@ -49,6 +49,10 @@ Next:
   python3 manually_trigger.py --wait               # run the pipeline now
   sh launch.sh status | logs [service] | down
 TEXT
-  [ "$(setting AIRFLOW_PASSWORD admin)" != admin ] ||
-    printf '\nWarning: Airflow still has the password "admin". Set AIRFLOW_PASSWORD in .env and run sh launch.sh before you open BIND_ADDRESS to others.\n'
+  [ "$(setting AIRFLOW_PASSWORD)" != admin ] ||
+    printf '\nWarning: Airflow still has the password "admin". Set AIRFLOW_PASSWORD in .env and run sh launch.sh.\n'
+}
+
+mlflow_account() {
+  if [ "$(setting MLFLOW_AUTH)" = on ]; then echo "$(setting MLFLOW_USER) / $(setting MLFLOW_PASSWORD)"; else echo 'no account: MLFLOW_AUTH is off'; fi
 }

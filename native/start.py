@@ -1,9 +1,12 @@
 """Becomes one of the platform's processes: reads what `up` wrote about it and executes that. Runs in .platform."""
 
+import ctypes
 import json
 import os
 import sys
 from pathlib import Path
+
+PR_SET_NO_NEW_PRIVS = 38
 
 # What a process takes over from the shell that launched the platform; everything else is in the settings.
 INHERITED = (
@@ -19,6 +22,14 @@ def main(name: str) -> None:
     # A process that sets its title must not write it over its environment, where PLATFORM_HOME is looked for.
     keep |= {"SPT_NOENV": "1", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
     os.chdir(process["folder"])
+    if process["account"] is not None:
+        uid, gid = process["account"]
+        keep |= {"HOME": process["folder"]}
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)  # takes every capability away
+    # No program that it starts can give it more than it has.
+    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.execvpe(process["command"][0], process["command"], {**keep, **process["environment"]})  # noqa: S606
 
 

@@ -130,9 +130,11 @@ class Supervisor:
 
 def _describe(process: Process) -> bool:
     """Writes what native/start.py and the process read; True when anything of it is new."""
+    account = process.account and [process.account.uid, process.account.gid]
     start = {"command": process.command, "environment": process.environment, "folder": str(process.folder)}
-    files = {f"{process.name}.json": json.dumps(start, indent=1), **process.files}
-    written = [write(RUN / name, text) for name, text in files.items()]
+    written = [write(RUN / f"{process.name}.json", json.dumps(start | {"account": account}, indent=1))]
+    # These hold no secrets, and the process reads them as its own user.
+    written += [write(RUN / name, text, 0o644) for name, text in process.files.items()]
     return any(written)
 
 

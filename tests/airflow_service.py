@@ -18,6 +18,7 @@ from tests import services
 PYTHON = Path(os.environ.get("AIRFLOW_PYTHON", services.ROOT / ".platform/envs/airflow/bin/python"))
 USER = "admin"
 PASSWORD = "admin"
+RELAY_PASSWORD = "the relay's own"
 DAG = "machine-learning-training-pipeline"
 SECRET = "0123456789abcdef" * 4
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -67,10 +68,11 @@ class Airflow:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": str(services.ROOT / "contract/src"),
             "TRAINING_URL": f"http://127.0.0.1:{self.training_port}",
-            "MODEL_ENDPOINTS": f"127.0.0.1:{self.model_port}",
+            "SWITCH_TIMEOUT_S": "2",
             "PLATFORM_TOKEN": SECRET,
             "TRAINING_POLL_S": "0.2",
             "AIRFLOW_USER": USER,
+            "AIRFLOW_RELAY_PASSWORD": RELAY_PASSWORD,
         }
 
     def initialise(self, password: str = PASSWORD) -> None:
@@ -105,12 +107,16 @@ class Airflow:
         parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
         return all(state[part]["status"] == "healthy" for part in parts) and self.call("GET", f"dags/{DAG}")[0] == 200
 
-    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Calls the REST API as USER; returns the status and the parsed answer."""
+    def log_in(self, user: str, password: str) -> requests.Response:
+        """Airflow's answer to an account; a good one has "access_token"."""
+        login = {"username": user, "password": password}
+        return requests.post(f"{self.url}/auth/token", json=login, timeout=30)
+
+    def call(self, method: str, path: str, body: object = None, token: str = "") -> tuple[int, Any]:
+        """Calls the REST API as USER, or as whose `token` is given; returns the status and the parsed answer."""
         if not self.token:
-            login = {"username": USER, "password": PASSWORD}
-            self.token = requests.post(f"{self.url}/auth/token", json=login, timeout=30).json()["access_token"]
-        headers = {"Authorization": f"Bearer {self.token}"}
+            self.token = self.log_in(USER, PASSWORD).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token or self.token}"}
         answer = requests.request(method, f"{self.url}/api/v2/{path}", json=body, headers=headers, timeout=30)
         return answer.status_code, answer.json() if answer.content else None
 

@@ -16,7 +16,7 @@ TEST = [("a fine one", "good"), ("a dull one", "bad")]
 def settings(database_url: str, state_dir: Path, **variables: str) -> Settings:
     """Settings with only what must be set, and `variables` by their environment names."""
     mandatory = {
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": database_url or "postgresql://127.0.0.1:9/none",
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
         "PLATFORM_TOKEN": "secret",
         "STATE_DIR": str(state_dir),

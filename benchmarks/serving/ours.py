@@ -10,6 +10,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from benchmarks.serving.load import Reading, wrk
+from mlops_contract.voucher import Voucher
 from tests import services
 from tests.integration.model_endpoint import models
 from tests.integration.model_endpoint.stack import Serving, serving
@@ -21,23 +22,19 @@ DOOR = {"NGINX_RATE": "100000r/s", "NGINX_BURST": "100000", "NGINX_MAX_BODY": "4
 
 @dataclass
 class Fleet:
-    """A registry with two versions of the embedded base model, the first one Champion."""
+    """A registry with two versions of the embedded base model."""
 
     url: str
     folder: Path
     model: Path
-    client: MlflowClient
-
-    def crown(self, version: int) -> None:
-        """Moves the alias."""
-        self.client.set_registered_model_alias(NAME, "Champion", str(version))
+    versions: list[Voucher]
 
     @contextmanager
     def serve(self) -> Iterator[tuple[Serving, str]]:
         """Two replicas that are ready, and nginx's URL."""
-        with serving(self.url, NAME, self.folder, 2, MODEL_FOLLOW_SECONDS="2") as fleet:
+        with serving(self.url, NAME, self.folder, 2) as fleet:
             fleet.start()
-            fleet.wait_for(1, 60)
+            fleet.switch(self.versions[0])
             yield fleet, fleet.door(**DOOR)
 
     @contextmanager
@@ -54,13 +51,13 @@ def fleet(folder: Path) -> Iterator[Fleet]:
     home.mkdir(parents=True)
     with services.mlflow_server(home) as url:
         client = MlflowClient(url)
-        for seed in range(2):
-            made = models.export(models.full(seed), home / f"model{seed}", int8=True)
-            models.register(client, NAME, made)
+        versions = [
+            models.register(client, NAME, models.export(models.full(seed), home / f"model{seed}", int8=True))
+            for seed in range(2)
+        ]
         first = home / "model0"
         models.save_flavor(models.full(0), first, whole=True)
-        client.set_registered_model_alias(NAME, "Champion", "1")
-        yield Fleet(url, home, first, client)
+        yield Fleet(url, home, first, versions)
 
 
 def memory(pid: int) -> float:
@@ -80,13 +77,12 @@ class Switching:
     during: Reading
     after: Reading
     switch_seconds: list[float]
-    follow_seconds: list[float]
     memory: list[float]
     """Of one replica: before the first switch, and after each with the load gone on."""
 
 
 def switches(count: int, texts: list[str], folder: Path) -> Switching:
-    """`count` switches at 32 connections between as much load without them, then alias moves without load."""
+    """`count` switches at 32 connections between as much load without them."""
     with fleet(folder) as made, made.serve() as (replicas, door):
         bodies: list[object] = [{"input": text} for text in texts]
         seconds = max(20, 2 * count)
@@ -101,22 +97,9 @@ def switches(count: int, texts: list[str], folder: Path) -> Switching:
         with ThreadPoolExecutor(1) as pool:
             during = pool.submit(load, seconds)
             for number in range(count):
-                made.crown(1 + (number + 1) % 2)
-                answer = replicas.replicas[number % 2].ask("/change_model")
-                answer.raise_for_status()
-                took.append(answer.json()["seconds"])
+                took.append(replicas.switch(made.versions[(number + 1) % 2])["seconds"])
                 time.sleep(0.5)
                 used.append(memory(pid))
         after = load(seconds)
         used.append(memory(pid))
-        followed = [_follow(made, replicas) for _ in range(4)]
-        return Switching(count, before, during.result(), after, took, followed, used)
-
-
-def _follow(made: Fleet, replicas: Serving) -> float:
-    """Seconds from an alias that is moved by hand until every replica serves it."""
-    version = 2 if replicas.replicas[0].served() == "1" else 1
-    start = time.monotonic()
-    made.crown(version)
-    replicas.wait_for(version)
-    return time.monotonic() - start
+        return Switching(count, before, during.result(), after, took, used)

@@ -23,6 +23,7 @@ EPOCHS = 3  # enough for few rows to give a model that loses no class
 # In the order in which a job comes to them; `starting` is the wait for a process that has imported what a job needs.
 PHASES = ["starting", "reading", "loading", "training", "evaluating", "exporting", "comparing", "registering"]
 PHASES += ["deciding", "switching"]
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PLATFORM = {
     "PLATFORM_TOKEN": TOKEN,
     "MODEL_NAME": NAME,
@@ -39,15 +40,13 @@ def phases(task: Task, seeds: int, folder: Path) -> Iterator[dict[str, float]]:
     Each comes to an idle platform, as most do; one that follows within seconds waits for a process to be ready.
     """
     with platform(task, folder) as (url, fleet, endpoint):
-        ended(url, "first", seed=0, epochs=EPOCHS)
         fleet.start()
-        wait_until("the fleet serves", lambda: fleet.replicas[0].ask("/change_model").ok, 120, 1)
+        ended(url, "first", seed=0, epochs=EPOCHS)
+        switched(url)
         for seed in range(seeds):
             wait_until("the training endpoint is idle", lambda: idle(endpoint), 120)
             job = ended(url, f"seed{seed}", seed=seed, epochs=EPOCHS)
-            answer = fleet.replicas[0].ask("/change_model")
-            answer.raise_for_status()
-            seconds = {**job["timings"], "switching": answer.json()["seconds"]}
+            seconds = {**job["timings"], "switching": switched(url)}
             yield {phase: seconds[phase] for phase in PHASES}
 
 
@@ -76,12 +75,24 @@ def platform(task: Task, folder: Path) -> Iterator[tuple[str, Serving, psutil.Pr
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "training_endpoint"]
         with (
-            serving(mlflow, NAME, folder, 2, MODEL_FOLLOW_SECONDS="600") as fleet,
-            services.process(command, folder / "endpoint.log", variables) as endpoint,
+            serving(mlflow, NAME, folder, 2) as fleet,
+            services.process(
+                command,
+                folder / "endpoint.log",
+                {**variables, "MODEL_ENDPOINTS": ",".join(f"127.0.0.1:{one.port}" for one in fleet.replicas)},
+            ) as endpoint,
         ):
             wait_until("the training endpoint answers", lambda: requests.get(f"{url}/health", timeout=5).ok, 120)
-            requests.post(f"{url}/datasets", json={}, timeout=600).raise_for_status()
+            requests.post(f"{url}/datasets", json={}, headers=BEARER, timeout=600).raise_for_status()
             yield url, fleet, psutil.Process(endpoint.pid)
+
+
+def switched(url: str) -> float:
+    """Seconds that the switch to what the ledger names took, once every replica serves it."""
+    state: dict[str, Any] = requests.get(f"{url}/release", {"wait": 60}, timeout=90).json()
+    if not state["served"]:
+        raise RuntimeError(f"version {state['champion']} is not served: {state['trouble']}")
+    return float(state["switch"]["seconds"])
 
 
 def idle(endpoint: psutil.Process) -> bool:
@@ -100,7 +111,8 @@ def idle(endpoint: psutil.Process) -> bool:
 
 def ended(url: str, run_id: str, **overrides: int) -> dict[str, Any]:
     """The job of that run once it has succeeded."""
-    path = requests.post(f"{url}/train", json={"run_id": run_id, **overrides}, timeout=60).json()["url"]
+    body = {"run_id": run_id, **overrides}
+    path = requests.post(f"{url}/train", json=body, headers=BEARER, timeout=60).json()["url"]
     job: dict[str, Any] = {}
 
     def over() -> bool:

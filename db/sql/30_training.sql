@@ -1,4 +1,4 @@
--- What the training endpoint remembers: datasets, jobs, what each job trained on, and every move of the alias.
+-- What the training endpoint remembers: datasets, jobs, and what each job trained on.
 
 CREATE TABLE IF NOT EXISTS training_datasets (
     name text PRIMARY KEY,
@@ -38,26 +38,4 @@ CREATE TABLE IF NOT EXISTS training_coverage (
     covered_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
-CREATE TABLE IF NOT EXISTS promotion_ledger (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    who text NOT NULL,
-    model_name text NOT NULL,
-    from_version integer,
-    to_version integer,
-    verdict text NOT NULL,
-    reason text NOT NULL,
-    evidence jsonb NOT NULL DEFAULT '{}',
-    job_id text
-);
-
-CREATE OR REPLACE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'promotion_ledger is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
-END
-$$;
-CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON promotion_ledger
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
-
 GRANT SELECT, INSERT, UPDATE, DELETE ON training_datasets, training_jobs, training_coverage TO platform;
-GRANT SELECT, INSERT ON promotion_ledger TO platform;

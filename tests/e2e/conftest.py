@@ -17,8 +17,6 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if mode == "native" and engine_answers() and os.environ.get("CI") != "true":
         pytest.skip("a Docker Engine answers: plain processes are tested too with CI=true")
     built = Platform(tmp_path_factory.mktemp(mode) / "a platform", mode)
-    # Whichever version comes out must be served, or the tests would hang on the luck of a few rows.
-    built.settings["PROMOTION_POLICY"] = "always"
     built.copy_tree()
     yield built
     built.run("sh", "launch.sh", *(["--native"] if mode == "native" else []), "down", "--volumes")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from launch import dotenv
 from tests.services import ROOT, free_port
 
 PORTS = ("NGINX_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "TRAINING_PORT", "DATABASE_PORT")
@@ -86,6 +87,23 @@ class Platform:
     def url(self, port: str, path: str = "/") -> str:
         """The address of one of PORTS on this machine."""
         return f"http://127.0.0.1:{self.ports[port]}{path}"
+
+    def setting(self, name: str) -> str:
+        """What .env says of `name`."""
+        return dotenv.settings(self.folder)[name]
+
+    def ask(self, port: str, path: str, method: str = "GET", **headers: str) -> int:
+        """The status of a request to one of PORTS."""
+        body = b"{}" if method == "POST" else None
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(
+            self.url(port, path), body, {"Content-Type": "application/json", **headers}, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def predict(self, text: str) -> tuple[dict[str, Any], dict[str, str]]:
         """The body and the headers that POST /predict answers with."""

@@ -1,5 +1,6 @@
 """The product's promise, in the order in which a user sees it."""
 
+import base64
 import re
 import stat
 
@@ -43,8 +44,25 @@ def test_management_is_not_reachable_from_outside(platform: Platform) -> None:
     assert platform.status_of("/metrics") == 404
 
 
+def test_nobody_is_let_in_without_an_account_a_token_or_under_another_name(platform: Platform) -> None:
+    champion = "/api/2.0/mlflow/registered-models/alias?name=text-classifier&alias=Champion"
+    account = f"{platform.setting('MLFLOW_USER')}:{platform.setting('MLFLOW_PASSWORD')}"
+    basic = f"Basic {base64.b64encode(account.encode()).decode()}"
+    assert platform.ask("MLFLOW_PORT", champion) == 401
+    assert platform.ask("MLFLOW_PORT", champion, Authorization=basic) == 200
+    for path in ("/datasets", "/train", "/promote"):
+        assert platform.ask("TRAINING_PORT", path, "POST") == 401
+    evil = "evil.example"
+    assert platform.ask("NGINX_PORT", "/ready", Host=evil) == 403
+    assert platform.ask("TRAINING_PORT", "/train", Host=evil) == 403
+    assert platform.ask("AIRFLOW_PORT", "/api/v2/monitor/health", Host=evil) == 403
+    assert platform.ask("MLFLOW_PORT", champion, Host=evil, Authorization=basic) == 403
+    for port in ("NGINX_PORT", "TRAINING_PORT", "AIRFLOW_PORT"):
+        assert platform.ask(port, "/", Host=f"localhost:{platform.ports[port]}") != 403
+
+
 def test_inserted_rows_become_the_served_version(platform: Platform) -> None:
-    done = platform.run("python3", "database_trigger.py", "--rows", "20", "--wait")
+    done = platform.run("python3", "database_trigger.py", "--wait")
     assert done.returncode == 0, done.stdout
     assert platform.versions_by_replica() and all(seen == {"2"} for seen in platform.versions_by_replica().values())
 
@@ -54,12 +72,13 @@ def test_manual_run_can_be_followed_to_its_verdict(platform: Platform) -> None:
     assert done.returncode == 0, done.stdout
     for task in ("Training_Data_Update", "Train_Model", "Switch_Latest_Model"):
         assert task in done.stdout
-    assert all(seen == {"3"} for seen in platform.versions_by_replica().values())
+    assert re.search(r'sh launch\.sh promote 3 --reason "…"', done.stdout), "a run on unchanged rows promotes nothing"
+    assert all(seen == {"2"} for seen in platform.versions_by_replica().values())
 
 
 def test_status_and_logs(platform: Platform) -> None:
     said = platform.launch("status")
     for service in ("tracking-server", "training-endpoint", "training-trigger", "airflow-scheduler", "model-endpoint"):
         assert service in said
-    assert "version 3" in said
+    assert "version 2" in said
     assert platform.launch("logs", "training-endpoint").strip()

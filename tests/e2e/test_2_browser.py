@@ -28,7 +28,9 @@ def page(platform: Platform) -> Iterator[Page]:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        tab = browser.new_page()
+        # For MLflow, which asks as HTTP does.
+        account = {"username": platform.setting("MLFLOW_USER"), "password": platform.setting("MLFLOW_PASSWORD")}
+        tab = browser.new_page(http_credentials=account)  # type: ignore[arg-type]
         tab.set_default_timeout(60_000)
         yield tab
         browser.close()

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 DOCKER = """#!/bin/sh
 case $1 in
   info) printf '%s' "$RUNTIMES" ;;
-  *) printf '%s\\n' "$*" "$NGINX_CERTIFICATE $NGINX_KEY" ;;
+  *) printf '%s\\n' "$*" "$NGINX_CERTIFICATE $NGINX_KEY"; [ -z "$SHOW" ] || printenv "$SHOW" ;;
 esac
 """
 
@@ -20,6 +20,7 @@ def clone(tmp_path: Path) -> Path:
     """A folder like a clone, with no .env yet."""
     for name in ("launch", "nginx", "model_endpoint", "training_endpoint", "db"):
         (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".env.example").symlink_to(ROOT / ".env.example")
     (tmp_path / "docker").write_text(DOCKER)
     (tmp_path / "docker").chmod(0o755)
     return tmp_path
@@ -50,7 +51,7 @@ def test_a_certificate_makes_the_door_speak_https(clone: Path) -> None:
     for name in ("certificate.pem", "key.pem"):
         (clone / name).touch()
     (clone / ".env").write_text(f"NGINX_CERTIFICATE=./certificate.pem\nNGINX_KEY={clone}/key.pem\n")
-    done = run(clone, "resolve_paths; compose nginx up; door_scheme")
+    done = run(clone, "resolve_settings; compose nginx up; door_scheme")
     assert "-f nginx/compose.yaml -f nginx/compose.tls.yaml up\n" in done.stdout, done.stderr
     assert f"{clone}/certificate.pem {clone}/key.pem\nhttps\n" in done.stdout
 
@@ -59,12 +60,12 @@ def test_a_dataset_and_a_model_of_this_machine_are_mounted(clone: Path) -> None:
     (clone / "my reviews.csv").touch()
     (clone / "model").mkdir()
     (clone / ".env").write_text("DATASET=my reviews.csv\nBASE_MODEL=model\n")
-    done = run(clone, 'resolve_paths; compose training_endpoint up; echo "$DATASET, $BASE_MODEL"')
+    done = run(clone, 'resolve_settings; compose training_endpoint up; echo "$DATASET, $BASE_MODEL"')
     for name in ("dataset", "base_model"):
         assert f"-f training_endpoint/compose.{name}.yaml" in done.stdout, done.stderr
     assert f"{clone}/my reviews.csv, {clone}/model" in done.stdout
     (clone / ".env").write_text("DATASET=stanfordnlp/imdb\nBASE_MODEL=embedded\n")
-    done = run(clone, "resolve_paths; compose training_endpoint up")
+    done = run(clone, "resolve_settings; compose training_endpoint up")
     assert "-f training_endpoint/compose.yaml up" in done.stdout, done.stderr
 
 
@@ -81,3 +82,49 @@ def test_half_a_certificate_is_refused_before_anything_starts(clone: Path, setti
     (clone / "a.pem").touch()
     done = run(clone, "check_certificate")
     assert done.returncode == 1 and said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("AIRFLOW_BIND_ADDRESS=0.0.0.0\n", "opens Airflow to others while its password is admin"),
+        ("AIRFLOW_BIND_ADDRESS=192.0.2.1\nAIRFLOW_PASSWORD=admin\n", "opens Airflow"),
+        ("MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_AUTH=off\n", "opens MLflow to others while it asks nobody"),
+        ("MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=short\n", "opens MLflow to others while its password"),
+        ("TRAINING_BIND_ADDRESS=::\nPLATFORM_TOKEN=t\n", "opens the training endpoint"),
+        ("DATABASE_BIND_ADDRESS=0.0.0.0\nTRAINING_DATABASE_PASSWORD=\n", "opens the training database"),
+    ],
+)
+def test_a_door_is_not_opened_to_others_without_its_secret(clone: Path, settings: str, said: str) -> None:
+    (clone / ".env").write_text(settings)
+    done = run(clone, "check_doors")
+    assert done.returncode == 1 and said in done.stderr and "127.0.0.1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "BIND_ADDRESS=0.0.0.0\n",  # the public door
+        "AIRFLOW_BIND_ADDRESS=127.0.0.2\nMLFLOW_BIND_ADDRESS=localhost\nMLFLOW_AUTH=off\n",
+        "AIRFLOW_BIND_ADDRESS=0.0.0.0\nAIRFLOW_PASSWORD=another\n",
+        "MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=twelve or more\n",
+        "TRAINING_BIND_ADDRESS=0.0.0.0\nPLATFORM_TOKEN=twelve or more\n",
+    ],
+)
+def test_a_door_with_its_secret_may_be_opened(clone: Path, settings: str) -> None:
+    (clone / ".env").write_text(settings)
+    done = run(clone, "check_doors; echo went on")
+    assert done.stdout == "went on\n", done.stderr
+
+
+def test_no_secret_stands_in_a_command_line(clone: Path) -> None:
+    (clone / ".env").write_text(
+        "AIRFLOW_RELAY_PASSWORD=secret of the relay\nAIRFLOW_PASSWORD=of people\nPLATFORM_TOKEN=token\n"
+    )
+    (clone / "script.py").touch()
+    done = run(clone, "mode=docker; with_platform script.py --wait", SHOW="AIRFLOW_PASSWORD")
+    command, *_, handed_over = done.stdout.splitlines()
+    assert "exec -T" in command and "-e AIRFLOW_PASSWORD " in command, done.stderr
+    assert not any(secret in command for secret in ("secret of the relay", "of people", "token"))
+    assert handed_over == "secret of the relay"

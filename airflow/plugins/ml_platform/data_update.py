@@ -36,7 +36,7 @@ def update_training_data(conf: dict[str, Any], settings: Settings) -> dict[str, 
     """
     log.info(describe_cause(conf))
     try:
-        dataset, imported = training.current_dataset(settings.training_url)
+        dataset, imported = training.current_dataset(settings)
     except Unavailable as reason:
         log.warning("The training endpoint is not available yet, this task tries again: %s", reason)
         raise

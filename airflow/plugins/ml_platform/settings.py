@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlops_contract.env import Env, SettingError
+from mlops_contract.env import Env
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,6 @@ class Settings:
     """Where the platform's services are, and how long the pipeline waits for them. Times are in seconds."""
 
     training_url: str
-    model_endpoints: tuple[str, ...]  # host:port, in the order in which they are asked
     token: str
     poll_s: float
     patience_s: int
@@ -22,15 +21,16 @@ class Settings:
     def from_env(cls, variables: Mapping[str, str]) -> "Settings":
         """Reads the environment; raises SettingError, which names the variable."""
         env = Env(variables)
-        endpoints = tuple(part.strip() for part in env.text("MODEL_ENDPOINTS").split(",") if part.strip())
-        if not endpoints:
-            raise SettingError("MODEL_ENDPOINTS names no model endpoint: it is host:port, comma separated")
         return cls(
             training_url=env.text("TRAINING_URL").rstrip("/"),
-            model_endpoints=endpoints,
             token=env.text("PLATFORM_TOKEN"),
             poll_s=env.number("TRAINING_POLL_S", 2, 0.1, 60),
             patience_s=env.integer("TRAINING_PATIENCE_S", 3600, 1, 604800),
             deadline_s=env.integer("TRAINING_DEADLINE_S", 86400, 1, 2592000),
             switch_timeout_s=env.integer("SWITCH_TIMEOUT_S", 600, 1, 86400),
         )
+
+
+def extra_hosts(variables: Mapping[str, str]) -> str:
+    """The names under which the API server answers beside its own, comma separated."""
+    return Env(variables).text("AIRFLOW_EXTRA_HOSTS", "")

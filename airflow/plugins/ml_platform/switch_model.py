@@ -1,57 +1,65 @@
-"""Switch_Latest_Model: has every model endpoint serve the Champion."""
+"""Switch_Latest_Model: waits until every model endpoint serves what the ledger names."""
 
 import logging
+import time
 from typing import Any
 
-import httpx
 from airflow.sdk.exceptions import AirflowFailException
 
-from ml_platform.answers import Refused, Unavailable, read, unreachable
+from ml_platform import training
+from ml_platform.answers import Refused, Unavailable
 from ml_platform.settings import Settings
 
 log = logging.getLogger(__name__)
 
-
-def change_model(settings: Settings) -> dict[str, Any]:
-    """Asks the first endpoint that answers to switch the whole fleet to the Champion; raises Unavailable or Refused."""
-    reasons = []
-    for endpoint in settings.model_endpoints:
-        url = f"http://{endpoint}/change_model"
-        headers = {"Authorization": f"Bearer {settings.token}"}
-        try:
-            return read(httpx.post(url, json={}, headers=headers, timeout=settings.switch_timeout_s, trust_env=False))
-        except httpx.HTTPError as error:
-            reasons.append(str(unreachable(url, error)))
-            log.warning("Trying the next model endpoint: %s", reasons[-1])
-    raise Unavailable("; ".join(reasons))
+LOOK_S = 5
+"""How long the training endpoint may wait with its answer for the switch to be done."""
 
 
 def switch_latest_model(job: dict[str, Any], settings: Settings) -> dict[str, Any] | None:
-    """Switches the fleet after `job` and logs what each replica did; returns the fleet's answer.
+    """Waits for the switch that `job` decided and logs what each replica did; returns the release's state.
 
     Where nothing was promoted it still makes sure that all replicas serve the Champion. None where no Champion exists.
+    The replicas are switched by the platform itself: a failure here says that they are not, and changes nothing.
     """
     champion = job.get("champion_version")
     if champion is None:
         log.info("There is no Champion yet and nothing to serve: %s", job.get("verdict_text"))
         return None
     if champion == job.get("model_version"):
-        log.info("Version %s is the new Champion: switching every replica to it.", champion)
+        log.info("Version %s is the new Champion: waiting for every replica to serve it.", champion)
     else:
         log.info(
             "Version %s was not promoted: making sure that every replica serves %s.", job["model_version"], champion
         )
     try:
-        fleet = change_model(settings)
+        state = served(settings)
     except Unavailable as reason:
-        log.warning("The switch did not happen, the replicas keep what they serve: %s", reason)
+        log.warning("The replicas keep what they serve: %s", reason)
         raise
     except Refused as refusal:
-        raise AirflowFailException(f"The model endpoints refuse the switch: {refusal}") from refusal
-    for replica in fleet["replicas"]:
+        raise AirflowFailException(f"The training endpoint refuses to tell: {refusal}") from refusal
+    switch = state.get("switch") or {"replicas": [], "seconds": 0.0}
+    for replica in switch["replicas"]:
         log.info(describe_replica(replica))
-    log.info("%d replicas serve version %s, after %.1f s.", len(fleet["replicas"]), fleet["version"], fleet["seconds"])
-    return fleet
+    log.info(
+        "%d replicas serve version %s, after %.1f s.", len(switch["replicas"]), state["champion"], switch["seconds"]
+    )
+    return state
+
+
+def served(settings: Settings) -> dict[str, Any]:
+    """The release's state once every replica serves what the ledger names; fails the run after the deadline."""
+    deadline = time.monotonic() + settings.switch_timeout_s
+    while True:
+        state = training.call("GET", f"{settings.training_url}/release?wait={LOOK_S}")
+        if state["served"]:
+            return state
+        if time.monotonic() > deadline:
+            raise AirflowFailException(
+                f"Version {state['champion']} is not served everywhere: {state['trouble'] or 'no replica answers'} "
+                "The platform goes on trying; GET /release on the training endpoint tells when it is."
+            )
 
 
 def describe_replica(replica: dict[str, Any]) -> str:

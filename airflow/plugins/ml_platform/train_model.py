@@ -23,7 +23,7 @@ class TrainModelOperator(BaseOperator):
         settings = Settings.from_env(os.environ)
         request = {**context["params"].get("training", {}), "run_id": context["run_id"]}
         try:
-            job = training.call("POST", f"{settings.training_url}/train", request)
+            job = training.call(settings, "POST", "/train", request)
         except Unavailable as reason:
             self.log.warning("The training endpoint is not available yet, this task tries again: %s", reason)
             raise

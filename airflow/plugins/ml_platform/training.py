@@ -1,40 +1,49 @@
-"""Calls of the training endpoint."""
+"""Calls of the training endpoint, with the platform's token: it lets nobody else change anything."""
 
 from typing import Any
 
 import httpx
 
 from ml_platform.answers import Refused, read, unreachable
+from ml_platform.settings import Settings
 
 TIMEOUT_S = 30
 IMPORT_TIMEOUT_S = 1800  # a dataset of millions of rows comes from a hub within one request
 
 
-def call(method: str, url: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+def call(
+    settings: Settings, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S
+) -> dict[str, Any]:
     """One call and its answer; raises Unavailable or Refused."""
+    url = settings.training_url + path
     try:
-        return read(httpx.request(method, url, json=body, timeout=timeout_s, trust_env=False))
+        headers = _token(settings)
+        return read(httpx.request(method, url, json=body, headers=headers, timeout=timeout_s, trust_env=False))
     except httpx.HTTPError as error:
         raise unreachable(url, error) from error
 
 
-async def call_async(client: httpx.AsyncClient, method: str, url: str) -> dict[str, Any]:
-    """`call` for the triggerer's event loop."""
+async def call_async(client: httpx.AsyncClient, settings: Settings, method: str, url: str) -> dict[str, Any]:
+    """`call` for the triggerer's event loop; `url` is a job's own."""
     try:
-        return read(await client.request(method, url, timeout=TIMEOUT_S))
+        return read(await client.request(method, url, headers=_token(settings), timeout=TIMEOUT_S))
     except httpx.HTTPError as error:
         raise unreachable(url, error) from error
 
 
-def current_dataset(url: str) -> tuple[dict[str, Any], bool]:
+def _token(settings: Settings) -> dict[str, str]:
+    return {"Authorization": f"Bearer {settings.token}"}
+
+
+def current_dataset(settings: Settings) -> tuple[dict[str, Any], bool]:
     """The dataset that jobs train on, and whether this call had to import it."""
     try:
-        return call("GET", f"{url}/datasets/current"), False
+        return call(settings, "GET", "/datasets/current"), False
     except Refused as refusal:
         if refusal.code != "no_dataset":
             raise
-    call("POST", f"{url}/datasets", {}, IMPORT_TIMEOUT_S)
-    return call("GET", f"{url}/datasets/current"), True
+    call(settings, "POST", "/datasets", {}, IMPORT_TIMEOUT_S)
+    return call(settings, "GET", "/datasets/current"), True
 
 
 def progress_line(job: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Waits for a training job in the triggerer, where waiting holds no worker."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,6 +10,7 @@ import httpx
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ml_platform.answers import Refused, Unavailable
+from ml_platform.settings import Settings
 from ml_platform.training import call_async, progress_line
 
 FINAL = ("succeeded", "failed", "cancelled")
@@ -43,14 +45,18 @@ class TrainingJobTrigger(BaseTrigger):
         """Somebody ended the task: nobody waits for the job any more, so it ends too."""
         self.log.info("The task was ended by hand: cancelling the training job.")
         async with httpx.AsyncClient(trust_env=False) as client:
-            await call_async(client, "DELETE", self.job_url)
+            await self._call(client, "DELETE")
+
+    async def _call(self, client: httpx.AsyncClient, method: str) -> dict[str, Any]:
+        # The token comes from this process: what a trigger is made of stands in Airflow's database.
+        return await call_async(client, Settings.from_env(os.environ), method, self.job_url)
 
     async def _outcome(self, client: httpx.AsyncClient) -> dict[str, Any]:
         last_answer = time.monotonic()
         progress = _ProgressLog()
         while True:
             try:
-                job = await call_async(client, "GET", self.job_url)
+                job = await self._call(client, "GET")
                 last_answer = time.monotonic()
                 if progress.worth_a_line(job):
                     self.log.info(progress_line(job))
@@ -69,7 +75,7 @@ class TrainingJobTrigger(BaseTrigger):
 
     async def _give_up(self, client: httpx.AsyncClient) -> str:
         try:
-            await call_async(client, "DELETE", self.job_url)
+            await self._call(client, "DELETE")
             return "The job took longer than TRAINING_DEADLINE_S allows and was cancelled."
         except (Unavailable, Refused) as reason:
             return f"The job took longer than TRAINING_DEADLINE_S allows; cancelling it failed: {reason}"

@@ -1,11 +1,18 @@
-"""What the Flask services have in common: JSON errors without tracebacks, and the platform's token."""
+"""What the Flask services share: JSON errors without tracebacks, the door's names, the platform's token."""
 
 import hmac
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from mlops_contract.errors import PlatformError
+from mlops_contract.hosts import Hosts
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class NotAuthorised(PlatformError):
@@ -50,3 +57,21 @@ def require_token(token: str) -> None:
     given = request.headers.get("Authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         raise NotAuthorised("Send the header 'Authorization: Bearer …' with PLATFORM_TOKEN from .env.")
+
+
+class OwnNames:
+    """Around an application: refuses requests for names that are not this door's. `setting` is where more are named."""
+
+    def __init__(self, application: "WSGIApplication", hosts: Hosts, setting: str) -> None:
+        self.application = application
+        self.hosts = hosts
+        self.setting = setting
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if self.hosts.know(environ.get("HTTP_HOST", "")):
+            return self.application(environ, start_response)
+        message = f"This door does not go by the name of the Host header: {self.setting} in .env can add it."
+        body = json.dumps({"error": {"code": "unknown_host", "message": message}}).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response("403 Forbidden", headers)
+        return [body]

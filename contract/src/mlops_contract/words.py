@@ -25,6 +25,7 @@ class Verdict(StrEnum):
     KEPT_NO_DIFFERENCE = "kept_no_difference"
     KEPT_WORSE = "kept_worse"
     KEPT_FAILED_CHECK = "kept_failed_check"
+    KEPT_PINNED = "kept_pinned"
 
     @property
     def moves_champion(self) -> bool:

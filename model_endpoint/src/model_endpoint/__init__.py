@@ -1,1 +1,1 @@
-"""Serves the Champion of the registry over HTTP and follows it from version to version."""
+"""Serves over HTTP the version that the release desk names. May touch its own store, and read files from MLflow."""

@@ -49,7 +49,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
     def load(self) -> Any:
         server = Server(self.settings)
         app = create_app(self.settings, server)
-        server.follower.start()
+        server.joiner.start()
         return app
 
 

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify, request, send_file
 
-from mlops_contract.web import install_errors, require_token
+from mlops_contract.hosts import Hosts
+from mlops_contract.voucher import DIGEST, Voucher
+from mlops_contract.web import OwnNames, install_errors, require_token
 from model_endpoint.compression import plain
 from model_endpoint.cores import Cores
-from model_endpoint.errors import InvalidInput, NotTheChampion, WrongContentType
-from model_endpoint.fleet import Fleet
-from model_endpoint.follower import Follower
+from model_endpoint.errors import InvalidInput, NoSuchFile, WrongContentType
 from model_endpoint.front import EXCHANGE, Answers, Exchange, Shortcut
+from model_endpoint.joiner import Joiner
 from model_endpoint.metrics import Metrics
 from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
 from model_endpoint.replica import Replica
@@ -29,14 +30,13 @@ JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 class Server:
-    """The parts of a replica, joined; `start` begins to follow the registry."""
+    """The parts of a replica, joined together."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.replica = Replica(settings, self.metrics)
-        self.fleet = Fleet(settings)
-        self.follower = Follower(self.replica, self.fleet)
+        self.joiner = Joiner(self.replica)
         self.cores = Cores(settings.cores, self.replica.slot.check)
         self.predictor = Predictor(self.replica.slot, self.cores, settings)
         self.metrics.in_work.set_function(lambda: self.replica.slot.requests)
@@ -94,7 +94,7 @@ def exchange() -> Exchange:
 
 
 def create_app(settings: Settings, server: Server | None = None) -> Flask:
-    """The Flask application of a replica; nothing is followed or loaded until `server.start` is called."""
+    """The Flask application of a replica; nothing is loaded until `server.joiner` starts."""
     from model_endpoint import protocols  # noqa: PLC0415 - it needs what stands above
 
     app = Flask("model_endpoint")
@@ -107,7 +107,9 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
     inside(app, server)
     protocols.install(app, server)
     short = Shortcut(app.wsgi_app, "/predict", settings.max_body_bytes, server.predict)
-    app.wsgi_app = Answers(short, server.replica, server.metrics)  # type: ignore[method-assign]
+    answers = Answers(short, server.replica, server.metrics)
+    hosts = Hosts(("nginx", "model-endpoint"), settings.extra_hosts)  # nginx hands the name on that it was asked by
+    app.wsgi_app = OwnNames(answers, hosts, "NGINX_EXTRA_HOSTS")  # type: ignore[method-assign]
     return app
 
 
@@ -139,11 +141,8 @@ def public(app: Flask, server: Server) -> None:
     @app.get("/ready")
     def ready() -> Response:
         told: dict[str, Any] = {"ready": replica.version is not None, "model": server.model()}
-        told["source"] = "cache" if replica.from_cache else "registry"
         if not told["ready"]:
             told["message"] = "No model is loaded yet: run the pipeline once, its first model becomes the Champion."
-        elif server.follower.trouble:
-            told["message"] = "A newer version cannot be followed now: GET /models, inside the platform, says why."
         response = jsonify(told)
         response.status_code = 200 if told["ready"] else 503
         return response
@@ -170,28 +169,20 @@ def inside(app: Flask, server: Server) -> None:
                 raise InvalidInput(f'The field "{name}" must be a whole number from 1.')
         return [found[name] for name in numbers], str(found.get("leader", ""))
 
-    @app.post("/change_model")
-    def change_model() -> Response:
-        require_token(server.settings.token)
-        found = parse_object(request.get_data() or b"{}", {"version"})
-        wanted = found.get("version")
-
-        def champion() -> int:
-            number = replica.registry.champion(server.settings.model_name, server.settings.model_alias).version
-            if wanted is not None and str(wanted) != str(number):
-                raise NotTheChampion(
-                    f"Version {str(wanted)[:50]} is not the {server.settings.model_alias}, version {number} is: "
-                    "move the alias first, with POST /promote on the training endpoint."
-                )
-            return number
-
-        return jsonify(server.fleet.change(champion))
-
     @app.post("/models/prepare")
     def prepare() -> Response:
-        (number,), _ = asked("version")
-        serving = replica.prepare(number)
+        require_token(server.settings.token)
+        found = parse_object(body(), {"voucher"})
+        serving = replica.prepare(Voucher.from_dict(found.get("voucher")))
         return jsonify({**replica.describe(), "serving": serving})
+
+    @app.get("/models/files/<digest>")
+    def file(digest: str) -> Response:
+        require_token(server.settings.token)
+        found = replica.store.blob(digest) if DIGEST.fullmatch(digest) else None
+        if found is None:
+            raise NoSuchFile("No file with this sha256 is here.")
+        return send_file(found.resolve(), mimetype="application/octet-stream")
 
     @app.post("/models/withdraw")
     def withdraw() -> Response:
@@ -220,7 +211,7 @@ def inside(app: Flask, server: Server) -> None:
     @app.get("/models")
     def models() -> Response:
         require_token(server.settings.token)
-        return jsonify({**replica.describe(), "trouble": server.follower.trouble})
+        return jsonify({**replica.describe(), "trouble": server.joiner.trouble})
 
     @app.get("/metrics")
     def metrics() -> Response:

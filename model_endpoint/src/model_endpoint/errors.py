@@ -82,39 +82,11 @@ class Overloaded(PlatformError):
     code = "overloaded"
 
 
-class RegistryUnavailable(PlatformError):
-    """MLflow does not answer, or not as MLflow does."""
-
-    status = 503
-    code = "registry_unavailable"
-
-
-class NoSuchVersion(PlatformError):
-    """The registry has no such model, version or alias."""
-
-    status = 404
-    code = "no_such_version"
-
-
-class NotTheChampion(PlatformError):
-    """Asked to switch to a version which the alias does not name."""
-
-    status = 409
-    code = "not_the_champion"
-
-
 class CannotServe(PlatformError):
     """The version cannot be served; the old one goes on."""
 
     status = 422
     code = "cannot_serve"
-
-
-class CacheUnavailable(PlatformError):
-    """The disk of the cache is full, or cannot be written."""
-
-    status = 507
-    code = "cache_unavailable"
 
 
 class NotPrepared(PlatformError):
@@ -138,8 +110,8 @@ class SwitchBusy(PlatformError):
     code = "switch_busy"
 
 
-class SwitchFailed(PlatformError):
-    """A replica could not switch; the message says which and why."""
+class NoSuchFile(PlatformError):
+    """The store of this replica does not have the file."""
 
-    status = 502
-    code = "switch_failed"
+    status = 404
+    code = "no_such_file"

@@ -38,7 +38,7 @@ SENDABLE = "Content-Type, Content-Encoding, Inference-Header-Content-Length"
 class Exchange:
     """What is known of one request: who answered it, and what to call once the answer has been sent."""
 
-    leases: list[Callable[[], object]] = field(default_factory=list)
+    leases: list[Callable[[], None]] = field(default_factory=list)
     loaded: Loaded | None = None
     endpoint: str = ""
     error: Exception | None = None
@@ -97,7 +97,9 @@ class Answers:
     def _admit(self, environ: "WSGIEnvironment", exchange: Exchange) -> None:
         """Waits until a large body may be read; Overloaded when that takes too long."""
         length = environ.get("CONTENT_LENGTH") or "0"
-        known = length.isdecimal() and "HTTP_CONTENT_ENCODING" not in environ and "HTTP_TRANSFER_ENCODING" not in environ
+        known = (
+            length.isdecimal() and "HTTP_CONTENT_ENCODING" not in environ and "HTTP_TRANSFER_ENCODING" not in environ
+        )
         if known and int(length) < LARGE_BYTES:
             return
         if not self.large.acquire(timeout=self.replica.settings.answer_seconds):
@@ -109,8 +111,6 @@ class Answers:
         if loaded:
             headers.append(("X-Model-Version", str(loaded.version.version)))
             headers.append(("X-Model-Run-Id", loaded.version.run_id))
-            if self.replica.from_cache:
-                headers.append(("X-Model-Source", "cache"))
         elif status.startswith("503"):
             headers.append(ASK_ANOTHER)
         if status.startswith("503"):

@@ -7,10 +7,10 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
+from mlops_contract.voucher import Voucher
 from model_endpoint.api import Server, body, exchange, payload
 from model_endpoint.errors import Contradiction, InvalidInput, NoModel, UnknownModel
 from model_endpoint.predict import Answer, parse_json, parse_object, parse_top_k, whole_number
-from model_endpoint.registry import Version
 
 MLFLOW_FORMATS = ("inputs", "instances", "dataframe_split", "dataframe_records")
 OUTPUTS = ("label", "score", "scores")
@@ -100,7 +100,7 @@ def open_inference(app: Flask, server: Server) -> None:
     """Open Inference Protocol V2, with the binary extension for inputs that Triton's clients use."""
     replica = server.replica
 
-    def served(name: str, number: str | None) -> Version:
+    def served(name: str, number: str | None) -> Voucher:
         loaded = replica.slot.current
         if loaded is None:
             raise NoModel("No model yet: run the pipeline once, its first model becomes the Champion.")

@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from model_endpoint.cache import Cache
+from mlops_contract.addresses import resolve
+from mlops_contract.store import FilesLost, Store, mlflow_files, replica_files
+from mlops_contract.voucher import Voucher
 from model_endpoint.errors import CannotServe
+from model_endpoint.memory import Memory
 from model_endpoint.metrics import Metrics
 from model_endpoint.model import load, wants_torch
-from model_endpoint.registry import Registry, Version
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
 
@@ -27,17 +29,16 @@ REFUSAL_SECONDS = 60
 
 
 class Replica:
-    """Registry, cache and slot of one replica. `from_cache` says that no registry has confirmed the version."""
+    """Store, memory and slot of one replica."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
-        self.registry = Registry(settings.mlflow_url)
-        self.cache = Cache(settings.cache, settings.cache_versions)
+        self.store = Store(settings.cache, settings.cache_versions)
+        self.memory = Memory(settings.cache, settings.model_name)
         self.slot = Slot(settings.max_requests, settings.hold_seconds)
         self.metrics = metrics
-        self.from_cache = False
-        self.switches: list[dict[str, Any]] = self._state().get("switches", [])
-        self._refusals: dict[Version, tuple[float, str]] = {}
+        self.switches = self.memory.switches()
+        self._refusals: dict[str, tuple[float, str]] = {}
         self._preparing = threading.Lock()
         # The one thread that loads models, at low priority: Linux knows a niceness for each thread.
         self._loader = ThreadPoolExecutor(
@@ -49,23 +50,31 @@ class Replica:
         """The number of the version that is served."""
         return self.slot.current.version.version if self.slot.current else None
 
-    def prepare(self, number: int) -> bool:
-        """Gets version `number` ready for a commit; whether it is served already. The errors say why not."""
-        return self._prepare(self.registry.version(self.settings.model_name, number))
+    def peers(self) -> list[str]:
+        """The addresses of all replicas, this one's too."""
+        return resolve(self.settings.endpoints.split(","))
 
-    def prepare_last_good(self, number: int | None) -> int | None:
-        """Without a registry: prepares what the cache knows as served last, if it is `number` or that is None.
+    def has_prepared(self, voucher: Voucher) -> bool:
+        """Whether a commit of that version is all that is missing."""
+        return self.slot.prepared is not None and self.slot.prepared.version.key == voucher.key
 
-        Its number; None where the cache knows nothing, or another version.
-        """
-        try:
-            last = Version.from_dict(self._state()["version"])
-        except (KeyError, TypeError):
-            return None
-        if number not in (None, last.version):
-            return None
-        self._prepare(last)
-        return last.version
+    def prepare(self, voucher: Voucher) -> bool:
+        """Gets a version ready for a commit; whether it is served already. The errors say why not."""
+        with self._preparing:
+            if self.slot.current and self.slot.current.version.key == voucher.key:
+                return True
+            if self.has_prepared(voucher):
+                return False
+            since, reason = self._refusals.get(voucher.key, (0.0, ""))
+            if reason and time.monotonic() - since < REFUSAL_SECONDS:
+                raise CannotServe(reason)
+            try:
+                self.slot.offer(self._loader.submit(self._load, voucher).result())
+                return False
+            except CannotServe as error:
+                self.metrics.switch_failures.inc()
+                self._refusals = {voucher.key: (time.monotonic(), error.message)}
+                raise
 
     def commit(self, number: int, epoch: int, leader: str) -> None:
         """Serves `number` from now on; a repeated commit changes nothing."""
@@ -78,50 +87,33 @@ class Replica:
         self.metrics.switches.inc()
         self._loader.submit(self._after_commit, number, previous)
 
-    def confirm(self, version: Version) -> bool:
-        """Whether `version`, the registry's Champion, is what is served."""
-        served = self.slot.current is not None and self.slot.current.version == version
-        if served:
-            self.from_cache = False
-        return served
-
     def describe(self) -> dict[str, Any]:
         """What `GET /models` answers."""
         current, prepared = self.slot.current, self.slot.prepared
         return {
             "replica": self.settings.replica,
             "version": current.version.version if current else None,
+            "key": current.version.key if current else None,
+            "voucher": current.version.as_dict() if current else None,
             "run_id": current.version.run_id if current else None,
             "backend": current.model.kind if current else None,
             "prepared": prepared.version.version if prepared else None,
             "epoch": self.slot.epoch,
             "held": self.slot.held,
-            "from_cache": self.from_cache,
             "requests": self.slot.requests,
             "switches": self.switches,
         }
 
-    def _prepare(self, version: Version) -> bool:
-        with self._preparing:
-            if self.slot.current and self.slot.current.version == version:
-                return True
-            if self.slot.prepared and self.slot.prepared.version == version:
-                return False
-            since, reason = self._refusals.get(version, (0.0, ""))
-            if reason and time.monotonic() - since < REFUSAL_SECONDS:
-                raise CannotServe(reason)
-            try:
-                self.slot.offer(self._loader.submit(self._load, version).result())
-                return False
-            except CannotServe as error:
-                self.metrics.switch_failures.inc()
-                self._refusals = {version: (time.monotonic(), error.message)}
-                raise
-
-    def _load(self, version: Version) -> Loaded:
+    def _load(self, voucher: Voucher) -> Loaded:
         backend = self.settings.backend
-        version = self.cache.find(version) or self.registry.with_metrics(version)
-        return Loaded(version, load(self.cache.fetch(self.registry, version, wants_torch(backend)), backend))
+        folders = ("serving/", "model/", "components/") if wants_torch(backend) else ("serving/",)
+        sources = [mlflow_files(self.settings.mlflow_url, voucher)]
+        sources += [replica_files(address, self.settings.token) for address in self.peers()]
+        try:
+            folder = self.store.fetch(voucher, folders, sources)
+        except FilesLost as error:
+            raise CannotServe(error.message) from error
+        return Loaded(voucher, load(folder, backend))
 
     def _after_commit(self, number: int, previous: int | None) -> None:
         # Gives the old model's memory back to the machine at once.
@@ -132,11 +124,7 @@ class Replica:
         del self.switches[REMEMBERED_SWITCHES:]
         current = self.slot.current
         if current:
-            state = {"version": current.version.as_dict(), "switches": self.switches}
             try:
-                self.cache.write_state(self.settings.model_name, state)
+                self.memory.write(current.version, self.switches)
             except OSError as error:
-                log.warning("a restart without MLflow would serve an older version: %s", error)
-
-    def _state(self) -> dict[str, Any]:
-        return self.cache.read_state(self.settings.model_name)
+                log.warning("a restart without the others would serve an older version: %s", error)

@@ -16,18 +16,18 @@ class Settings:
     """One replica's settings; docs/settings/model_endpoint.md explains each. Times are in seconds."""
 
     mlflow_url: str
+    mlflow_user: str
+    mlflow_password: str
     model_name: str
-    model_alias: str
     token: str
+    extra_hosts: str
     endpoints: str
     host: str
     port: int
     replica: str
     cache: Path
     cache_versions: int
-    follow_seconds: float
     hold_seconds: float
-    switch_seconds: float
     backend: str
     cores: int
     max_requests: int
@@ -45,18 +45,18 @@ class Settings:
         port = env.integer("MODEL_ENDPOINT_PORT", 9998, 1, 65535)
         return cls(
             mlflow_url=env.text("MLFLOW_TRACKING_URI", "http://tracking-server:5001").rstrip("/"),
+            mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
+            mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.model_name("MODEL_NAME", "text-classifier"),
-            model_alias=env.model_alias("MODEL_ALIAS", "Champion"),
             token=env.text("PLATFORM_TOKEN"),
+            extra_hosts=env.text("NGINX_EXTRA_HOSTS", ""),
             endpoints=env.text("MODEL_ENDPOINTS", "model-endpoint:9998"),
             host=env.text("MODEL_ENDPOINT_HOST", "0.0.0.0"),  # noqa: S104 - a container's only door
             port=port,
             replica=env.text("MODEL_REPLICA_NAME", f"{socket.gethostname()}:{port}"),
             cache=Path(env.text("MODEL_CACHE", "/cache")),
             cache_versions=env.integer("MODEL_CACHE_VERSIONS", 3, 1, 100),
-            follow_seconds=env.number("MODEL_FOLLOW_SECONDS", 2, 0.05, 3600),
             hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
-            switch_seconds=env.number("MODEL_SWITCH_SECONDS", 300, 1, 3600),
             backend=env.choice("MODEL_BACKEND", ("auto", "onnx", "torch"), "auto"),
             cores=env.integer("MODEL_CORES", 0, 0, 1024) or _share(env.integer("MODEL_REPLICAS", 1, 1, 1000)),
             max_requests=env.integer("MODEL_MAX_REQUESTS", 64, 1, 1000),

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mlops_contract.voucher import Voucher
 from model_endpoint.errors import NoModel, NotPrepared, Overloaded, StaleEpoch, SwitchBusy
 from model_endpoint.model import Model
-from model_endpoint.registry import Version
 
 R = TypeVar("R")
 
@@ -31,7 +31,7 @@ class Interrupted(Exception):
 class Loaded:
     """A version and the model that serves it."""
 
-    version: Version
+    version: Voucher
     model: Model
 
 

@@ -78,6 +78,7 @@ class FakeTraining(Fake):
         self.finish = threading.Event()
         self.finish.set()
         self.refusal: Answer | None = None
+        self.served, self.trouble, self.champion, self.previous = True, "", 4, 3
         self.jobs: dict[str, dict[str, Any]] = {}
         self.end: dict[str, Any] = {
             "status": "succeeded",
@@ -96,6 +97,8 @@ class FakeTraining(Fake):
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Answer:
         if path == "/datasets/current":
             return (200, self.dataset()) if self.imported else error(404, "no_dataset", "import one first")
+        if path.startswith("/release"):
+            return 200, self.release()
         if (method, path) == ("POST", "/datasets"):
             self.imported = True
             return 201, self.dataset()
@@ -129,6 +132,19 @@ class FakeTraining(Fake):
             job.update(self.end if self.finish.is_set() else running)
         return 200, job
 
+    def release(self) -> dict[str, Any]:
+        """Two replicas that have switched from version `previous` to `champion`, unless `served` is False."""
+        versions = {"version": self.champion, "previous_version": self.previous}
+        replicas = [{"replica": f"r{n}", "address": f"10.0.0.{n}:9998", **versions} for n in (1, 2)]
+        switch = {"version": self.champion, "replicas": replicas, "seconds": 0.5} if self.served else {}
+        return {
+            "champion": self.champion,
+            "served": self.served,
+            "alias": True,
+            "switch": switch,
+            "trouble": self.trouble,
+        }
+
     def dataset(self) -> dict[str, Any]:
         part = {"rows": 10, "classes": {"negative": 4, "positive": 6}}
         names = {"name": "sample", "train_table": "sample_train", "test_table": "sample_test", "source": "sample"}
@@ -137,21 +153,12 @@ class FakeTraining(Fake):
 
 
 class FakeModelEndpoint(Fake):
-    """Two replicas that switch from version 3 to `version`, or answer `refusal`."""
+    """A replica that serves `version`."""
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
         self.version = 4
-        self.refusal: Answer | None = None
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Answer:
-        if path != "/change_model":
-            self.answer_headers = {"X-Model-Version": str(self.version)}
-            return 200, {"status": "ready"}
-        if self.refusal:
-            return self.refusal
-        replicas = [
-            {"replica": f"r{n}", "address": f"10.0.0.{n}:9998", "version": self.version, "previous_version": 3}
-            for n in (1, 2)
-        ]
-        return 200, {"version": self.version, "replicas": replicas, "seconds": 0.5}
+        self.answer_headers = {"X-Model-Version": str(self.version)}
+        return 200, {"status": "ready"}

@@ -77,7 +77,7 @@ def test_a_failed_job_is_told_with_its_reason(script: Script, training: FakeTrai
 def test_a_failure_in_a_task_is_told_from_its_log(
     script: Script, training: FakeTraining, model_endpoint: FakeModelEndpoint
 ) -> None:
-    model_endpoint.refusal = (422, {"error": {"code": "cannot_serve", "message": "its checksum is wrong"}})
+    training.served, training.trouble = False, "its checksum is wrong"
     assert "its checksum is wrong" in refusal(script("--wait"))
 
 

@@ -2,8 +2,8 @@
 
 import requests
 
-from tests.airflow_service import DAG, PASSWORD, SECRET, USER, Airflow
-from tests.integration.airflow.platform_fakes import FakeModelEndpoint, FakeTraining, error
+from tests.airflow_service import DAG, PASSWORD, USER, Airflow
+from tests.integration.airflow.platform_fakes import FakeTraining
 from tests.services import wait_until
 
 UPDATE, TRAIN, SWITCH = "Training_Data_Update", "Train_Model", "Switch_Latest_Model"
@@ -38,9 +38,7 @@ def test_a_changed_password_is_in_effect_after_the_next_start(airflow_service: A
     assert status_of_login(PASSWORD) == 201
 
 
-def test_a_run_trains_and_switches_and_its_logs_tell_it(
-    airflow_service: Airflow, training: FakeTraining, model_endpoint: FakeModelEndpoint
-) -> None:
+def test_a_run_trains_and_switches_and_its_logs_tell_it(airflow_service: Airflow, training: FakeTraining) -> None:
     training.imported = False
     training.finish.clear()
     cause = {"tables": ["sample_train"], "events": 2, "rows": 7, "newest_event": 31}
@@ -62,11 +60,10 @@ def test_a_run_trains_and_switches_and_its_logs_tell_it(
     assert "Verdict promoted: version 4 is better than 3" in train
     switch = airflow_service.log("good", SWITCH)
     assert "Replica r2 at 10.0.0.2:9998: version 3 -> 4." in switch
-    assert model_endpoint.headers[-1]["Authorization"] == f"Bearer {SECRET}"
 
 
 def test_a_failed_job_fails_the_run_at_once_and_switches_nothing(
-    airflow_service: Airflow, training: FakeTraining, model_endpoint: FakeModelEndpoint
+    airflow_service: Airflow, training: FakeTraining
 ) -> None:
     training.end = {"status": "failed", "error": "the train table has one class only"}
     airflow_service.trigger("bad")
@@ -74,7 +71,7 @@ def test_a_failed_job_fails_the_run_at_once_and_switches_nothing(
     assert ended(airflow_service, "bad") == "failed"
     assert "the train table has one class only" in airflow_service.log("bad", TRAIN)
     assert airflow_service.tasks("bad")[SWITCH] == "upstream_failed"
-    assert not model_endpoint.calls
+    assert not any(path.startswith("/release") for _, path, _ in training.calls)
 
 
 def test_overrides_that_make_no_sense_are_refused_before_a_run_exists(airflow_service: Airflow) -> None:
@@ -86,9 +83,7 @@ def test_overrides_that_make_no_sense_are_refused_before_a_run_exists(airflow_se
     assert airflow_service.call("GET", f"dags/{DAG}/dagRuns/typo")[0] == 404
 
 
-def test_a_run_survives_the_training_endpoint_being_away(
-    airflow_service: Airflow, model_endpoint: FakeModelEndpoint
-) -> None:
+def test_a_run_survives_the_training_endpoint_being_away(airflow_service: Airflow) -> None:
     training = FakeTraining(airflow_service.training_port)
     training.finish.clear()
     airflow_service.trigger("patient")
@@ -104,7 +99,7 @@ def test_a_run_survives_the_training_endpoint_being_away(
 
 
 def test_the_wait_survives_restarts_of_the_scheduler_and_the_triggerer(
-    airflow_service: Airflow, training: FakeTraining, model_endpoint: FakeModelEndpoint
+    airflow_service: Airflow, training: FakeTraining
 ) -> None:
     training.finish.clear()
     airflow_service.trigger("durable")
@@ -131,10 +126,10 @@ def test_a_run_marked_as_failed_cancels_its_job(airflow_service: Airflow, traini
 
 
 def test_a_run_that_promotes_nothing_still_has_the_champion_served(
-    airflow_service: Airflow, training: FakeTraining, model_endpoint: FakeModelEndpoint
+    airflow_service: Airflow, training: FakeTraining
 ) -> None:
     training.end |= {"champion_version": 3, "verdict": "kept_worse", "verdict_text": "version 3 stays"}
-    model_endpoint.version = 3
+    training.previous, training.champion = 3, 3
     airflow_service.trigger("kept")
 
     assert ended(airflow_service, "kept") == "success"
@@ -143,10 +138,10 @@ def test_a_run_that_promotes_nothing_still_has_the_champion_served(
     assert "Replica r1 at 10.0.0.1:9998 serves version 3 already." in log
 
 
-def test_a_refused_switch_fails_the_run_with_the_reason(
-    airflow_service: Airflow, training: FakeTraining, model_endpoint: FakeModelEndpoint
+def test_a_switch_that_does_not_happen_fails_the_run_with_the_reason(
+    airflow_service: Airflow, training: FakeTraining
 ) -> None:
-    model_endpoint.refusal = error(422, "not_prepared", "no replica could prepare version 4: checksum mismatch")
+    training.served, training.trouble = False, "no replica could prepare version 4: checksum mismatch"
     airflow_service.trigger("refused")
 
     assert ended(airflow_service, "refused") == "failed"

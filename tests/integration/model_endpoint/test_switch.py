@@ -1,20 +1,23 @@
-"""One version after the other: prepared everywhere or nowhere, committed together, followed without being asked."""
+"""One version after the other: prepared everywhere or nowhere, committed together, kept over restarts."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.integration.model_endpoint import models
 from tests.integration.model_endpoint.conftest import Registered
 from tests.integration.model_endpoint.stack import Serving
+from tests.integration.model_endpoint.stack import serving as serving_fleet
 from tests.services import free_port, wait_until
+from training_endpoint.errors import SwitchFailed
 
 Fleet = Callable[..., Serving]
-MANUAL = {"MODEL_FOLLOW_SECONDS": "3600"}
 
 
 def label(url: str) -> str:
@@ -27,7 +30,7 @@ def test_before_any_model_a_replica_is_up_and_says_what_to_do(fleet: Fleet) -> N
     serving = fleet(1, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     serving.start()
     url = serving.replicas[0].url
-    wait_until("it says why", lambda: "does not answer" in requests.get(f"{url}/ready", timeout=5).text)
+    wait_until("it says why", lambda: "run the pipeline" in requests.get(f"{url}/ready", timeout=5).text)
     assert requests.get(f"{url}/health", timeout=5).status_code == 200
     assert requests.get(f"{url}/ready", timeout=5).status_code == 503
     answer = requests.post(f"{url}/predict", json={"input": "a text"}, timeout=5)
@@ -35,48 +38,42 @@ def test_before_any_model_a_replica_is_up_and_says_what_to_do(fleet: Fleet) -> N
     assert "run the pipeline" in answer.json()["error"]["message"]
 
 
-def test_change_model_switches_every_replica(fleet: Fleet, registered: Registered, exported: list[Path]) -> None:
-    registered.add(exported[0])
-    registered.crown(1)
-    serving = fleet(2, **MANUAL)
+def test_every_replica_is_switched(fleet: Fleet, registered: Registered, exported: list[Path]) -> None:
+    serving = fleet(2)
     serving.start()
-    serving.wait_for(1)
+    serving.switch(registered.add(exported[0]))
     assert [label(one.url) for one in serving.replicas] == ["negative", "negative"]
-    registered.add(exported[1])
-    registered.crown(2)
-    told = serving.replicas[0].ask("/change_model").json()
+    told = serving.switch(registered.add(exported[1]))
     assert told["version"] == 2
     assert [(one["version"], one["previous_version"]) for one in told["replicas"]] == [(2, 1), (2, 1)]
     assert len({one["replica"] for one in told["replicas"]}) == 2
     assert [label(one.url) for one in serving.replicas] == ["positive", "positive"]
 
 
-def test_an_alias_moved_by_hand_is_followed(fleet: Fleet, registered: Registered, exported: list[Path]) -> None:
-    registered.add(exported[0])
-    registered.add(exported[1])
-    registered.crown(2)
-    serving = fleet(2)
+def test_an_alias_in_mlflow_is_not_followed(fleet: Fleet, registered: Registered, exported: list[Path]) -> None:
+    serving = fleet(1)
     serving.start()
-    serving.wait_for(2)
-    registered.crown(1)
-    serving.wait_for(1, 10)
+    serving.switch(registered.add(exported[0]))
+    registered.add(exported[1])
+    registered.client.set_registered_model_alias(registered.name, "Champion", "2")
+    (replica,) = serving.replicas
+    replica.process.terminate()
+    replica.process.wait(20)
+    serving.start()
+    serving.wait_for(1)
+    assert label(replica.url) == "negative"
 
 
 def test_one_replica_that_cannot_prepare_keeps_all_on_the_old_version(
-    fleet: Fleet, registered: Registered, exported: list[Path], tmp_path: Path
+    fleet: Fleet, registered: Registered, exported: list[Path]
 ) -> None:
-    registered.add(exported[0])
-    registered.crown(1)
-    serving = fleet(2, **MANUAL)
+    serving = fleet(2)
     serving.start()
-    serving.wait_for(1)
-    shutil.copytree(exported[1], tmp_path / "damaged")
-    (tmp_path / "damaged/serving/model.fp32.onnx").write_bytes(b"cut off")
-    registered.add(tmp_path / "damaged")
-    registered.crown(2)
-    answer = serving.replicas[1].ask("/change_model")
-    assert answer.status_code == 502
-    assert "model.fp32.onnx has another sha256" in answer.json()["error"]["message"]
+    serving.switch(registered.add(exported[0]))
+    voucher = registered.add(exported[1])
+    altered = {**voucher.files, "serving/model.fp32.onnx": "0" * 64}
+    with pytest.raises(SwitchFailed, match=r"model\.fp32\.onnx with another sha256"):
+        serving.switch(dataclasses.replace(voucher, files=altered))
     assert [label(one.url) for one in serving.replicas] == ["negative", "negative"]
 
 
@@ -89,13 +86,11 @@ def test_wrong_golden_answers_are_refused(
     document["cases"][0]["scores"] = {"negative": 1.0, "positive": 0.0}
     golden.write_text(json.dumps(document))
     models.write_manifest(tmp_path / "wrong/serving", "model.fp32.onnx")
-    registered.add(exported[0])
-    registered.add(tmp_path / "wrong")
-    registered.crown(1)
-    serving = fleet(1, **MANUAL)
+    serving = fleet(1)
     serving.start()
-    serving.wait_for(1)
-    answer = serving.replicas[0].ask("/models/prepare", version=2)
+    serving.switch(registered.add(exported[0]))
+    voucher = registered.add(tmp_path / "wrong")
+    answer = serving.replicas[0].ask("/models/prepare", voucher=voucher.as_dict())
     assert answer.status_code == 422 and "golden text" in answer.json()["error"]["message"]
 
 
@@ -104,37 +99,26 @@ def test_what_is_no_text_classifier_is_refused_with_a_reason(
 ) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other/MLmodel").write_text("flavors: {sklearn: {}}")
-    registered.add(exported[0])
-    registered.add(tmp_path / "other")
-    registered.crown(1)
-    serving = fleet(1, **MANUAL)
-    serving.start()
-    serving.wait_for(1)
-    answer = serving.replicas[0].ask("/models/prepare", version=2)
-    assert answer.status_code == 422 and "No text classifier" in answer.json()["error"]["message"]
-
-
-def test_a_version_without_serving_folder_is_served_by_torch(
-    fleet: Fleet, registered: Registered, tmp_path: Path
-) -> None:
-    models.save_flavor(models.tiny(1), tmp_path / "flavor")
-    registered.add(tmp_path / "flavor")
-    registered.crown(1)
     serving = fleet(1)
     serving.start()
-    serving.wait_for(1, 60)
-    assert label(serving.replicas[0].url) == "positive"
-    assert serving.replicas[0].ask("/models").json()["backend"] == "torch float32 on cpu"
+    voucher = registered.add(tmp_path / "other")
+    answer = serving.replicas[0].ask("/models/prepare", voucher=voucher.as_dict())
+    assert answer.status_code == 422 and "has no serving/" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("voucher", [None, {}, {"name": "x"}, "1"])
+def test_what_is_no_voucher_is_refused(fleet: Fleet, voucher: object) -> None:
+    serving = fleet(1)
+    serving.start()
+    assert serving.replicas[0].ask("/models/prepare", voucher=voucher).status_code == 400
 
 
 def test_a_replica_restarts_from_its_cache_without_a_registry(
     fleet: Fleet, registered: Registered, exported: list[Path]
 ) -> None:
-    registered.add(exported[1])
-    registered.crown(1)
     serving = fleet(1)
     serving.start()
-    serving.wait_for(1)
+    serving.switch(registered.add(exported[1]))
     (replica,) = serving.replicas
     wait_until("the state is stored", lambda: bool(list((serving.folder / "cache/state").glob("*.json"))))
     replica.process.terminate()
@@ -143,17 +127,14 @@ def test_a_replica_restarts_from_its_cache_without_a_registry(
     serving.start()
     serving.wait_for(1)
     assert label(replica.url) == "positive"
-    ready = requests.get(f"{replica.url}/ready", timeout=5)
-    assert ready.json()["source"] == "cache" and ready.headers["X-Model-Source"] == "cache"
 
 
 def test_a_damaged_cache_is_downloaded_again(fleet: Fleet, registered: Registered, exported: list[Path]) -> None:
-    registered.add(exported[1])
-    registered.crown(1)
     serving = fleet(1)
     serving.start()
-    serving.wait_for(1)
+    serving.switch(registered.add(exported[1]))
     (replica,) = serving.replicas
+    wait_until("the state is stored", lambda: bool(list((serving.folder / "cache/state").glob("*.json"))))
     replica.process.terminate()
     replica.process.wait(20)
     for model in (serving.folder / "cache/versions").glob("*/model.fp32.onnx"):
@@ -161,20 +142,37 @@ def test_a_damaged_cache_is_downloaded_again(fleet: Fleet, registered: Registere
     serving.start()
     serving.wait_for(1)
     assert label(replica.url) == "positive"
+    assert "is not whole" in replica.log.read_text()
+
+
+def test_a_replica_gives_another_one_files_that_the_registry_has_lost(
+    fleet: Fleet, registered: Registered, exported: list[Path], tmp_path: Path
+) -> None:
+    first = fleet(1)
+    first.start()
+    voucher = registered.add(exported[1])
+    first.switch(voucher)
+    (tmp_path / "elsewhere").mkdir()
+    gone = f"http://127.0.0.1:{free_port()}"
+    with serving_fleet(gone, registered.name, tmp_path / "elsewhere", 1) as second:
+        second.variables["MODEL_ENDPOINTS"] = f"127.0.0.1:{first.replicas[0].port},127.0.0.1:{second.replicas[0].port}"
+        second.start()
+        second.wait_for(1)
+        assert label(second.replicas[0].url) == "positive"
+    url = first.replicas[0].url
+    digest = voucher.files["serving/manifest.json"]
+    assert requests.get(f"{url}/models/files/{digest}", timeout=5).status_code == 401
+    for digest in ("0" * 64, "..", "x"):
+        assert first.replicas[0].ask(f"/models/files/{digest}").status_code == 404
 
 
 def test_the_cache_keeps_each_file_once_and_only_the_last_versions(
     fleet: Fleet, registered: Registered, exported: list[Path]
 ) -> None:
-    for number in range(4):
-        registered.add(exported[number % 2])
-    serving = fleet(1, MODEL_CACHE_VERSIONS="2", **MANUAL)
-    registered.crown(1)
+    serving = fleet(1, MODEL_CACHE_VERSIONS="2")
     serving.start()
-    serving.wait_for(1)
-    for number in (2, 3, 4):
-        registered.crown(number)
-        assert serving.replicas[0].ask("/change_model").ok
+    for number in range(4):
+        serving.switch(registered.add(exported[number % 2]))
     kept = [folder.name.partition("-")[0] for folder in (serving.folder / "cache/versions").iterdir()]
     assert sorted(kept) == ["3", "4"]
     for blob in (serving.folder / "cache/blobs").iterdir():
@@ -182,25 +180,11 @@ def test_the_cache_keeps_each_file_once_and_only_the_last_versions(
         assert blob.stat().st_nlink >= 2
 
 
-def test_a_version_that_is_not_the_champion_is_not_switched_to(
-    fleet: Fleet, registered: Registered, exported: list[Path]
-) -> None:
-    registered.add(exported[0])
-    registered.add(exported[1])
-    registered.crown(1)
+def test_inside_calls_need_the_token(fleet: Fleet) -> None:
     serving = fleet(1)
     serving.start()
-    serving.wait_for(1)
-    answer = serving.replicas[0].ask("/change_model", version=2)
-    assert answer.status_code == 409 and "move the alias first" in answer.json()["error"]["message"]
-    assert serving.replicas[0].ask("/change_model", version=1).ok
-
-
-def test_inside_calls_need_the_token(fleet: Fleet) -> None:
-    serving = fleet(1, **MANUAL)
-    serving.start()
     url = serving.replicas[0].url
-    for path in ("/change_model", "/models/prepare", "/models/hold", "/models/commit", "/models/release"):
+    for path in ("/models/prepare", "/models/withdraw", "/models/hold", "/models/commit", "/models/release"):
         assert requests.post(f"{url}{path}", json={"version": 1, "epoch": 1}, timeout=5).status_code == 401
     assert requests.get(f"{url}/models", timeout=5).status_code == 401
 
@@ -208,17 +192,13 @@ def test_inside_calls_need_the_token(fleet: Fleet) -> None:
 def test_a_replica_that_is_down_does_not_stop_the_others_and_catches_up(
     fleet: Fleet, registered: Registered, exported: list[Path]
 ) -> None:
-    registered.add(exported[0])
-    registered.add(exported[1])
-    registered.crown(1)
-    serving = fleet(2, **MANUAL)
+    serving = fleet(2)
     first, second = serving.replicas
     serving.start()
-    serving.wait_for(1)
+    serving.switch(registered.add(exported[0]))
     second.process.terminate()
     second.process.wait(20)
-    registered.crown(2)
-    told = first.ask("/change_model").json()
+    told = serving.switch(registered.add(exported[1]))
     assert [one["address"] for one in told["replicas"]] == [f"127.0.0.1:{first.port}"]
     serving.start(second)
     serving.wait_for(2)

@@ -1,13 +1,15 @@
 """The one PostgreSQL server of a platform without containers."""
 
-import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from native import database
+from native.account import Account
 from native.layout import Layout
 from tests.services import free_port, process, wait_until
 
@@ -18,22 +20,24 @@ PASSWORDS = {
 }
 
 
-def test_server_has_every_database_and_the_services_psql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "a folder"
-    home.mkdir()
-    monkeypatch.setattr(database, "FOLDER", home / "cluster")
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder that everybody may enter, for the user whom root starts the server as."""
+    with tempfile.TemporaryDirectory(prefix="a folder ") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_server_has_every_database_and_the_services_psql(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "FOLDER", home / "data/cluster")
     monkeypatch.setattr(database, "HOME", home)
-    # A clone may lie where its owner alone may enter, as root's home does; the programs are then there too.
-    package = Path(database.binary("postgres")).parents[2]
-    for folder in (package, package.with_suffix(".libs")):
-        shutil.copytree(folder, home / folder.name)
-    programs = home / package.name / "pginstall18/bin"
-    monkeypatch.setattr(database, "binary", lambda name: str(programs / name))
-    tmp_path.chmod(0o700)
     port = str(free_port())
-    here = Layout({**PASSWORDS, "DATABASE_PORT": port}, {}, None)
+    account = Account.named("nobody")
+    here = Layout({**PASSWORDS, "DATABASE_PORT": port}, {}, None, account)
+    monkeypatch.chdir(home)
     database.initialise(here)
-    with process(database.server(here), tmp_path / "log"):
+    drop = ["setpriv", "--reuid=nobody", f"--regid={account.gid}", "--clear-groups", "--"] if account else []
+    with process([*drop, *database.server(here)], home / "log"):
         asked = database.ready(here)
         wait_until("PostgreSQL answers", lambda: subprocess.run(asked, check=False).returncode == 0)
         for _ in range(2):

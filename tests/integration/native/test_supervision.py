@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,13 +33,12 @@ supervisor = Supervisor()
 
 
 class Tree:
-    """A copy of native/ that a driver script runs in."""
+    """A copy of native/ and what it reads, that a driver script runs in."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / ("long name %s " * 8).strip()
-        (self.folder / "native").mkdir(parents=True)
-        for file in (ROOT / "native").glob("*.py"):
-            (self.folder / "native" / file.name).write_bytes(file.read_bytes())
+        for package in ("native", "launch"):
+            shutil.copytree(ROOT / package, self.folder / package, ignore=shutil.ignore_patterns("__pycache__"))
 
     def run(self, script: str) -> Any:
         """Runs `script` after DRIVER; what it printed, as JSON."""

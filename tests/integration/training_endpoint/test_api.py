@@ -11,7 +11,60 @@ from training_endpoint.jobs.queue import Jobs
 
 @pytest.fixture
 def client(database: str, tmp_path: Path) -> FlaskClient:
-    return create_app(training.settings(database, tmp_path)).test_client()
+    return with_token(create_app(training.settings(database, tmp_path)).test_client())
+
+
+def with_token(client: FlaskClient) -> FlaskClient:
+    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer secret"
+    return client
+
+
+CHANGES = [
+    ("POST", "/datasets"),
+    ("POST", "/train"),
+    ("DELETE", "/train/x"),
+    ("POST", "/promote"),
+    ("PUT", "/anything"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+@pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer other"}, {"Authorization": "secret"}])
+def test_nobody_changes_anything_without_the_token(
+    client: FlaskClient, method: str, path: str, given: dict[str, str]
+) -> None:
+    client.environ_base.pop("HTTP_AUTHORIZATION")
+    answer = client.open(path, method=method, json={"run_id": "r", "dataset": "/", "version": 1}, headers=given)
+    assert answer.status_code == 401 and "PLATFORM_TOKEN" in answer.get_json()["error"]["message"]
+    assert client.get("/train").get_json() == {"jobs": []}
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:9999", "localhost.evil.example", "127.0.0.1.evil.example"]
+)
+def test_a_page_of_another_name_learns_nothing(client: FlaskClient, host: str) -> None:
+    for path in ("/health", "/train", "/datasets/current", "/metrics", "/nothing"):
+        answer = client.get(path, headers={"Host": host})
+        assert answer.status_code == 403 and "TRAINING_EXTRA_HOSTS" in answer.get_json()["error"]["message"]
+
+
+def test_more_names_can_be_set(database: str, tmp_path: Path) -> None:
+    named = create_app(training.settings(database, tmp_path, TRAINING_EXTRA_HOSTS="ml.example.org")).test_client()
+    assert named.get("/health", headers={"Host": "ML.example.org:9999"}).status_code == 200
+    assert named.get("/health", headers={"Host": "training-endpoint:9999"}).status_code == 200
+
+
+def test_so_many_jobs_wait_and_no_more(database: str, tmp_path: Path) -> None:
+    app = create_app(training.settings(database, tmp_path, MAX_QUEUED_JOBS="2"))
+    client = with_token(app.test_client())
+    for run in ("a", "b"):
+        assert client.post("/train", json={"run_id": run}).status_code == 202
+    full = client.post("/train", json={"run_id": "c"})
+    assert full.status_code == 429 and "MAX_QUEUED_JOBS" in full.get_json()["error"]["message"]
+    known = client.post("/train", json={"run_id": "a"})
+    assert known.status_code == 200
+    client.delete(known.get_json()["url"])
+    assert client.post("/train", json={"run_id": "c"}).status_code == 202
 
 
 def test_a_job_is_accepted_once_seen_and_cancelled(client: FlaskClient) -> None:
@@ -84,6 +137,7 @@ def test_what_is_not_there_is_a_404_and_a_wrong_method_a_405(client: FlaskClient
 
 def test_promotion_wants_the_token_a_version_and_a_reason(client: FlaskClient) -> None:
     body: dict[str, Any] = {"version": 1, "reason": "rollback"}
+    client.environ_base.pop("HTTP_AUTHORIZATION")
     assert client.post("/promote", json=body).status_code == 401
     headers = {"Authorization": "Bearer secret"}
     for wrong in ({"reason": "x"}, {"version": 0, "reason": "x"}, {"version": True, "reason": "x"}, {"version": 1}):
@@ -101,7 +155,7 @@ def test_ready_says_which_peer_is_absent(client: FlaskClient, database: str, mlf
 
 
 def test_without_a_database_it_is_healthy_and_says_503(tmp_path: Path) -> None:
-    client = create_app(training.settings(f"postgresql://x@/x?host={tmp_path}", tmp_path)).test_client()
+    client = with_token(create_app(training.settings(f"postgresql://x@/x?host={tmp_path}", tmp_path)).test_client())
     assert client.get("/health").status_code == 200
     for answer in (client.get("/ready"), client.get("/train"), client.post("/train", json={"run_id": "r"})):
         assert answer.status_code == 503 and "start it, then try again" in answer.get_json()["error"]["message"]

@@ -49,12 +49,12 @@ def test_the_sample_becomes_the_current_dataset(settings: Settings, database: st
         "name": "sample", "train_table": "sample_train", "test_table": "sample_test", "text_column": "text",
         "label_column": "label", "labels": ["negative", "positive"], "source": "sample",
         "train": {"rows": 320, "classes": {"negative": 160, "positive": 160}},
-        "test": {"rows": 320, "classes": {"negative": 160, "positive": 160}},
+        "test": {"rows": 1000, "classes": {"negative": 500, "positive": 500}},
         "pending_events": 0,
     }  # fmt: skip
     assert "sample_train: 320 rows." in lines and lines[-1].startswith("Watching sample_train and sample_test")
     read = snapshot.read(database, 1_000)
-    assert (len(read.train), len(read.test), read.dropped, read.overlap) == (320, 320, {}, 0)
+    assert (len(read.train), len(read.test), read.dropped, read.overlap) == (320, 1000, {}, 0)
 
 
 def test_rows_that_come_later_are_events(settings: Settings, database: str) -> None:
@@ -211,7 +211,7 @@ def test_the_command(
     for name, value in {"DATABASE_URL": database, "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "x"}.items():
         monkeypatch.setenv(name, value)
     assert importer.main([]) == 0
-    assert "Current dataset: sample, 320 training and 320 test rows." in capsys.readouterr().out
+    assert "Current dataset: sample, 320 training and 1,000 test rows." in capsys.readouterr().out
     assert importer.main(["--dataset", "/nowhere.csv"]) == 1
     assert "no file or folder /nowhere.csv" in capsys.readouterr().err
 

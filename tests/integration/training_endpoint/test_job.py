@@ -11,13 +11,15 @@ import pytest
 
 from mlops_contract.words import Verdict
 from tests import training
+from tests.unit.model_endpoint import stub
 from training_endpoint import errors
 from training_endpoint.data import lineage
 from training_endpoint.jobs import job, slack
 from training_endpoint.jobs import pipeline as pipelines
 from training_endpoint.jobs.pipeline import Outcome
 from training_endpoint.jobs.queue import Jobs, view
-from training_endpoint.release import peers
+from training_endpoint.release import ledger, peers, versions
+from training_endpoint.release.ledger import Ruling
 from training_endpoint.settings import Settings
 
 Pipeline = Callable[..., Outcome]
@@ -34,6 +36,22 @@ OUTCOME = Outcome(
 )
 
 
+RULING = Ruling(None, False, 4, "promoted", "better by two points", {"p": float("nan")})
+
+
+def failing_call(error: Exception) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        raise error
+
+    return call
+
+
+def decisions(settings: Settings) -> list[tuple[Any, ...]]:
+    """(from, to, verdict) of each, the oldest first."""
+    found = ledger.history(settings.database_url, settings.model_name, 100)[::-1]
+    return [(one.from_version, one.to_version, one.verdict) for one in found]
+
+
 @pytest.fixture
 def settings(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a platform with a dataset, an MLflow that answers and a job `run-1` that is running."""
@@ -42,7 +60,9 @@ def settings(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     training.dataset(database)
     Jobs(database).submit("run-1", {"epochs": 3})
     Jobs(database).claim()
-    return training.settings(database, tmp_path)
+    made = training.settings(database, tmp_path)
+    versions.record(made, stub.voucher(4), None)
+    return made
 
 
 def execute(settings: Settings, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> tuple[int, dict[str, Any]]:
@@ -53,8 +73,14 @@ def execute(settings: Settings, monkeypatch: pytest.MonkeyPatch, pipeline: Pipel
     return job.main(job_id, settings, time.monotonic()), view(jobs.get(job_id))
 
 
+def concluding(running: pipelines.Job) -> Outcome:
+    """A pipeline that has its verdict at once."""
+    running.conclude(OUTCOME, RULING)
+    return OUTCOME
+
+
 def failing(error: Exception) -> Pipeline:
-    def pipeline(*arguments: Any) -> Outcome:
+    def pipeline(running: pipelines.Job) -> Outcome:
         raise error
 
     return pipeline
@@ -66,14 +92,14 @@ def test_the_pipeline_gets_the_rows_and_the_request_and_its_outcome_is_kept(
     announced: list[Any] = []
     monkeypatch.setattr(slack, "announce", lambda settings, ended: announced.append(ended["status"]))
 
-    def pipeline(
-        run_id: str, job_id: str, taken: Any, parameters: Any, settings: Settings, report: Any, work: Path, clock: Any
-    ) -> Outcome:
-        assert set(clock.seconds) == {"starting", "reading"}
-        assert run_id == "run-1" and parameters.epochs == 3 and len(taken.train) == len(training.TRAIN)
-        assert json.loads((work / lineage.FOLDER / "snapshot.json").read_text())["digest"] == taken.digest
-        report(phase="training", step=7)
-        return OUTCOME
+    def pipeline(running: pipelines.Job) -> Outcome:
+        assert set(running.clock.seconds) == {"starting", "reading"}
+        assert running.run_id == "run-1" and running.parameters.epochs == 3
+        assert len(running.snapshot.train) == len(training.TRAIN)
+        written = json.loads((running.work / lineage.FOLDER / "snapshot.json").read_text())
+        assert written["digest"] == running.snapshot.digest
+        running.report(phase="training", step=7)
+        return concluding(running)
 
     status, seen = execute(settings, monkeypatch, pipeline)
     assert status == 0 and seen["status"] == "succeeded" and announced == ["succeeded"]
@@ -113,7 +139,7 @@ def test_an_absent_mlflow_leaves_the_job_to_be_started_again(
 def test_an_mlflow_that_goes_away_in_the_middle_does_so_too(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pipeline(*arguments: Any) -> Outcome:
+    def pipeline(running: pipelines.Job) -> Outcome:
         def absent(settings: Settings) -> None:
             raise errors.MlflowUnavailable("MLflow does not answer.")
 
@@ -124,21 +150,23 @@ def test_an_mlflow_that_goes_away_in_the_middle_does_so_too(
     assert status == job.TRY_AGAIN and seen["status"] == "running"
 
 
-def test_a_result_that_could_not_be_written_is_not_computed_again(
+def test_without_the_database_nothing_is_decided_and_the_job_is_started_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as database_away:
-        database_away.setattr(Jobs, "succeed", failing(errors.DatabaseUnavailable("away")))
-        status, seen = execute(settings, monkeypatch, lambda *arguments: OUTCOME)
-    assert status == job.TRY_AGAIN and seen["status"] == "running"
-    status, seen = execute(settings, monkeypatch, failing(AssertionError("must not be reached")))
+        database_away.setattr(Jobs, "succeed", failing_call(errors.DatabaseUnavailable("away")))
+        status, seen = execute(settings, monkeypatch, concluding)
+    assert status == job.TRY_AGAIN and seen["status"] == "running" and decisions(settings) == []
+    status, seen = execute(settings, monkeypatch, concluding)
     assert status == 0 and seen["status"] == "succeeded" and seen["model_version"] == 4
+    assert decisions(settings) == [(None, 4, "promoted")]
 
 
 def test_a_job_cancelled_while_it_runs_stays_cancelled(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pipeline(run_id: str, job_id: str, *others: Any) -> Outcome:
-        Jobs(settings.database_url).cancel(job_id)
-        return OUTCOME
+    def pipeline(running: pipelines.Job) -> Outcome:
+        Jobs(settings.database_url).cancel(running.job_id)
+        return concluding(running)
 
     status, seen = execute(settings, monkeypatch, pipeline)
-    assert status == 0 and seen["status"] == "cancelled" and seen["verdict"] is None
+    assert status == 0 and seen["status"] == "cancelled" and seen["model_version"] is None
+    assert decisions(settings) == []

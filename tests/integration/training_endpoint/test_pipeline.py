@@ -1,5 +1,6 @@
 """The whole pipeline on a real MLflow and a real database: two jobs, one after the other."""
 
+import hashlib
 import json
 import os
 import sys
@@ -14,9 +15,11 @@ from mlops_contract.words import Verdict
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows, Snapshot
 from training_endpoint.jobs import pipeline
+from training_endpoint.jobs.queue import Jobs
 from training_endpoint.learn import device
 from training_endpoint.learn.hyperparameters import Hyperparameters
-from training_endpoint.release import registry
+from training_endpoint.release import alias, ledger, opponent, versions
+from training_endpoint.release.ledger import Ruling
 from training_endpoint.settings import Settings
 
 GOOD = ["a joy from start to end", "warm and funny", "I loved every minute", "simply wonderful", "a great evening"]
@@ -36,18 +39,38 @@ def settings(database: str, mlflow_url: str, tmp_path: Path) -> Settings:
 
 
 def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **overrides: Any) -> pipeline.Outcome:
+    """Runs a job's pipeline, and concludes it as the job's process does."""
     with psycopg.connect(settings.database_url) as connection:
         connection.execute(
             "INSERT INTO training_jobs (job_id, run_id, status) VALUES (%s, %s, 'running')", [job_id, f"run-{job_id}"]
         )
-    folder.mkdir(parents=True)
-    parameters = Hyperparameters.from_request(overrides, Hyperparameters())
+    folder.mkdir(parents=True, exist_ok=True)
     said: list[dict[str, Any]] = []
+
+    def conclude(outcome: pipeline.Outcome, ruling: Ruling) -> None:
+        result = {"verdict": ruling.verdict, "mlflow_run_id": outcome.mlflow_run_id}
+        Jobs(settings.database_url).succeed(
+            job_id,
+            {**result, "model_version": outcome.model_version},
+            [],
+            lambda c: ledger.decide_for_job(c, settings.model_name, job_id, ruling),
+        )
+
     outcome = pipeline.run(
-        f"run-{job_id}", job_id, snapshot, parameters, settings, lambda **fields: said.append(fields), folder, Clock()
+        pipeline.Job(
+            run_id=f"run-{job_id}",
+            job_id=job_id,
+            snapshot=snapshot,
+            parameters=Hyperparameters.from_request(overrides, Hyperparameters()),
+            settings=settings,
+            report=lambda **fields: said.append(fields),
+            work=folder,
+            clock=Clock(),
+            conclude=conclude,
+        )
     )
     shares = [fields["progress"] for fields in said if fields.get("progress") is not None]
-    assert shares == sorted(shares) and shares[-1] == 1.0
+    assert shares == sorted(shares) and shares[-1] >= 0.98
     return outcome
 
 
@@ -72,13 +95,23 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     assert first.metrics["accuracy"] > 0.8
 
     mlflow_client = MlflowClient(settings.mlflow_tracking_uri)
-    version = mlflow_client.get_model_version_by_alias(settings.model_name, settings.model_alias)
-    assert version.version == "1" and version.tags["dataset_digest"] == "d" * 64
+    assert alias.named(settings) is None, "the reconciler moves it, not the job"
+    version = mlflow_client.get_model_version(settings.model_name, "1")
+    assert version.tags["verdict"] == "first_champion" and version.tags["dataset_digest"] == "d" * 64
     from mlflow.artifacts import download_artifacts
 
     got = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
     assert json.loads((got / "verdict/verdict.json").read_text())["verdict"] == "first_champion"
     assert (got / "verdict/comparison.png").stat().st_size > 1000
+    voucher = versions.get(settings, 1)
+    for path, digest in voucher.files.items():
+        assert hashlib.sha256((got / path).read_bytes()).hexdigest() == digest, path
+    assert {path.split("/")[0] for path in voucher.files} >= {"serving", "model", "components"}
+    import mlflow
+
+    mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
+    loaded = mlflow.transformers.load_model(f"models:/{settings.model_name}/1")
+    assert loaded("warm and funny")[0]["label"] in ("negative", "positive"), "MLflow's users can load it themselves"
     served = got / "serving"
     manifest = json.loads((served / "manifest.json").read_text())
     assert manifest["labels"] == ["negative", "positive"]
@@ -96,20 +129,28 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     second = train(settings, "b", snapshot, tmp_path / "b", epochs=1, learning_rate=1e-7, seed=2)
     assert second.verdict in (Verdict.KEPT_WORSE, Verdict.KEPT_NO_DIFFERENCE, Verdict.KEPT_FAILED_CHECK)
     assert (second.model_version, second.champion_version) == (2, 1)
+    override = 'To serve it all the same: sh launch.sh promote 2 --reason "…"'
+    assert second.verdict_text.endswith(override)
+    assert mlflow_client.get_model_version(settings.model_name, "2").tags["verdict_text"] == second.verdict_text
+    assert second.evidence["looks"] == {"earlier": 0, "fresh": 0} and len(second.evidence["rows"]["test"]) == 20
     assert mlflow_client.get_run(second.mlflow_run_id).data.params["device"].startswith("2 x cpu")
 
     with psycopg.connect(settings.database_url) as connection:
-        ledger = connection.execute("SELECT job_id, to_version, verdict FROM promotion_ledger ORDER BY id").fetchall()
-    assert ledger == [("a", 1, "first_champion"), ("b", 1, str(second.verdict))]
+        decided = connection.execute("SELECT job_id, to_version, verdict FROM promotion_ledger ORDER BY id").fetchall()
+    assert decided == [("a", 1, "first_champion"), ("b", 1, str(second.verdict))]
 
-    # A run that is judged again keeps its version: tags and files are replaced.
-    again = tmp_path / "again"
-    (again / "verdict").mkdir(parents=True)
-    (again / "verdict/verdict.json").write_text("{}")
-    not_logged_again: Any = None
-    tags = {"verdict": "judged again"}
-    assert registry.register(settings, second.mlflow_run_id, not_logged_again, again, tags) == 2
-    verdict = download_artifacts(f"models:/{settings.model_name}/2/verdict/verdict.json", dst_path=str(again / "got"))
-    assert Path(verdict).read_text() == "{}"
-    assert mlflow_client.get_model_version(settings.model_name, "2").tags["verdict"] == "judged again"
-    assert registry.champion(settings).version == "1"  # type: ignore[union-attr] # there is one
+    # A job that was killed before it could conclude is judged again, and neither trained nor registered again.
+    monkeypatch.setattr(pipeline, "_make", failing)
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("DELETE FROM training_jobs WHERE job_id = 'b'")
+    again = train(settings, "b", snapshot, tmp_path / "b")
+    assert (again.model_version, again.champion_version) == (2, 1)
+    assert mlflow_client.get_model_version(settings.model_name, "2").tags["verdict"] == str(again.verdict)
+
+    # From the Champion's weights, by their digests.
+    found = opponent.classifier(settings, 128)
+    assert found is not None and found[0] == 1 and found[1].label_names == ["negative", "positive"]
+
+
+def failing(*arguments: Any) -> Any:
+    raise AssertionError("must not be reached")

@@ -15,6 +15,8 @@ from tests import services, training
 from tests.services import wait_until
 from training_endpoint.data import reproduce
 
+TOKEN = {"Authorization": "Bearer secret"}
+
 
 @contextmanager
 def endpoint(database: str, folder: Path, **variables: str) -> Iterator[str]:
@@ -51,13 +53,13 @@ def ended(url: str, seconds: float = 120) -> dict[str, Any]:
 def test_it_starts_without_a_database_and_recovers_by_itself(postgres_server: str, tmp_path: Path) -> None:
     database = postgres_server.replace("/postgres?", "/comes_later?")
     with endpoint(database, tmp_path) as url:
-        absent = requests.post(f"{url}/train", json={"run_id": "r"}, timeout=10)
+        absent = requests.post(f"{url}/train", headers=TOKEN, json={"run_id": "r"}, timeout=10)
         assert absent.status_code == 503 and "start it" in absent.json()["error"]["message"]
         services.new_database(postgres_server, "comes_later")
-        no_schema = requests.post(f"{url}/train", json={"run_id": "r"}, timeout=10)
+        no_schema = requests.post(f"{url}/train", headers=TOKEN, json={"run_id": "r"}, timeout=10)
         assert no_schema.status_code == 503 and "no schema yet" in no_schema.json()["error"]["message"]
         services.apply_schema(database)
-        job = requests.post(f"{url}/train", json={"run_id": "r"}, timeout=10).json()
+        job = requests.post(f"{url}/train", headers=TOKEN, json={"run_id": "r"}, timeout=10).json()
         end = ended(url + job["url"])
     assert end["status"] == "failed" and end["error"].startswith("No dataset has been imported")
 
@@ -65,7 +67,7 @@ def test_it_starts_without_a_database_and_recovers_by_itself(postgres_server: st
 def test_bad_data_ends_the_job_with_a_sentence(database: str, tmp_path: Path) -> None:
     training.dataset(database, train=[("a", "good"), ("b", "good")])
     with endpoint(database, tmp_path) as url:
-        end = ended(url + requests.post(f"{url}/train", json={"run_id": "r"}, timeout=10).json()["url"])
+        end = ended(url + requests.post(f"{url}/train", headers=TOKEN, json={"run_id": "r"}, timeout=10).json()["url"])
     assert end["status"] == "failed" and "labelled 'good'" in end["error"] and end["model_version"] is None
 
 
@@ -96,7 +98,7 @@ def test_a_job_killed_with_its_service_is_resumed_promoted_covered_and_reproduci
     platform = {"MLFLOW_TRACKING_URI": mlflow_url, "MODEL_NAME": f"m-{tmp_path.name}", "LATENCY_BUDGET_MS": "60000"}
     with endpoint(database, tmp_path, **platform) as url:
         body = {"run_id": "killed", "epochs": 8, "batch_size": 8, "seed": 1}
-        path = requests.post(f"{url}/train", json=body, timeout=10).json()["url"]
+        path = requests.post(f"{url}/train", headers=TOKEN, json=body, timeout=10).json()["url"]
         work = tmp_path / "state/jobs" / path.rsplit("/", 1)[1]
         wait_until("a checkpoint", (work / "checkpoint.pt").exists, 400)
     training.insert(database, "film_train", [("came later", "good")])

@@ -22,7 +22,15 @@ def test_names_of_the_containers_network_become_addresses() -> None:
 
 @pytest.mark.parametrize(("bind", "host"), [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("192.0.2.1", "192.0.2.1")])
 def test_processes_meet_where_the_doors_are(bind: str, host: str) -> None:
-    assert made(BIND_ADDRESS=bind).host == host
+    here = made(MLFLOW_BIND_ADDRESS=bind)
+    assert here.host("MLFLOW") == host and here.localize("tracking-server:5001") == f"{host}:3"
+    assert here.bind("MLFLOW") == bind or not bind
+
+
+def test_one_address_opens_one_door() -> None:
+    here = made(BIND_ADDRESS="0.0.0.0")
+    assert here.bind() == "0.0.0.0"
+    assert {here.bind(door) for door in ("AIRFLOW", "MLFLOW", "TRAINING", "DATABASE")} == {"127.0.0.1"}
 
 
 def test_a_taken_port_is_replaced() -> None:

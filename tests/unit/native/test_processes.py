@@ -6,18 +6,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 
+from launch import dotenv
 from native import layout, nginx
 from native.layout import ROOT, Layout, nginx_program
 from native.processes import Process, processes
 
-INNER = {"relay": 21, "scheduler-health": 22, "worker-logs": 23, "triggerer-logs": 24, "model-endpoint-1": 25}
+INNER = {"relay": 21, "scheduler-health": 22, "model-endpoint-1": 25}
 
 
 @pytest.fixture
 def here() -> Layout:
-    example = {name: value or "secret" for name, value in dotenv_values(ROOT / ".env.example").items()}
+    example = {name: value or "secret" for name, value in dotenv.read(ROOT / ".env.example").items()}
     example |= {"NGINX_CERTIFICATE": "", "NGINX_KEY": ""}
     return Layout(example, {**INNER, "model-endpoint-2": 26}, nginx_program() or "/usr/sbin/nginx")
 
@@ -52,6 +52,19 @@ def test_without_nginx_the_model_endpoint_takes_its_port(here: Layout, monkeypat
     assert "model-endpoint-2" not in found
     assert found["model-endpoint-1"].environment["MODEL_ENDPOINT_PORT"] == "8123"
     assert found["training-endpoint"].environment["MODEL_ENDPOINTS"] == "127.0.0.1:8123"
+
+
+def test_nothing_but_the_doors_listens_beyond_this_machine(here: Layout) -> None:
+    opened = Layout({**here.settings, "BIND_ADDRESS": "0.0.0.0"}, here.inner, here.nginx)
+    for process in processes(opened):
+        said = {process.name: [*process.command, *process.environment.values()]}
+        assert not re.search(r"(?<![\d.])0\.0\.0\.0|::", str(said)), said
+    found = by_name(opened)
+    assert (
+        found["airflow-scheduler"].environment["AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST"] == "127.0.0.1"
+    )
+    for name in ("airflow-scheduler", "airflow-triggerer"):  # their doors for logs know no address
+        assert "--skip-serve-logs" in found[name].command
 
 
 def test_nginx_accepts_its_configuration(here: Layout, tmp_path: Path) -> None:

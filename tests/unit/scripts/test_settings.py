@@ -37,6 +37,27 @@ def test_ports_and_account_come_from_the_file(tmp_path: Path) -> None:
     assert (platform.user, platform.password) == ("admin", "a=b")
 
 
+def test_they_use_the_platforms_own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("AIRFLOW_PASSWORD=changed in the UI\nAIRFLOW_RELAY_PASSWORD=own\n")
+    assert (Platform.load().user, Platform.load().password) == ("relay", "own")
+    monkeypatch.setenv("AIRFLOW_USER", "me")
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "mine")
+    assert (Platform.load().user, Platform.load().password) == ("me", "mine")
+
+
+def test_each_door_has_an_address_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BIND_ADDRESS=192.0.2.1\nAIRFLOW_BIND_ADDRESS=192.0.2.2\n")
+    platform = Platform.load()
+    assert platform.nginx == "http://192.0.2.1:8000" and platform.airflow == "http://192.0.2.2:8080"
+    assert platform.training == "http://127.0.0.1:9999"
+
+
+def test_a_line_that_compose_refuses_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text('A=1\nB="open\n')
+    with pytest.raises(Problem, match=r"line 2 of .*\.env: the quote"):
+        Platform.load()
+
+
 def test_a_certificate_makes_the_door_speak_https(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("NGINX_PORT=1234\nNGINX_CERTIFICATE=tls/certificate.pem\n")
     assert Platform.load().nginx == "https://127.0.0.1:1234"

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 
 from training_endpoint.data.snapshot import Rows, Snapshot
-from training_endpoint.judge.checks import ChampionAnswers, checks, lost_classes
+from training_endpoint.judge.checks import ChampionAnswers, Check, checks, unfound
 from training_endpoint.judge.evaluate import Probabilities
 from training_endpoint.judge.export import Served
 from training_endpoint.settings import Settings
@@ -40,7 +40,16 @@ def failed(
     champion: ChampionAnswers | None = None,
     served: Served = SERVED,
 ) -> list[str]:
-    return [check.name for check in checks(snapshot, challenger, champion, served, SETTINGS) if not check.passed]
+    return [check.name for check in found(snapshot, challenger, champion, served) if check.blocks]
+
+
+def found(
+    snapshot: Snapshot = SNAPSHOT,
+    challenger: Probabilities = RIGHT,
+    champion: ChampionAnswers | None = None,
+    served: Served = SERVED,
+) -> list[Check]:
+    return [check for check in checks(snapshot, challenger, champion, served, SETTINGS) if not check.passed]
 
 
 def test_a_good_model_passes_all() -> None:
@@ -51,7 +60,7 @@ def test_a_good_model_passes_all() -> None:
 def test_each_fault_fails_its_check() -> None:
     assert failed(snapshot=replace(SNAPSHOT, overlap=5)) == ["test rows are new to the model"]
     assert failed(snapshot=replace(SNAPSHOT, overlap=4)) == []
-    assert failed(challenger=one_hot([0] * 40)) == ["no class is lost"]
+    assert failed(challenger=one_hot([0] * 40), champion=ChampionAnswers(3, RIGHT, ["a", "b"])) == ["no class is lost"]
     assert failed(served=replace(SERVED, difference=0.2)) == ["what is served agrees with what was trained"]
     assert failed(served=replace(SERVED, latency_ms=400.0)) == ["answers are quick enough"]
 
@@ -66,9 +75,32 @@ def test_a_champion_that_cannot_be_loaded_is_not_replaced_unseen() -> None:
     assert failed(champion=ChampionAnswers(3, None, trouble="gone")) == ["the Champion can be compared"]
 
 
+def test_what_the_champion_knows_may_not_be_lost() -> None:
+    labels = np.array([0] * 40 + [1] * 40)
+    never = one_hot([0] * 80)
+    for known, is_lost in ((0, False), (1, False), (5, False), (6, True), (40, True)):
+        champion = one_hot([0] * 40 + [1] * known + [0] * (40 - known))
+        assert unfound(never, champion, labels, ["a", "b"]) == ((["b"], []) if is_lost else ([], ["b"]))
+
+
 def test_a_class_of_few_rows_is_lost_only_if_the_champion_finds_it() -> None:
     labels = np.array([0] * 20 + [1] * 2)
     never = one_hot([0] * 22)
-    assert lost_classes(never, None, labels, ["a", "b"]) == []
-    assert lost_classes(never, never, labels, ["a", "b"]) == []
-    assert lost_classes(never, one_hot(list(labels)), labels, ["a", "b"]) == ["b"]
+    assert unfound(never, None, labels, ["a", "b"]) == ([], [])
+    assert unfound(never, never, labels, ["a", "b"]) == ([], [])
+    assert unfound(never, one_hot([0] * 21 + [1]), labels, ["a", "b"]) == ([], [])
+    assert unfound(never, one_hot(list(labels)), labels, ["a", "b"]) == (["b"], [])
+
+
+def test_a_class_that_is_never_found_is_a_warning_to_the_first_champion_and_those_after_it() -> None:
+    never = one_hot([0] * 40)
+    for champion in (None, ChampionAnswers(3, never, ["a", "b"])):
+        (check,) = found(challenger=never, champion=champion)
+        assert check.name == "every class is found" and check.detail == "never found: b" and not check.blocks
+
+
+def test_of_many_classes_a_few_are_named() -> None:
+    names = [f"intent_{n}" for n in range(77)]
+    many = replace(SNAPSHOT, label_names=names, test=Rows([f"t{n}" for n in range(770)], [n // 10 for n in range(770)]))
+    (check,) = found(many, np.eye(77)[[0] * 770])
+    assert check.detail == "never found: intent_1, intent_2, intent_3, intent_4, intent_5 and 71 more"

@@ -9,8 +9,10 @@ from training_endpoint.judge import compare
 from training_endpoint.judge.checks import Check
 from training_endpoint.judge.compare import Decision, Difference
 from training_endpoint.judge.evaluate import Labels, Probabilities, metrics
+from training_endpoint.judge.looks import FIRST, Looks
 
 NAMES = ["no", "yes"]
+METRICS = ("accuracy", "macro_f1", "log_loss")
 
 
 def answers(right: list[bool], labels: Labels, sure: float = 0.9) -> Probabilities:
@@ -34,10 +36,17 @@ def difference(metric: str, *counts: int) -> Difference:
     return compare.difference(challenger, champion, labels, NAMES, metric, 0.05)
 
 
-def decide(policy: str, *counts: int, metric: str = "accuracy", checks: tuple[Check, ...] = ()) -> Decision:
+def decide(
+    policy: str,
+    *counts: int,
+    metric: str = "accuracy",
+    checks: tuple[Check, ...] = (),
+    known: Looks = FIRST,
+) -> Decision:
     challenger, champion, labels = pair(*counts)
-    found = compare.difference(challenger, champion, labels, NAMES, metric, 0.05)
-    return compare.decide(policy, 0.05, checks, found, metrics(challenger, labels), metrics(champion, labels))
+    level = compare.level(policy, 0.05, known)
+    found = compare.difference(challenger, champion, labels, NAMES, metric, level)
+    return compare.decide(policy, 0.05, checks, found, metrics(challenger, labels), metrics(champion, labels), known)
 
 
 @given(won=st.integers(0, 60), lost=st.integers(0, 60))
@@ -71,7 +80,7 @@ def test_a_gain_inside_the_noise_names_the_rows_that_would_tell() -> None:
 
 
 def test_equal_models_are_equal() -> None:
-    for metric in ("accuracy", "macro_f1", "log_loss"):
+    for metric in METRICS:
         found = difference(metric, 50, 0, 0, 10)
         assert (found.value, found.p_value, found.low, found.high, found.rows_needed) == (0, 1.0, 0, 0, None)
 
@@ -122,7 +131,55 @@ def test_policies(policy: str, counts: tuple[int, ...], verdict: Verdict) -> Non
     assert decide(policy, *counts).verdict is verdict
 
 
-@pytest.mark.parametrize("policy", ["better", "significant", "always"])
+def test_a_gain_of_one_row_on_unchanged_rows_is_noise() -> None:
+    decision = decide("sequential", 290, 8, 7, 15)
+    assert decision.verdict is Verdict.KEPT_NO_DIFFERENCE
+    assert "; p up to 0.0045 will do" in decision.text
+
+
+def test_the_more_often_the_test_rows_were_looked_at_the_more_a_gain_must_show() -> None:
+    counts = (280, 22, 6, 12)  # p = 0.0037
+    assert decide("sequential", *counts).verdict is Verdict.PROMOTED
+    kept = decide("sequential", *counts, known=Looks(earlier=8))
+    assert kept.verdict is Verdict.KEPT_NO_DIFFERENCE and "p up to 0.0015 will do" in kept.text
+    assert decide("sequential", 260, 40, 6, 14, known=Looks(earlier=8)).verdict is Verdict.PROMOTED
+
+
+def test_new_training_rows_are_a_reason_of_their_own() -> None:
+    small = (280, 20, 15, 5)
+    assert decide("sequential", *small, known=Looks(3, 0.01)).verdict is Verdict.KEPT_NO_DIFFERENCE
+    promoted = decide("sequential", *small, known=Looks(3, 0.3))
+    assert promoted.verdict is Verdict.PROMOTED
+    assert "30% of the training rows are new to the Champion, so any gain will do" in promoted.text
+    for lost in ((280, 15, 15, 10), (280, 15, 20, 5)):
+        assert not decide("sequential", *lost, known=Looks(3, 0.3)).verdict.moves_champion
+
+
+def test_the_sentence_says_how_far_selection_may_flatter_the_champion() -> None:
+    first, later = (decide("significant", 280, 15, 10, 15, known=Looks(earlier)) for earlier in (0, 99))
+    assert "compared 1 time on these test rows, the Champion's accuracy may be flattered by up to 0.0129" in first.text
+    assert "compared 100 times on these test rows, the Champion's accuracy may be flattered by up to 0.03" in later.text
+
+
+def test_what_is_kept_ends_with_the_command_that_serves_it() -> None:
+    failed = decide("sequential", 300, 60, 10, checks=(Check("c", False, "{why}"),))
+    for kept in (failed, decide("sequential", 80, 4, 6)):
+        assert kept.sentence(7).endswith('To serve it all the same: sh launch.sh promote 7 --reason "…"')
+    promoted = decide("sequential", 300, 60, 10)
+    assert promoted.sentence(7) == promoted.text
+
+
+def test_a_warning_is_said_and_serves() -> None:
+    warning = Check("every class is found", False, "never found: b", blocks=False)
+    for found in (None, difference("accuracy", 300, 60, 10)):
+        decision = compare.decide(
+            "always", 0.05, [warning], found, dict.fromkeys(METRICS, 0.8), dict.fromkeys(METRICS, 0.7)
+        )
+        assert decision.verdict.moves_champion
+        assert decision.text.endswith("; warning: every class is found (never found: b)")
+
+
+@pytest.mark.parametrize("policy", ["sequential", "better", "significant", "always"])
 def test_no_policy_serves_what_failed_a_check(policy: str) -> None:
     failed = Check("answers are quick enough", False, "900.0 ms a text, limit 250 ms")
     decision = decide(policy, 300, 60, 10, checks=(Check("fine", True, ""), failed))

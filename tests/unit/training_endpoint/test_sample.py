@@ -7,7 +7,7 @@ import pytest
 from training_endpoint.data.sample import generate
 from training_endpoint.data.sources import SAMPLE
 
-COUNTS = {"train": 320, "test": 320, "new": 800}
+COUNTS = {"train": 320, "test": 1000, "new": 800}
 
 
 def rows(file: str) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Starts the training endpoint: one gunicorn worker with threads, and in it the runner of jobs."""
+"""Starts the training endpoint: one gunicorn worker with threads, and in it the runner of jobs and the reconciler."""
 
 import logging
 import os
@@ -11,15 +11,18 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  #
 from mlops_contract.env import SettingError, bypass_proxies
 from training_endpoint.http.api import create_app
 from training_endpoint.jobs.runner import Runner
+from training_endpoint.release.desk import Desk
+from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped base
-    """gunicorn, configured here alone; the runner lives and ends with its one worker."""
+    """gunicorn, configured here alone; runner and reconciler live and end with its one worker."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.runner = Runner(settings)
+        self.reconciler = Reconciler(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -32,14 +35,22 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             "timeout": 0,
             "graceful_timeout": 5,
             "control_socket_disable": True,
-            "post_worker_init": lambda worker: self.runner.start(),
-            "worker_exit": lambda server, worker: self.runner.stop(),
+            "post_worker_init": lambda worker: self._start(),
+            "worker_exit": lambda server, worker: self._stop(),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings)
+        return create_app(self.settings, Desk(self.settings, self.reconciler))
+
+    def _start(self) -> None:
+        self.runner.start()
+        self.reconciler.start()
+
+    def _stop(self) -> None:
+        self.reconciler.stop()
+        self.runner.stop()
 
 
 def main() -> None:
@@ -52,7 +63,7 @@ def main() -> None:
     # The hub and Slack may be behind a proxy; MLflow is a neighbour. Jobs inherit it.
     bypass_proxies(os.environ, settings.mlflow_tracking_uri)
     try:
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        (settings.state_dir / "tmp").mkdir(parents=True, exist_ok=True)  # TMPDIR in containers
     except OSError as error:
         sys.exit(f"training endpoint: the folder STATE_DIR cannot be made: {error}")
     Server(settings).run()

@@ -31,6 +31,13 @@ class JobNotFound(PlatformError):
     code = "no_such_job"
 
 
+class QueueFull(PlatformError):
+    """As many jobs wait as may."""
+
+    status = 429
+    code = "queue_full"
+
+
 class JobEnded(PlatformError):
     """The job is over already, so it can neither be cancelled nor decide anything."""
 
@@ -173,8 +180,39 @@ class TrainingFailed(PlatformError):
     code = "training_failed"
 
 
+# --- Release ---
+
+
+class LedgerBusy(PlatformError):
+    """Another decision has held the ledger for too long."""
+
+    status = 503
+    code = "ledger_busy"
+
+
+class ChampionChanged(PlatformError):
+    """Somebody decided since the comparison: it must be made again."""
+
+    status = 409
+    code = "champion_changed"
+
+
+class NothingToDecide(PlatformError):
+    """The decision asked for makes no sense as things are: nothing to roll back to, nothing pinned."""
+
+    status = 409
+    code = "nothing_to_decide"
+
+
+class SwitchBusy(PlatformError):
+    """Another switch is just being committed, or a replica has just come up."""
+
+    status = 409
+    code = "switch_busy"
+
+
 class SwitchFailed(PlatformError):
-    """The alias moved, but the model endpoints did not confirm the switch."""
+    """The decision is recorded, but the model endpoints do not serve it yet; the message says which and why."""
 
     status = 502
     code = "switch_failed"

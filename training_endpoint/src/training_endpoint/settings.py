@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mlops_contract.env import Env
 
+POLICIES = ("sequential", "better", "significant", "always")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -14,6 +16,8 @@ class Settings:
     database_url: str
     mlflow_tracking_uri: str
     mlflow_public_url: str
+    mlflow_user: str
+    mlflow_password: str
     model_name: str
     model_alias: str
     experiment_name: str
@@ -24,7 +28,12 @@ class Settings:
     huggingface_token: str
     slack_url: str
     model_endpoints: tuple[str, ...]
+    switch_seconds: float
+    hold_seconds: float
+    reconcile_seconds: float
+    adopt_alias_moves: bool
     platform_token: str
+    extra_hosts: str
     state_dir: Path
     code_version: str
     promotion_policy: str
@@ -34,6 +43,7 @@ class Settings:
     latency_budget_ms: float
     max_text_chars: int
     max_attempts: int
+    max_queued_jobs: int
     cancel_grace_s: float
     host: str
     port: int
@@ -47,6 +57,8 @@ class Settings:
             database_url=env.text("DATABASE_URL"),
             mlflow_tracking_uri=tracking_uri,
             mlflow_public_url=env.text("MLFLOW_PUBLIC_URL", tracking_uri).rstrip("/"),
+            mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
+            mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.model_name("MODEL_NAME", "text-classifier"),
             model_alias=env.model_alias("MODEL_ALIAS", "Champion"),
             experiment_name=env.text("EXPERIMENT_NAME", "text-classification"),
@@ -57,16 +69,22 @@ class Settings:
             huggingface_token=env.text("HUGGINGFACE_TOKEN", ""),
             slack_url=env.text("SLACK_URL", ""),
             model_endpoints=_addresses(env.text("MODEL_ENDPOINTS", "")),
+            switch_seconds=env.number("MODEL_SWITCH_SECONDS", 300, 1, 3600),
+            hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
+            reconcile_seconds=env.number("RECONCILE_SECONDS", 2, 0.05, 3600),
+            adopt_alias_moves=env.choice("ADOPT_ALIAS_MOVES", ("on", "off"), "on") == "on",
             platform_token=env.text("PLATFORM_TOKEN"),
+            extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
             state_dir=Path(env.text("STATE_DIR", "/state")),
             code_version=env.text("CODE_VERSION", "unknown"),
-            promotion_policy=env.choice("PROMOTION_POLICY", ("better", "significant", "always"), "better"),
+            promotion_policy=env.choice("PROMOTION_POLICY", POLICIES, POLICIES[0]),
             promotion_metric=env.choice("PROMOTION_METRIC", ("accuracy", "macro_f1", "log_loss"), "accuracy"),
             significance=env.number("SIGNIFICANCE", 0.05, 0.0001, 0.5),
             max_overlap=env.number("MAX_OVERLAP", 0.05, 0, 1),
             latency_budget_ms=env.number("LATENCY_BUDGET_MS", 250, 1, 60_000),
             max_text_chars=env.integer("MAX_TEXT_CHARS", 100_000, 100, 10_000_000),
             max_attempts=env.integer("MAX_ATTEMPTS", 3, 1, 100),
+            max_queued_jobs=env.integer("MAX_QUEUED_JOBS", 20, 1, 10_000),
             cancel_grace_s=env.number("CANCEL_GRACE_S", 10, 0, 600),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
             port=env.integer("PORT", 9999, 1, 65_535),

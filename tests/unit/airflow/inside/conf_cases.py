@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 from unittest import IsolatedAsyncioTestCase
 
-from airflow import plugins_manager
 from known_conf import KNOWN, PATH, KnownConf
+
+from airflow import plugins_manager
 
 RELAY = Path(__file__).parents[4] / "db/src/training_trigger/sql/claim.sql"
 

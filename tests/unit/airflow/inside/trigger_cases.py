@@ -62,6 +62,10 @@ class Waiting(IsolatedAsyncioTestCase):
         with service.connected():
             await trigger().on_kill()
         self.assertEqual(service.calls, [("DELETE", JOB, None)])
+        self.assertEqual(service.tokens, ["Bearer secret"])
+
+    async def test_what_is_kept_in_the_database_holds_no_secret(self) -> None:
+        self.assertNotIn("secret", str(trigger().serialize()))
 
     async def test_can_be_rebuilt_in_another_process(self) -> None:
         path, arguments = trigger().serialize()

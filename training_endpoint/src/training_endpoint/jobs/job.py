@@ -6,7 +6,6 @@ cancelled job, or the service going down) raises SystemExit wherever the job is,
 MLflow run; what was cancelled stays cancelled, and what was interrupted is started again in the same folder.
 """
 
-import json
 import logging
 import os
 import signal
@@ -14,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,13 +23,15 @@ from training_endpoint import process
 from training_endpoint.clock import Clock
 from training_endpoint.data import lineage, snapshot
 from training_endpoint.data.snapshot import Snapshot
+from training_endpoint.database import Connection
 from training_endpoint.errors import DatabaseUnavailable, JobEnded, MlflowUnavailable
 from training_endpoint.jobs import pipeline, slack
 from training_endpoint.jobs.queue import Job, Jobs
 from training_endpoint.jobs.report import Reporter, finite
 from training_endpoint.learn import device
 from training_endpoint.learn.hyperparameters import Hyperparameters
-from training_endpoint.release import peers
+from training_endpoint.release import ledger, peers
+from training_endpoint.release.ledger import Ruling
 from training_endpoint.settings import Settings
 
 TRY_AGAIN = os.EX_TEMPFAIL
@@ -68,14 +69,9 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> 
     try:
         with clock("reading"):
             taken = _snapshot(settings, work)
-        result = _finished_result(work)
-        if result is None:
-            with Reporter(jobs, job_id) as report:
-                report(phase="reading", message=_said(taken), dataset=_described(taken))
-                result = _train(job, taken, settings, report, work, clock)
-            (work / "result.json").write_text(json.dumps(result))
-        succeeded: Job = _patiently(lambda: jobs.succeed(job_id, result, taken.event_ids))
-        return succeeded
+        with Reporter(jobs, job_id) as report:
+            report(phase="reading", message=_said(taken), dataset=_described(taken))
+            return _train(job, jobs, taken, settings, report, work, clock)
     except (DatabaseUnavailable, MlflowUnavailable, JobEnded):
         raise
     except PlatformError as error:
@@ -94,16 +90,41 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> 
     return failed
 
 
-def _train(job: Job, taken: Snapshot, settings: Settings, report: Reporter, work: Path, clock: Clock) -> dict[str, Any]:
-    """What goes into the job's row at its end."""
+def _train(
+    job: Job, jobs: Jobs, taken: Snapshot, settings: Settings, report: Reporter, work: Path, clock: Clock
+) -> Job:
+    """The job's row, once the pipeline has concluded it."""
+    ended: list[Job] = []
+
+    def conclude(outcome: pipeline.Outcome, ruling: Ruling) -> None:
+        fields = {name: value for name, value in asdict(outcome).items() if name != "verdict"}
+        message = f"{outcome.verdict}: {outcome.verdict_text}"
+        result: dict[str, Any] = finite({**fields, "verdict": str(outcome.verdict), "message": message, "eta_s": 0})
+        decided = replace(ruling, evidence=finite(ruling.evidence))
+
+        def decide(connection: Connection) -> None:
+            ledger.decide_for_job(connection, settings.model_name, job["job_id"], decided)
+
+        report.flush()
+        ended.append(_patiently(lambda: jobs.succeed(job["job_id"], result, taken.event_ids, decide)))
+
     lineage.write(taken, settings.max_text_chars, work / lineage.FOLDER)
     parameters = Hyperparameters.from_request(job["request"], Hyperparameters.defaults(settings))
     _patiently(lambda: peers.check_mlflow(settings))
-    outcome = pipeline.run(job["run_id"], job["job_id"], taken, parameters, settings, report, work, clock)
-    fields = {name: value for name, value in asdict(outcome).items() if name != "verdict"}
-    message = f"{outcome.verdict}: {outcome.verdict_text}"
-    result: dict[str, Any] = finite({**fields, "verdict": str(outcome.verdict), "message": message, "eta_s": 0})
-    return result
+    pipeline.run(
+        pipeline.Job(
+            run_id=job["run_id"],
+            job_id=job["job_id"],
+            snapshot=taken,
+            parameters=parameters,
+            settings=settings,
+            report=report,
+            work=work,
+            clock=clock,
+            conclude=conclude,
+        )
+    )
+    return ended[0]
 
 
 def _snapshot(settings: Settings, work: Path) -> Snapshot:
@@ -112,14 +133,6 @@ def _snapshot(settings: Settings, work: Path) -> Snapshot:
     if not file.exists():
         lineage.keep(snapshot.read(settings.database_url, settings.max_text_chars), file)
     return lineage.kept(file)
-
-
-def _finished_result(work: Path) -> dict[str, Any] | None:
-    """The result of an earlier attempt that could only not be written into the table."""
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        result: dict[str, Any] = json.loads((work / "result.json").read_text())
-        return result
-    return None
 
 
 def _patiently(call: Callable[[], Any]) -> Any:

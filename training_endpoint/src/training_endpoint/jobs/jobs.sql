@@ -1,6 +1,7 @@
 -- name: job_insert
 INSERT INTO training_jobs (job_id, run_id, status, phase, progress, request, detail)
-VALUES (%(job_id)s, %(run_id)s, 'queued', 'queued', 0, %(request)s, '{}')
+SELECT %(job_id)s, %(run_id)s, 'queued', 'queued', 0, %(request)s, '{}'
+WHERE (SELECT count(*) FROM training_jobs WHERE status = 'queued') < %(most_queued)s
 ON CONFLICT (run_id) DO NOTHING
 RETURNING *
 

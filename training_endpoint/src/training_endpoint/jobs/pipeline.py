@@ -1,7 +1,8 @@
-"""What a job does, in the order in which it does it: load, train, evaluate, export, compare, register, decide."""
+"""What a job does, in the order in which it does it: load, train, evaluate, export, register, compare, decide."""
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,28 +12,64 @@ import mlflow
 import numpy as np
 from mlflow.exceptions import MlflowException
 
+from mlops_contract.voucher import Voucher
 from mlops_contract.words import Verdict
 from training_endpoint.clock import Clock
 from training_endpoint.data import lineage
 from training_endpoint.data.snapshot import Rows, Snapshot
-from training_endpoint.errors import JobEnded, TrainingFailed
+from training_endpoint.errors import ChampionChanged, JobEnded, TrainingFailed
 from training_endpoint.jobs.report import Report
-from training_endpoint.judge import compare, evaluate, export, plots
+from training_endpoint.judge import compare, evaluate, export, looks, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
 from training_endpoint.judge.compare import Decision
 from training_endpoint.judge.evaluate import Labels, Probabilities
 from training_endpoint.judge.export import Served
+from training_endpoint.judge.looks import Looks
 from training_endpoint.learn import device, distributed, trainer
 from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
 from training_endpoint.learn.classifier import load as load_base
 from training_endpoint.learn.hyperparameters import Hyperparameters
-from training_endpoint.release import ledger, peers, registry
+from training_endpoint.release import ledger, opponent, peers, registry, versions
+from training_endpoint.release.ledger import Ruling
+from training_endpoint.release.opponent import Opponent
 from training_endpoint.settings import Settings
 
-JUDGED = "judged.json"
-MODEL = "model"  # the folder of what a version holds beside MLflow's flavor: serving/ and verdict/
+MODEL = "model"  # the folder of what a version holds
+CHALLENGER, ANSWERS = "challenger.json", "answers.npy"
+TAG_CHARS = 5000  # as many as MLflow keeps
 # The share of a job's progress at which training begins and ends; the other phases are short.
 TRAINING_FROM, TRAINING_TO = 0.05, 0.80
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a job is done with. `work` is its folder: what is there was done by an attempt before."""
+
+    run_id: str
+    job_id: str
+    snapshot: Snapshot
+    parameters: Hyperparameters
+    settings: Settings
+    report: Report
+    work: Path
+    clock: Clock
+    conclude: Callable[["Outcome", Ruling], Any]
+    """Ends the job and writes its decision, both or neither; raises `ChampionChanged` or `JobEnded`."""
+
+    @property
+    def labels(self) -> Labels:
+        """The test rows' labels, int64 [rows]."""
+        return np.asarray(self.snapshot.test.labels, np.int64)
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A trained and registered version, and what it answers on the test rows."""
+
+    voucher: Voucher
+    answers: Probabilities
+    served: Served
+    losses: list[float]
 
 
 @dataclass(frozen=True)
@@ -51,44 +88,26 @@ class Outcome:
     """Seconds by phase."""
 
 
-class ChampionChanged(Exception):
-    """Somebody moved the alias since the comparison."""
-
-
-def run(
-    run_id: str,
-    job_id: str,
-    snapshot: Snapshot,
-    parameters: Hyperparameters,
-    settings: Settings,
-    report: Report,
-    work: Path,
-    clock: Clock,
-) -> Outcome:
-    """Trains and judges one model on `snapshot`. Checkpoints go to `work`, and are resumed from there."""
+def run(job: Job) -> Outcome:
+    """Trains one model on the job's snapshot, registers it, judges it, and concludes the job."""
     status = "FAILED"
     try:
-        with clock("loading"):
-            report(phase="starting", progress=0.0, message="loading the base model")
-            mlflow_run = registry.start_run(settings, run_id, job_id)
-            report(mlflow_run_id=mlflow_run)
-        outcome = _judged(work)
+        with job.clock("loading"):
+            job.report(phase="starting", progress=0.0, message="loading the base model")
+            mlflow_run = registry.start_run(job.settings, job.run_id, job.job_id)
+            job.report(mlflow_run_id=mlflow_run)
+        challenger = _kept(job) or _make(job, mlflow_run)
         while True:
-            if outcome is None:
-                outcome = _run(job_id, mlflow_run, snapshot, parameters, settings, report, work, clock)
-                (work / JUDGED).write_text(json.dumps(asdict(outcome)))
+            outcome, ruling = _judge(job, challenger)
             try:
-                with clock("deciding"):
-                    outcome = _decide(settings, outcome, job_id)
+                job.conclude(outcome, ruling)
                 break
             except ChampionChanged:
-                report(message="the Champion has changed since the comparison: comparing again")
-                outcome = None
-        report(progress=1.0, message=f"{outcome.verdict}: {outcome.verdict_text}")
+                job.report(message="the Champion has changed since the comparison: comparing again")
         status = "FINISHED"
         return outcome
     except MlflowException:
-        peers.check_mlflow(settings)  # says so when it is away
+        peers.check_mlflow(job.settings)  # says so when it is away
         raise
     except (SystemExit, JobEnded):
         status = "KILLED"
@@ -98,35 +117,28 @@ def run(
             mlflow.end_run(status)
 
 
-def _judged(work: Path) -> Outcome | None:
-    """What an interrupted attempt had already judged."""
+def _kept(job: Job) -> Challenger | None:
+    """What an interrupted attempt had already registered."""
     try:
-        fields = json.loads((work / JUDGED).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        fields = json.loads((job.work / CHALLENGER).read_text())
+        answers = np.load(job.work / ANSWERS)
+    except (FileNotFoundError, ValueError):
         return None
-    return Outcome(**{**fields, "verdict": Verdict(fields["verdict"])})
+    served = Served(**{**fields["served"], "folder": job.work / MODEL / "serving"})
+    return Challenger(Voucher.from_dict(fields["voucher"]), answers, served, fields["losses"])
 
 
-def _run(
-    job_id: str,
-    mlflow_run: str,
-    snapshot: Snapshot,
-    parameters: Hyperparameters,
-    settings: Settings,
-    report: Report,
-    work: Path,
-    clock: Clock,
-) -> Outcome:
-    labels: Labels = np.asarray(snapshot.test.labels, np.int64)
-
+def _make(job: Job, mlflow_run: str) -> Challenger:
+    """Trains, exports and registers."""
+    snapshot, parameters, settings, report, clock = job.snapshot, job.parameters, job.settings, job.report, job.clock
     with clock("loading"):
         where, precision = device.prepare()
         processes = min(device.gpus() or 1, parameters.batch_size)
         trainer.seed_all(parameters.seed)  # the new head's weights are drawn now
-        base, classifier = _start(snapshot, parameters, settings, report)
+        base, classifier = _start(job)
         rows = _drawn(snapshot.train, parameters)
         computed_on = f"{processes} x {where.type} {precision}"
-        _log_inputs(mlflow_run, snapshot, rows, parameters, settings, base, computed_on)
+        _log_inputs(job, mlflow_run, rows, base, computed_on)
 
     with clock("training"):
         report(phase="training", progress=TRAINING_FROM, message=f"training on {len(rows):,} rows, {computed_on}")
@@ -151,7 +163,7 @@ def _run(
                 classifier,
                 rows,
                 parameters,
-                work,
+                job.work,
                 processes=processes,
                 precision=precision,
                 fingerprint=start,
@@ -159,7 +171,7 @@ def _run(
             )
         # After several processes: takes over their model, for no step is left to do.
         state = trainer.train(
-            classifier, rows, parameters, work, device=where, precision=precision, fingerprint=start, say=say
+            classifier, rows, parameters, job.work, device=where, precision=precision, fingerprint=start, say=say
         )
 
     with clock("evaluating"):
@@ -167,79 +179,132 @@ def _run(
         answers = evaluate.predict(classifier, snapshot.test.texts)
         if not np.isfinite(answers).all():
             raise TrainingFailed("The trained model's answers are no numbers: lower learning_rate and train again.")
-        metrics = evaluate.metrics(answers, labels)
+        metrics = evaluate.metrics(answers, job.labels)
         classifier.model.to("cpu")
 
     with clock("exporting"):
         report(
             phase="exporting", progress=0.86, metrics=metrics, message=f"accuracy {metrics['accuracy']:.3f}; exporting"
         )
-        served = export.export(classifier, snapshot.test, answers, work / MODEL / "serving", clock)
+        served = export.export(classifier, snapshot.test, answers, job.work / MODEL / "serving", clock)
 
-    report(phase="comparing", progress=0.91, message="comparing with the Champion")
-    champion = registry.champion_answers(settings, snapshot, parameters.max_length, where, clock)
-    with clock("comparing"):
+    with clock("registering"):
+        report(phase="registering", progress=0.91, message="registering")
+        mlflow.log_metrics(
+            {f"test_{name}": value for name, value in metrics.items()}
+            | {"computed_in_parts": state.parts, "peak_memory_mb": device.peak_memory_mb()}
+        )
+        plots.save(job.work / "loss.png", lambda: plots.losses(state.losses))
+        if (job.work / "loss.png").exists():
+            mlflow.log_artifact(str(job.work / "loss.png"))
+        if (job.work / lineage.FOLDER).is_dir():
+            mlflow.log_artifacts(str(job.work / lineage.FOLDER), lineage.FOLDER)
+        voucher = registry.register(
+            settings,
+            mlflow_run,
+            classifier,
+            job.work / MODEL,
+            tags=_tags(job, metrics, served),
+            metrics=metrics,
+            is_taken=lambda number: versions.find(settings, number) is not None,
+        )
+        versions.record(settings, voucher, job.job_id)
+
+    np.save(job.work / ANSWERS, answers)
+    kept = {
+        "voucher": voucher.as_dict(),
+        "served": {**asdict(served), "folder": ""},
+        "losses": state.losses,
+    }
+    (job.work / CHALLENGER).write_text(json.dumps(kept))
+    return Challenger(voucher, answers, served, state.losses)
+
+
+def _judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
+    """Compares with what the ledger names now."""
+    settings, labels = job.settings, job.labels
+    metrics = challenger.voucher.metrics
+    job.report(phase="comparing", progress=0.95, metrics=metrics, message="comparing with the Champion")
+    newest = ledger.newest(settings.database_url, settings.model_name)
+    now, pinned = (newest.to_version, newest.pinned) if newest else (None, False)
+    with job.clock("comparing"):
+        champion = opponent.answers(settings, job.snapshot.test.texts, job.snapshot.label_names)
         champion_metrics = found = None
+        known, rows_kept = Looks(), looks.sketches(job.snapshot)
         if champion is not None and champion.probabilities is not None:
             champion_metrics = evaluate.metrics(champion.probabilities, labels)
+            known = ledger.looks(settings.database_url, settings.model_name, rows_kept, champion.version)
             found = compare.difference(
-                answers,
+                challenger.answers,
                 champion.probabilities,
                 labels,
-                snapshot.label_names,
+                job.snapshot.label_names,
                 settings.promotion_metric,
-                settings.significance,
+                compare.level(settings.promotion_policy, settings.significance, known),
             )
         decision = compare.decide(
             settings.promotion_policy,
             settings.significance,
-            checks(snapshot, answers, champion, served, settings),
+            checks(job.snapshot, challenger.answers, _answers(champion), challenger.served, settings),
             found,
             metrics,
             champion_metrics,
+            known,
         )
-
-    with clock("registering"):
-        report(phase="registering", progress=0.94, message="registering")
-        evidence = {**decision.evidence, "verdict": str(decision.verdict), "text": decision.text}
-        mlflow.log_metrics(
-            {f"test_{name}": value for name, value in metrics.items()}
-            | {f"champion_{name}": value for name, value in (champion_metrics or {}).items()}
-            | {"computed_in_parts": state.parts, "peak_memory_mb": device.peak_memory_mb()}
-        )
-        _log_results(snapshot, work, state.losses, answers, champion, found, evidence)
-        version = registry.register(
-            settings, mlflow_run, classifier, work / MODEL, _tags(snapshot, decision, metrics, served, job_id)
-        )
-
-    return Outcome(
+        decision = _heeding(decision, champion, now, pinned)
+    version = challenger.voucher.version
+    decision = replace(decision, text=decision.sentence(version), evidence={**decision.evidence, "rows": rows_kept})
+    after = version if decision.verdict.moves_champion else now
+    outcome = Outcome(
         verdict=decision.verdict,
         verdict_text=decision.text,
-        mlflow_run_id=mlflow_run,
+        mlflow_run_id=challenger.voucher.run_id,
         model_version=version,
-        champion_version=champion.version if champion else None,
+        champion_version=after,
         metrics=metrics,
         champion_metrics=champion_metrics,
-        evidence=evidence,
-        timings=clock.seconds,
+        evidence=decision.evidence,
+        timings=job.clock.seconds,
     )
+    with job.clock("deciding"):
+        job.report(progress=0.98, message="deciding")
+        if champion_metrics:
+            mlflow.log_metrics({f"champion_{name}": value for name, value in champion_metrics.items()})
+        _log_verdict(job, challenger, champion, found, decision)
+    evidence = {**decision.evidence, "challenger_version": version}
+    return outcome, Ruling(now, pinned, after, str(decision.verdict), decision.text, evidence)
 
 
-def _start(
-    snapshot: Snapshot, parameters: Hyperparameters, settings: Settings, report: Report
-) -> tuple[BaseModel, Classifier]:
+def _heeding(decision: Decision, champion: Opponent | None, now: int | None, pinned: bool) -> Decision:
+    """The verdict, with what the ledger adds: whom it was compared with, and whether the version is pinned."""
+    verdict, text = decision.verdict, decision.text
+    if champion is not None and champion.probabilities is not None and champion.version != now:
+        text = f"{text}; compared with version {champion.version}, because {champion.trouble}"
+    if pinned and verdict.moves_champion:
+        verdict, text = Verdict.KEPT_PINNED, f"version {now} is pinned; without the pin: {verdict}, {text}"
+    return replace(decision, verdict=verdict, text=text)
+
+
+def _answers(champion: Opponent | None) -> ChampionAnswers | None:
+    if champion is None:
+        return None
+    trouble = "" if champion.probabilities is not None else champion.trouble
+    return ChampionAnswers(champion.version, champion.probabilities, champion.label_names, trouble)
+
+
+def _start(job: Job) -> tuple[BaseModel, Classifier]:
     """Where training starts from: the base model, or the Champion where one with the same labels is there."""
+    parameters, settings = job.parameters, job.settings
     if parameters.start_from == "champion":
-        version = registry.champion(settings)
-        if version is not None:
-            classifier = registry.load(settings, version, parameters.max_length)
-            if classifier.label_names == snapshot.label_names:
-                name = f"{settings.model_name} version {version.version}"
-                return BaseModel(name, Path(), str(version.version)), classifier
-        why = "there is no Champion yet" if version is None else "the Champion has other labels"
-        report(message=f"{why}: starting from the base model")
+        found = opponent.classifier(settings, parameters.max_length)
+        if found is not None:
+            version, classifier = found
+            if classifier.label_names == job.snapshot.label_names:
+                return BaseModel(f"{settings.model_name} version {version}", Path(), str(version)), classifier
+        why = "there is no Champion yet" if found is None else "the Champion has other labels"
+        job.report(message=f"{why}: starting from the base model")
     base = find_base(parameters.base_model, settings.huggingface_token)
-    return base, load_base(base, snapshot.label_names, parameters.max_length)
+    return base, load_base(base, job.snapshot.label_names, parameters.max_length)
 
 
 def _drawn(rows: Rows, parameters: Hyperparameters) -> Rows:
@@ -250,21 +315,14 @@ def _drawn(rows: Rows, parameters: Hyperparameters) -> Rows:
     return Rows([rows.texts[index] for index in picks], [rows.labels[index] for index in picks])
 
 
-def _log_inputs(
-    mlflow_run: str,
-    snapshot: Snapshot,
-    rows: Rows,
-    parameters: Hyperparameters,
-    settings: Settings,
-    base: BaseModel,
-    where: str,
-) -> None:
+def _log_inputs(job: Job, mlflow_run: str, rows: Rows, base: BaseModel, where: str) -> None:
     """Everything that the run starts from."""
+    snapshot = job.snapshot
     registry.log_parameters(
         mlflow_run,
-        settings,
+        job.settings,
         {
-            **parameters.as_dict(),
+            **job.parameters.as_dict(),
             "base_model": base.name,
             "base_revision": base.revision,
             "device": where,
@@ -284,84 +342,42 @@ def _log_inputs(
     registry.log_dataset(replace(snapshot, train=rows))
 
 
-def _log_results(
-    snapshot: Snapshot,
-    work: Path,
-    losses: list[float],
-    answers: Probabilities,
-    champion: ChampionAnswers | None,
+def _log_verdict(
+    job: Job,
+    challenger: Challenger,
+    champion: Opponent | None,
     found: compare.Difference | None,
-    evidence: dict[str, Any],
+    decision: Decision,
 ) -> None:
-    """The verdict with its pictures, for the version and for the run, and the lineage."""
-    labels: Labels = np.asarray(snapshot.test.labels, np.int64)
-    predicted = {"challenger": answers.argmax(axis=1)}
+    """The verdict with its pictures, for the version and for the run."""
+    labels, names = job.labels, job.snapshot.label_names
+    predicted = {"challenger": challenger.answers.argmax(axis=1)}
     if champion is not None and champion.probabilities is not None:
         predicted = {f"Champion (version {champion.version})": champion.probabilities.argmax(axis=1)} | predicted
-    matrices = {
-        name: evaluate.confusion(classes, labels, len(snapshot.label_names)) for name, classes in predicted.items()
-    }
-    per_class = evaluate.per_class(predicted["challenger"], labels, snapshot.label_names)
-    folder = work / MODEL / "verdict"
+    matrices = {name: evaluate.confusion(classes, labels, len(names)) for name, classes in predicted.items()}
+    per_class = evaluate.per_class(predicted["challenger"], labels, names)
+    folder = job.work / "verdict"
     folder.mkdir(exist_ok=True)
+    evidence = {**decision.evidence, "verdict": str(decision.verdict), "text": decision.text}
     (folder / "verdict.json").write_text(json.dumps({**evidence, "per_class": per_class}, indent=1))
-    plots.comparison(matrices, found.per_class if found else {}, snapshot.label_names).savefig(
-        folder / "comparison.png"
-    )
+    changes = found.per_class if found else {}
+    plots.save(folder / "comparison.png", lambda: plots.comparison(matrices, changes, names))
     mlflow.log_artifacts(str(folder), folder.name)
-    mlflow.log_figure(plots.losses(losses), "loss.png")
-    if (work / lineage.FOLDER).is_dir():
-        mlflow.log_artifacts(str(work / lineage.FOLDER), lineage.FOLDER)
+    registry.describe(
+        job.settings,
+        challenger.voucher,
+        folder,
+        {"verdict": str(decision.verdict), "verdict_text": decision.text[:TAG_CHARS]},
+    )
 
 
-def _tags(
-    snapshot: Snapshot, decision: Decision, metrics: dict[str, float], served: Served, job_id: str
-) -> dict[str, str]:
+def _tags(job: Job, metrics: dict[str, float], served: Served) -> dict[str, str]:
     return {
-        "verdict": str(decision.verdict),
-        "verdict_text": decision.text[:1000],
-        "dataset": snapshot.name,
-        "dataset_digest": snapshot.digest,
-        "watermark": snapshot.watermark,
-        "train_rows": str(len(snapshot.train)),
+        "dataset": job.snapshot.name,
+        "dataset_digest": job.snapshot.digest,
+        "watermark": job.snapshot.watermark,
+        "train_rows": str(len(job.snapshot.train)),
         "precision": served.precision,
-        "job_id": job_id,
+        "job_id": job.job_id,
         **{name: f"{value:.4f}" for name, value in metrics.items()},
     }
-
-
-def _decide(settings: Settings, outcome: Outcome, job_id: str) -> Outcome:
-    """Moves the alias, or records that it stays; the same outcome with the Champion as it is then.
-
-    An attempt that was interrupted here has decided: what it recorded is done, unless somebody decided after it.
-    Raises `ChampionChanged` when the Champion is no longer the one that was compared with.
-    """
-    moves = outcome.verdict.moves_champion
-    after = outcome.model_version if moves else outcome.champion_version
-    with ledger.alone(settings.database_url):
-        decided = ledger.of_job(settings.database_url, job_id)
-        if decided is not None:
-            if moves and decided["newest"]:
-                registry.set_alias(settings, outcome.model_version)
-            return replace(outcome, champion_version=after)
-        now = registry.champion(settings)
-        if (int(now.version) if now else None) != outcome.champion_version:
-            raise ChampionChanged
-        decision: dict[str, Any] = {
-            "who": "training",
-            "verdict": str(outcome.verdict),
-            "reason": outcome.verdict_text,
-            "evidence": {**outcome.evidence, "challenger_version": outcome.model_version},
-            "job_id": job_id,
-        }
-        if moves:
-            registry.move_alias(settings, outcome.model_version, **decision)
-        else:
-            ledger.record(
-                settings.database_url,
-                model_name=settings.model_name,
-                from_version=outcome.champion_version,
-                to_version=outcome.champion_version,
-                **decision,
-            )
-    return replace(outcome, champion_version=after)

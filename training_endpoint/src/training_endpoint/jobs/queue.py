@@ -1,13 +1,14 @@
 """The queue of training jobs: the table training_jobs, and nothing that is kept anywhere else."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from training_endpoint import database
-from training_endpoint.errors import JobEnded, JobNotFound
+from training_endpoint.errors import JobEnded, JobNotFound, QueueFull
 
 Job = dict[str, Any]
 """A row of training_jobs: its columns by name, `request` and `detail` as dictionaries."""
@@ -19,14 +20,20 @@ class Jobs:
 
     url: str
 
-    def submit(self, run_id: str, request: dict[str, Any]) -> tuple[Job, bool]:
-        """Queues a job and returns it with True; a known `run_id` gives the job it has already, and False."""
-        row = {"job_id": uuid.uuid4().hex, "run_id": run_id, "request": Jsonb(request)}
+    def submit(self, run_id: str, request: dict[str, Any], most_queued: int = 2**31 - 1) -> tuple[Job, bool]:
+        """Queues a job and returns it with True; a known `run_id` gives the job it has already, and False.
+
+        Raises `QueueFull` for a new one where `most_queued` wait already.
+        """
+        row = {"job_id": uuid.uuid4().hex, "run_id": run_id, "request": Jsonb(request), "most_queued": most_queued}
         with database.connect(self.url) as connection:
             created = connection.execute(database.query("job_insert"), row).fetchone()
             job = created or connection.execute(database.query("job_by_run"), row).fetchone()
         if job is None:
-            raise RuntimeError(f"the job of {run_id} neither was there nor could be made")
+            raise QueueFull(
+                f"{most_queued} jobs are waiting already: try again when some have ended, or cancel some "
+                "(DELETE /train/JOB_ID); MAX_QUEUED_JOBS sets how many may wait."
+            )
         return job, created is not None
 
     def get(self, job_id: str) -> Job:
@@ -72,18 +79,28 @@ class Jobs:
         with database.connect(self.url) as connection:
             connection.execute(database.query("job_progress"), {**columns, "detail": Jsonb(detail), "job_id": job_id})
 
-    def succeed(self, job_id: str, result: dict[str, Any], event_ids: list[int]) -> Job:
-        """Ends a running job well and records, in the same transaction, which events it covers."""
+    def succeed(
+        self,
+        job_id: str,
+        result: dict[str, Any],
+        event_ids: list[int],
+        decide: Callable[[database.Connection], None] = lambda connection: None,
+    ) -> Job:
+        """Ends a running job well. In the same transaction it decides, and records which events it covers.
+
+        So a job that was cancelled or killed before has decided nothing, and one after has decided all.
+        """
         columns = {name: result[name] for name in ("verdict", "mlflow_run_id", "model_version")}
         detail = {name: value for name, value in result.items() if name not in columns}
         with database.connect(self.url) as connection:
+            decide(connection)
             ended = connection.execute(
                 database.query("job_succeed"), {**columns, "detail": Jsonb(detail), "job_id": job_id}
             ).fetchone()
-            if ended is not None:
-                covered = {"event_ids": event_ids, "job_id": job_id}
-                connection.execute(database.query("coverage_insert"), covered)
-        return ended or self.get(job_id)
+            if ended is None:
+                raise JobEnded(f"Job {job_id} is no longer running, so it ends nothing.")
+            connection.execute(database.query("coverage_insert"), {"event_ids": event_ids, "job_id": job_id})
+        return ended
 
     def fail(self, job_id: str, error: str) -> Job:
         """Ends a running job with a sentence for people; its events stay uncovered."""

@@ -64,6 +64,10 @@ class Reporter:
         self._stop.set()
         self._thread.join()
 
+    def flush(self) -> None:
+        """Writes now what is still to be written: the row of a job that has ended takes nothing any more."""
+        self._write()
+
     def _write_often(self) -> None:
         while not self._stop.wait(INTERVAL_S):
             self._write()

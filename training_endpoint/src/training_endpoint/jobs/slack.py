@@ -1,24 +1,20 @@
 """The message that people get in Slack when a job has ended."""
 
-import logging
 from typing import Any
-
-import requests
 
 from mlops_contract.words import JobStatus, Verdict
 from training_endpoint.jobs.queue import Job
+from training_endpoint.release import peers
 from training_endpoint.settings import Settings
 
-TIMEOUT_S = 5
 HEADLINES = {
     Verdict.FIRST_CHAMPION: ":trophy: First Champion",
     Verdict.PROMOTED: ":rocket: Promoted",
     Verdict.KEPT_NO_DIFFERENCE: ":scales: Champion kept: no real difference",
     Verdict.KEPT_WORSE: ":shield: Champion kept: the challenger is worse",
     Verdict.KEPT_FAILED_CHECK: ":no_entry: Champion kept: the challenger failed a check",
+    Verdict.KEPT_PINNED: ":pushpin: Champion kept: a person holds it",
 }
-
-log = logging.getLogger(__name__)
 
 
 def announce(settings: Settings, job: Job) -> None:
@@ -26,14 +22,8 @@ def announce(settings: Settings, job: Job) -> None:
 
     Who cancelled a job knows of its end: that is no news.
     """
-    if not settings.slack_url or job["status"] == JobStatus.CANCELLED:
-        return
-    try:
-        answer = requests.post(settings.slack_url, json={"text": text(settings, job)}, timeout=TIMEOUT_S)
-        answer.raise_for_status()
-    except requests.RequestException as error:
-        # The URL is a secret and stands in the exception's text.
-        log.warning("the Slack message about job %s was not delivered: %s", job["job_id"], type(error).__name__)
+    if job["status"] != JobStatus.CANCELLED:
+        peers.say_in_slack(settings, text(settings, job))
 
 
 def text(settings: Settings, job: Job) -> str:

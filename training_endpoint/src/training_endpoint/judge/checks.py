@@ -12,7 +12,11 @@ from training_endpoint.judge.export import Served
 from training_endpoint.settings import Settings
 
 CLASS_ROWS = 10
-"""A class with fewer test rows says too little to call it lost, unless the Champion finds it."""
+"""Of a class with fewer test rows it says too little that none is found."""
+KNOWN_ROWS = 6
+"""The Champion knows a class of which it finds so many rows, or half of them and not one alone."""
+SHOWN_CLASSES = 5
+"""Of more classes the first are named."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Check:
     name: str
     passed: bool
     detail: str
+    blocks: bool = True
+    """Whether a version that fails it is not served; else it is served with a warning."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ def checks(
     """All of them, passed or not."""
     overlap = snapshot.overlap / len(snapshot.test)
     labels = np.asarray(snapshot.test.labels, np.int64)
-    lost = lost_classes(challenger, champion.probabilities if champion else None, labels, snapshot.label_names)
+    lost, missing = unfound(challenger, champion.probabilities if champion else None, labels, snapshot.label_names)
     if champion is not None:
         lost += [name for name in champion.label_names if name not in snapshot.label_names]
     made = [
@@ -55,7 +61,13 @@ def checks(
             f"{snapshot.overlap} of {len(snapshot.test)} test texts are training texts too, "
             f"limit {settings.max_overlap:.0%}",
         ),
-        Check("no class is lost", not lost, f"lost: {', '.join(lost)}" if lost else "every class is found"),
+        Check("no class is lost", not lost, f"lost: {_named(lost)}" if lost else "what the Champion finds is found"),
+        Check(
+            "every class is found",
+            not missing,
+            f"never found: {_named(missing)}" if missing else "of each class a row is found",
+            blocks=False,
+        ),
         Check(
             "what is served agrees with what was trained",
             served.difference <= served.allowed,
@@ -72,15 +84,23 @@ def checks(
     return made
 
 
-def lost_classes(
+def unfound(
     challenger: Probabilities, champion: npt.NDArray[np.float64] | None, labels: Labels, label_names: Sequence[str]
-) -> list[str]:
-    """Classes of the test rows that the challenger never gets right, though the Champion does or the rows suffice."""
-    lost = []
+) -> tuple[list[str], list[str]]:
+    """Classes of which the challenger finds no test row: those that the Champion knows, and others with enough rows."""
+    lost, missing = [], []
     for index, name in enumerate(label_names):
         rows = labels == index
-        found = (challenger[rows].argmax(axis=1) == index).any()
-        known = champion is not None and (champion[rows].argmax(axis=1) == index).any()
-        if not found and (known or rows.sum() >= CLASS_ROWS):
+        if (challenger[rows].argmax(axis=1) == index).any():
+            continue
+        known = 0 if champion is None else int((champion[rows].argmax(axis=1) == index).sum())
+        if known >= KNOWN_ROWS or (known > 1 and 2 * known >= rows.sum()):
             lost.append(name)
-    return lost
+        elif rows.sum() >= CLASS_ROWS:
+            missing.append(name)
+    return lost, missing
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN_CLASSES
+    return ", ".join(names[:SHOWN_CLASSES]) + (f" and {more} more" if more > 0 else "")

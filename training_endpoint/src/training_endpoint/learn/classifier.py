@@ -93,6 +93,26 @@ def _said(error: Exception) -> str:
     return " ".join(str(error).split())[:1500] or type(error).__name__
 
 
+def reload(folder: Path, max_length: int) -> Classifier:
+    """A version that training registered, from its files: weights in safetensors, configuration, tokenizer.
+
+    Code that a model brings along is never run. Raises `BaseModelNotFound` for anything else.
+    """
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415 - takes seconds
+
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder / "model", local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="float32"
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder / "components/tokenizer", local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # the library lets through what its many parts raise
+        raise BaseModelNotFound(f"The version cannot be loaded to go on from: {_said(error)}") from error
+    names = [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
+    return Classifier(model, tokenizer, names, usable_length(tokenizer, model.config, max_length))
+
+
 def _file_revision(folder: Path) -> str:
     """Names the weights by their size and the configuration by its content: cheap, and it changes when they do."""
     import hashlib  # noqa: PLC0415

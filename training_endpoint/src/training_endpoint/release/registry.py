@@ -1,33 +1,28 @@
-"""MLflow: the run of a job, the registered versions, and the alias, which moves here and nowhere else."""
+"""MLflow, as far as it is told things: the run of a job, its versions, and the alias, which follows the ledger."""
 
+import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
-from training_endpoint.clock import Clock
+from mlops_contract.voucher import Voucher
 from training_endpoint.data.snapshot import Rows, Snapshot
 from training_endpoint.errors import UnknownVersion
-from training_endpoint.judge.checks import ChampionAnswers
-from training_endpoint.judge.evaluate import predict
 from training_endpoint.learn.classifier import Classifier
-from training_endpoint.learn.encoding import usable_length
-from training_endpoint.release import ledger, peers
 from training_endpoint.settings import Settings
 
 JOB_TAG = "job_id"
 PACKAGES = ("torch", "transformers", "tokenizers", "onnxruntime", "mlflow", "numpy")
-ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 def client(settings: Settings) -> MlflowClient:
@@ -84,138 +79,98 @@ def log_metrics(settings: Settings, mlflow_run: str, values: Mapping[str, float]
     client(settings).log_batch(mlflow_run, metrics=metrics, synchronous=False)
 
 
-def champion_answers(
-    settings: Settings, taken: Snapshot, max_length: int, device: Any, clock: Clock
-) -> ChampionAnswers | None:
-    """What the Champion answers on the test rows of `taken`, computed on `device`; None before the first.
+def register(
+    settings: Settings,
+    mlflow_run: str,
+    classifier: Classifier,
+    files: Path,
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
+    is_taken: Callable[[int], bool],
+) -> Voucher:
+    """Stores the model with what the folder `files` holds as one logged model, and registers it as one version.
 
-    A class that it does not know gets probability 0 from it.
+    MLflow's own form of the model is written here, not by the server, so that each digest is known before anybody else
+    has the file. A number that `is_taken`, by a version of a registered model that was deleted since, is passed over.
     """
-    version = champion(settings)
-    if version is None:
-        return None
-    number = int(version.version)
-    try:
-        with clock("comparing"):
-            classifier = load(settings, version, max_length)
-        with clock("evaluating"):
-            classifier.model.to(device)
-            answers = predict(classifier, taken.test.texts)
-    except Exception as error:
-        peers.check_mlflow(settings)
-        reason = f"version {number} cannot be loaded ({type(error).__name__}: {error}); promote by hand if it is lost"
-        return ChampionAnswers(number, None, trouble=reason[:500])
-    aligned = np.zeros((len(answers), len(taken.label_names)))
-    for index, name in enumerate(taken.label_names):
-        if name in classifier.label_names:
-            aligned[:, index] = answers[:, classifier.label_names.index(name)]
-    return ChampionAnswers(number, aligned, classifier.label_names)
-
-
-def champion(settings: Settings) -> ModelVersion | None:
-    """The version that the alias names; None before the first."""
-    try:
-        return client(settings).get_model_version_by_alias(settings.model_name, settings.model_alias)
-    except MlflowException as error:
-        if error.error_code in ABSENT:
-            return None
-        raise
-
-
-def load(settings: Settings, version: ModelVersion, max_length: int) -> Classifier:
-    """A registered version's PyTorch model; raises MlflowException or OSError when it has none that loads."""
-    uri = f"models:/{settings.model_name}/{version.version}"
-    client(settings)
-    parts = mlflow.transformers.load_model(uri, return_type="components", device="cpu")
-    model, tokenizer = parts["model"], parts["tokenizer"]
-    names = [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
-    return Classifier(model.float(), tokenizer, names, usable_length(tokenizer, model.config, max_length))
-
-
-def register(settings: Settings, mlflow_run: str, classifier: Classifier, files: Path, tags: Mapping[str, str]) -> int:
-    """Logs the model with what the folder `files` holds, then registers both as one version; returns its number.
-
-    A run has one version: when it is there already, its tags and files are replaced.
-    """
+    _save_flavor(classifier, files)
     mlflow_client = client(settings)
-    registered = mlflow_client.search_model_versions(f"name = '{settings.model_name}' and run_id = '{mlflow_run}'")
-    if registered:
-        version = int(registered[0].version)
-        tag(settings, version, tags)
-        mlflow_client.log_model_artifacts(registered[0].source.removeprefix("models:/"), str(files))
-        return version
+    run = mlflow_client.get_run(mlflow_run)
+    logged = mlflow_client.create_logged_model(run.info.experiment_id, name="model", source_run_id=mlflow_run)
+    mlflow_client.log_model_artifacts(logged.model_id, str(files))
+    mlflow_client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    mlflow_client.log_outputs(mlflow_run, [LoggedModelOutput(logged.model_id, 0)])
+    try:
+        mlflow_client.create_registered_model(settings.model_name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    while True:
+        version = mlflow_client.create_model_version(
+            settings.model_name,
+            source=f"models:/{logged.model_id}",
+            run_id=mlflow_run,
+            tags=dict(tags),
+            model_id=logged.model_id,
+        )
+        if not is_taken(int(version.version)):
+            break
+        mlflow_client.delete_model_version(settings.model_name, version.version)
+    return Voucher(
+        name=settings.model_name,
+        version=int(version.version),
+        run_id=mlflow_run,
+        root=root_of(str(logged.artifact_location)),
+        files={str(file.relative_to(files)): _sha256(file) for file in sorted(files.rglob("*")) if file.is_file()},
+        metrics=dict(metrics),
+        tags=dict(tags),
+    )
+
+
+def root_of(location: str) -> str:
+    """The folder below the tracking server's artifacts; raises `UnknownVersion` for files that it does not hand out."""
+    scheme, _, path = location.partition(":")
+    if scheme != "mlflow-artifacts":
+        raise UnknownVersion(
+            f"The files lie at {location}: only those that the tracking server hands out "
+            "(mlflow server --serve-artifacts) can be served."
+        )
+    # With a host in it (mlflow-artifacts://host/path) the path begins after the host.
+    return path.removeprefix("//").partition("/")[2] if path.startswith("//") else path.lstrip("/")
+
+
+def describe(settings: Settings, voucher: Voucher, verdict: Path, tags: Mapping[str, str]) -> None:
+    """Adds the folder `verdict` and `tags` to a registered version, for people; a second time replaces the first."""
+    mlflow_client = client(settings)
+    for name, value in tags.items():
+        mlflow_client.set_model_version_tag(settings.model_name, str(voucher.version), name, value)
+    model_id = mlflow_client.get_model_version(settings.model_name, str(voucher.version)).source.removeprefix(
+        "models:/"
+    )
+    for file in sorted(verdict.iterdir()):
+        mlflow_client.log_model_artifact(model_id, str(file), verdict.name)
+
+
+def _save_flavor(classifier: Classifier, folder: Path) -> None:
+    """MLflow's transformers flavor beside `serving/`, for whoever loads a version with MLflow: we do not."""
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers")]
-    info = mlflow.transformers.log_model(
-        transformers_model={"model": classifier.model, "tokenizer": classifier.tokenizer},
-        name="model",
+    shutil.rmtree(folder / "flavor", ignore_errors=True)
+    mlflow.transformers.save_model(
+        {"model": classifier.model, "tokenizer": classifier.tokenizer},
+        str(folder / "flavor"),
         task="text-classification",
         pip_requirements=requirements,
         signature=ModelSignature(
             Schema([ColSpec("string")]), Schema([ColSpec("string", "label"), ColSpec("double", "score")])
         ),
     )
-    mlflow_client.log_model_artifacts(info.model_id, str(files))
-    try:
-        mlflow_client.create_registered_model(settings.model_name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    created = mlflow_client.create_model_version(
-        settings.model_name,
-        source=f"models:/{info.model_id}",
-        run_id=mlflow_run,
-        tags=dict(tags),
-        model_id=info.model_id,
-    )
-    return int(created.version)
+    for entry in (folder / "flavor").iterdir():
+        target = folder / entry.name
+        shutil.rmtree(target, ignore_errors=True)
+        entry.rename(target)
+    (folder / "flavor").rmdir()
 
 
-def tag(settings: Settings, version: int, tags: Mapping[str, str]) -> None:
-    """Sets tags of a registered version."""
-    for name, value in tags.items():
-        client(settings).set_model_version_tag(settings.model_name, str(version), name, value)
-
-
-def move_alias(
-    settings: Settings,
-    version: int,
-    *,
-    who: str,
-    verdict: str,
-    reason: str,
-    evidence: dict[str, Any],
-    job_id: str | None,
-) -> int | None:
-    """Writes the ledger, then moves the alias to `version`; returns the version that had it. Call in `ledger.alone`.
-
-    Raises `UnknownVersion`, or what `ledger.record` raises; then the alias has not moved.
-    """
-    mlflow_client = client(settings)
-    try:
-        mlflow_client.get_model_version(settings.model_name, str(version))
-    except MlflowException as error:
-        if error.error_code not in ABSENT:
-            raise
-        raise UnknownVersion(
-            f"{settings.model_name} has no version {version}: MLflow's model page lists those that it has."
-        ) from error
-    before = champion(settings)
-    previous = int(before.version) if before else None
-    ledger.record(
-        settings.database_url,
-        who=who,
-        model_name=settings.model_name,
-        from_version=previous,
-        to_version=version,
-        verdict=verdict,
-        reason=reason,
-        evidence=evidence,
-        job_id=job_id,
-    )
-    set_alias(settings, version)
-    return previous
-
-
-def set_alias(settings: Settings, version: int) -> None:
-    """Moves the alias to a version that the ledger names."""
-    client(settings).set_registered_model_alias(settings.model_name, settings.model_alias, str(version))
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

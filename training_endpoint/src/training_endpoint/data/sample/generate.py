@@ -16,7 +16,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 SEED = 1
 # Rows of each label, whole reviews among them, the share of the clauses, and of the reviews that change their mind.
-FILES = {"train": (160, 12, 0.5, 0.0), "test": (160, 6, 0.25, 0.3), "new": (400, 24, 0.25, 0.8)}
+FILES = {"train": (160, 12, 0.5, 0.0), "test": (500, 6, 0.25, 0.3), "new": (400, 24, 0.25, 0.8)}
 TAGGED_SHARE = 0.8
 
 # a and b stand for details that fit the label, x for one that speaks against it, v for the clause that decides,

@@ -1,7 +1,6 @@
 """All replicas together: found by name, prepared all, held all, then committed all."""
 
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +8,10 @@ from typing import Any
 
 import requests
 
-from model_endpoint.errors import SwitchBusy, SwitchFailed
-from model_endpoint.settings import Settings
+from mlops_contract.addresses import resolve
+from mlops_contract.voucher import Voucher
+from training_endpoint.errors import SwitchBusy, SwitchFailed
+from training_endpoint.settings import Settings
 
 COMMIT_SECONDS = 10
 RETRY_SECONDS = 0.2
@@ -31,21 +32,13 @@ class Fleet:
 
     def addresses(self) -> list[str]:
         """Every replica's ip:port, sorted."""
-        found: set[str] = set()
-        for endpoint in self.settings.endpoints.split(","):
-            host, _, port = endpoint.strip().rpartition(":")
-            try:
-                entries = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
-            except socket.gaierror:
-                continue
-            found |= {f"{entry[4][0]!s}:{port}" for entry in entries}
-        return sorted(found)
+        return resolve(self.settings.model_endpoints)
 
     def look(self) -> Told:
         """What each reachable replica says of itself, by address."""
         return self._each(self.addresses(), lambda address: self._call(address, "GET", "/models", {}, 2), SwitchFailed)
 
-    def change(self, wanted: Callable[[], int]) -> dict[str, Any]:
+    def change(self, wanted: Callable[[], Voucher]) -> dict[str, Any]:
         """Switches every replica to the version that `wanted` says, or none: SwitchFailed says which cannot, and why.
 
         Answers {"version", "replicas": [{"replica", "address", "version", "previous_version"}], "seconds"}.
@@ -54,9 +47,10 @@ class Fleet:
         start = time.monotonic()
         before: dict[str, int | None] = {}
         while True:
-            number = wanted()
+            voucher = wanted()
+            number = voucher.version
             try:
-                ready = self._change(number, before)
+                ready = self._change(voucher, before)
             except SwitchBusy:
                 if time.monotonic() - start > COMMIT_SECONDS:
                     raise
@@ -77,17 +71,17 @@ class Fleet:
         ]
         return {"version": number, "replicas": replicas, "seconds": round(time.monotonic() - start, 3)}
 
-    def _change(self, number: int, before: dict[str, int | None]) -> Told:
+    def _change(self, voucher: Voucher, before: dict[str, int | None]) -> Told:
         """Three moves; what each replica said at the end. What they served is put into `before`, unless it is there."""
-        body: dict[str, Any] = {"version": number}
         found = self._each(self.addresses(), lambda address: self._call(address, "GET", "/models", {}, LOOK_SECONDS))
         for address, told in found.items():
             before.setdefault(address, told["version"])
-        ready = self._post(found, "/models/prepare", body, self.settings.switch_seconds)
+        ready = self._post(found, "/models/prepare", {"voucher": voucher.as_dict()}, self.settings.switch_seconds)
         if not ready:
-            raise SwitchFailed(f"No replica answers at {self.settings.endpoints}.")
+            raise SwitchFailed(f"No replica answers at {', '.join(self.settings.model_endpoints)}.")
+        body: dict[str, Any] = {"version": voucher.version}
         body["epoch"] = max(told["epoch"] for told in ready.values()) + 1
-        body["leader"] = f"{self.settings.replica} ({secrets.token_hex(4)})"
+        body["leader"] = f"the release desk ({secrets.token_hex(4)})"
         behind = [address for address, told in ready.items() if not told["serving"]]
         start = time.monotonic()
         # Held in order, the first alone: of two switches at a time one loses there, before it has changed anything.
@@ -118,11 +112,13 @@ class Fleet:
         return self._each(addresses, lambda address: self._call(address, "POST", path, body, seconds))
 
     def _call(self, address: str, method: str, path: str, body: dict[str, Any], seconds: float) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.settings.token}"}
+        headers = {"Authorization": f"Bearer {self.settings.platform_token}"}
         try:
-            answer = requests.request(
-                method, f"http://{address}{path}", json=body or None, headers=headers, timeout=(2, seconds)
-            )
+            with requests.Session() as session:
+                session.trust_env = False  # a proxy of the machine has no business between services
+                answer = session.request(
+                    method, f"http://{address}{path}", json=body or None, headers=headers, timeout=(2, seconds)
+                )
             told = answer.json()
         except requests.exceptions.ConnectTimeout as error:
             raise SwitchFailed(f"The replica at {address} does not take connections.") from error

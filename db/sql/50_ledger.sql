@@ -1,0 +1,193 @@
+-- The ledger: every decision on what is served, and every version that can be decided for.
+-- It is the truth: MLflow's alias and every model endpoint follow its newest row. The role platform reads it, and
+-- writes by the functions at the end alone: they set who decides for a job, when, and in which order.
+SET search_path = pg_catalog, pg_temp;
+
+-- What training has registered, whatever its verdict, with the digest of each file that may ever be read again.
+CREATE TABLE IF NOT EXISTS public.training_versions (
+    model_name text NOT NULL,
+    version integer NOT NULL CHECK (version > 0),
+    run_id text NOT NULL,
+    root text NOT NULL,           -- the folder of its files on the tracking server, below mlflow-artifacts:/
+    files jsonb NOT NULL,         -- path below it: sha256
+    metrics jsonb NOT NULL,
+    tags jsonb NOT NULL,
+    job_id text,
+    registered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (model_name, version)
+);
+
+CREATE TABLE IF NOT EXISTS public.promotion_ledger (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    who text NOT NULL,
+    model_name text NOT NULL,
+    from_version integer,
+    to_version integer,
+    verdict text NOT NULL,
+    reason text NOT NULL,
+    evidence jsonb NOT NULL DEFAULT '{}',
+    job_id text
+);
+
+-- Whether a person holds the version, and when the decision took effect: the only columns that are ever changed.
+ALTER TABLE public.promotion_ledger ADD COLUMN IF NOT EXISTS pinned boolean NOT NULL DEFAULT false;
+ALTER TABLE public.promotion_ledger ADD COLUMN IF NOT EXISTS alias_at timestamptz;
+ALTER TABLE public.promotion_ledger ADD COLUMN IF NOT EXISTS served_at timestamptz;
+-- The chain: each row's hash covers what it says and the hash of the row before it.
+ALTER TABLE public.promotion_ledger ADD COLUMN IF NOT EXISTS previous_hash text;
+ALTER TABLE public.promotion_ledger ADD COLUMN IF NOT EXISTS hash text;
+CREATE INDEX IF NOT EXISTS promotion_ledger_by_model ON public.promotion_ledger (model_name, id);
+
+CREATE OR REPLACE FUNCTION public.ledger_hash(entry public.promotion_ledger) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT encode(sha256(convert_to(jsonb_build_array(
+        entry.previous_hash, entry.id, to_char(entry.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), entry.who,
+        entry.model_name, entry.from_version, entry.to_version, entry.verdict, entry.reason, entry.evidence,
+        entry.job_id, entry.pinned
+    )::text, 'UTF8')), 'hex')
+$$;
+
+-- Rows from before the chain: they were carried out as they were written.
+DO $$
+DECLARE
+    entry public.promotion_ledger;
+    before text;
+BEGIN
+    IF EXISTS (SELECT FROM public.promotion_ledger WHERE hash IS NULL) THEN
+        ALTER TABLE public.promotion_ledger DISABLE TRIGGER USER;
+        FOR entry IN SELECT * FROM public.promotion_ledger ORDER BY id LOOP
+            entry.previous_hash := before;
+            before := public.ledger_hash(entry);
+            UPDATE public.promotion_ledger
+            SET previous_hash = entry.previous_hash, hash = before,
+                alias_at = coalesce(alias_at, at), served_at = coalesce(served_at, at)
+            WHERE id = entry.id;
+        END LOOP;
+        ALTER TABLE public.promotion_ledger ENABLE TRIGGER USER;
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION public.seal_ledger_entry() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.at := clock_timestamp();
+    NEW.previous_hash := (SELECT hash FROM public.promotion_ledger ORDER BY id DESC LIMIT 1);
+    NEW.hash := public.ledger_hash(NEW);
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER seal BEFORE INSERT ON public.promotion_ledger
+    FOR EACH ROW EXECUTE FUNCTION public.seal_ledger_entry();
+
+CREATE OR REPLACE FUNCTION public.refuse_ledger_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF public.ledger_hash(NEW) = OLD.hash AND NEW.hash = OLD.hash
+           AND (OLD.alias_at IS NULL OR NEW.alias_at = OLD.alias_at)
+           AND (OLD.served_at IS NULL OR NEW.served_at = OLD.served_at) THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'promotion_ledger is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON public.promotion_ledger
+    FOR EACH ROW EXECUTE FUNCTION public.refuse_ledger_change();
+CREATE OR REPLACE TRIGGER never_emptied BEFORE TRUNCATE ON public.promotion_ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_ledger_change();
+
+-- Rows that do not follow from the row before them: none, unless somebody went past these functions.
+CREATE OR REPLACE VIEW public.ledger_breaks AS
+SELECT id
+FROM (
+    SELECT entry.id, entry.hash, entry.previous_hash, public.ledger_hash(entry) AS right_hash,
+           lag(entry.hash) OVER (ORDER BY entry.id) AS hash_before
+    FROM public.promotion_ledger entry
+) chain
+WHERE hash IS DISTINCT FROM right_hash OR previous_hash IS DISTINCT FROM hash_before;
+
+-- Appends one decision. Only the lock's holder decides, and nobody whose rights are to read can take it.
+CREATE OR REPLACE FUNCTION public.append_decision(
+    decides text, model text, was integer, becomes integer, the_verdict text, because text, proof jsonb, job text,
+    holds boolean
+) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made bigint;
+BEGIN
+    IF becomes IS NOT NULL AND NOT EXISTS (
+        SELECT FROM public.training_versions v WHERE v.model_name = model AND v.version = becomes
+    ) AND becomes IS DISTINCT FROM was THEN
+        RAISE EXCEPTION 'version % of % was not registered by training', becomes, model USING ERRCODE = 'LG003';
+    END IF;
+    INSERT INTO public.promotion_ledger
+        (who, model_name, from_version, to_version, verdict, reason, evidence, job_id, pinned, alias_at, served_at)
+    VALUES (decides, model, was, becomes, the_verdict, because, proof, job, holds, NULL, NULL)
+    RETURNING id INTO made;
+    RETURN made;
+END
+$$;
+
+-- A training job decides, once, and only while it runs: LG002 when it does not. LG001 when the Champion, or whether it
+-- is pinned, is no longer what the job compared with.
+CREATE OR REPLACE FUNCTION public.decide_for_job(
+    job text, model text, compared_with integer, was_pinned boolean, becomes integer, the_verdict text, because text,
+    proof jsonb
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20s' AS $$
+DECLARE
+    newest public.promotion_ledger;
+BEGIN
+    LOCK TABLE public.promotion_ledger IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM FROM public.training_jobs j WHERE j.job_id = job AND j.status = 'running' FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'job % is no longer running', job USING ERRCODE = 'LG002';
+    END IF;
+    SELECT * INTO newest FROM public.promotion_ledger l WHERE l.model_name = model ORDER BY l.id DESC LIMIT 1;
+    IF newest.to_version IS DISTINCT FROM compared_with OR coalesce(newest.pinned, false) <> was_pinned THEN
+        RAISE EXCEPTION 'the Champion has changed' USING ERRCODE = 'LG001';
+    END IF;
+    RETURN public.append_decision(
+        'training', model, newest.to_version, becomes, the_verdict, because, proof, job, coalesce(newest.pinned, false));
+END
+$$;
+
+-- A person decides. `becomes` NULL keeps the version, so that a pin can be set or taken away alone.
+CREATE OR REPLACE FUNCTION public.decide_by_hand(
+    decides text, model text, becomes integer, holds boolean, the_verdict text, because text
+) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20s' AS $$
+DECLARE
+    newest public.promotion_ledger;
+BEGIN
+    LOCK TABLE public.promotion_ledger IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO newest FROM public.promotion_ledger l WHERE l.model_name = model ORDER BY l.id DESC LIMIT 1;
+    RETURN public.append_decision(
+        CASE decides WHEN 'training' THEN 'somebody called training' ELSE decides END,
+        model, newest.to_version, coalesce(becomes, newest.to_version), the_verdict, because, '{}', NULL, holds);
+END
+$$;
+
+-- Notes that a decision took effect, in MLflow ('alias') or on every model endpoint ('served').
+CREATE OR REPLACE FUNCTION public.decision_took_effect(decision bigint, place text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE public.promotion_ledger
+    SET alias_at = CASE place WHEN 'alias' THEN coalesce(alias_at, clock_timestamp()) ELSE alias_at END,
+        served_at = CASE place WHEN 'served' THEN coalesce(served_at, clock_timestamp()) ELSE served_at END
+    WHERE id = decision
+$$;
+
+REVOKE ALL ON FUNCTION public.append_decision(text, text, integer, integer, text, text, jsonb, text, boolean),
+    public.decide_for_job(text, text, integer, boolean, integer, text, text, jsonb),
+    public.decide_by_hand(text, text, integer, boolean, text, text),
+    public.decision_took_effect(bigint, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION public.decide_for_job(text, text, integer, boolean, integer, text, text, jsonb),
+    public.decide_by_hand(text, text, integer, boolean, text, text),
+    public.decision_took_effect(bigint, text) TO platform;
+REVOKE ALL ON public.promotion_ledger, public.training_versions FROM platform;
+GRANT SELECT ON public.promotion_ledger, public.ledger_breaks TO platform;
+GRANT SELECT, INSERT ON public.training_versions TO platform;
+RESET search_path;

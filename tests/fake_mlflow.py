@@ -1,0 +1,98 @@
+"""A small MLflow registry for tests of the release desk: versions, their runs, and aliases, over the REST API.
+
+It refuses what MLflow refuses, with the same status and error code; `trouble` makes it fail as a server can.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+
+from tests.listening import listening
+
+
+@dataclass
+class FakeMlflow:
+    """The registry's state; tests change it as a stranger with MLflow's API would."""
+
+    url: str = ""
+    runs: dict[str, dict[int, str]] = field(default_factory=dict)
+    """Registered model → version → run id."""
+    aliases: dict[str, dict[str, int]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Path below the artifacts → content."""
+    trouble: int = 0
+    """A status with which every call of the registry is answered, or 0; files are given all the same."""
+    slow: float = 0.0
+
+    def delete_version(self, name: str, version: int) -> None:
+        """As MLflow does it: its aliases go along."""
+        self.runs.get(name, {}).pop(version, None)
+        for alias in [alias for alias, number in self.aliases.get(name, {}).items() if number == version]:
+            del self.aliases[name][alias]
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        with listening(self._app()) as address:
+            self.url = f"http://{address}"
+            yield
+
+    def _app(self) -> Flask:
+        app = Flask("mlflow")
+        api = "/api/2.0/mlflow"
+
+        @app.before_request
+        def fail() -> Response | None:
+            time.sleep(self.slow)
+            failing = self.trouble and request.path.startswith(f"{api}/")
+            return _refused(self.trouble, "INTERNAL_ERROR", "as told") if failing else None
+
+        @app.get("/health")
+        def health() -> str:
+            return "OK"
+
+        @app.get(f"{api}/registered-models/alias")
+        def alias() -> Response:
+            name, wanted = request.args["name"], request.args["alias"]
+            if name not in self.runs:
+                return _refused(404, "RESOURCE_DOES_NOT_EXIST", f"Registered Model with name={name} not found")
+            version = self.aliases.get(name, {}).get(wanted)
+            if version is None:
+                return _refused(400, "INVALID_PARAMETER_VALUE", f"Registered model alias {wanted} not found.")
+            return self._version(name, version)
+
+        @app.post(f"{api}/registered-models/alias")
+        def move() -> Response:
+            body = request.get_json()
+            name, version = body["name"], int(body["version"])
+            if version not in self.runs.get(name, {}):
+                return _refused(404, "RESOURCE_DOES_NOT_EXIST", f"Model Version {version} not found")
+            self.aliases.setdefault(name, {})[body["alias"]] = version
+            return jsonify({})
+
+        @app.get(f"{api}/model-versions/get")
+        def get() -> Response:
+            return self._version(request.args["name"], int(request.args["version"]))
+
+        @app.get("/api/2.0/mlflow-artifacts/artifacts/<path:path>")
+        def artifact(path: str) -> Response:
+            if path not in self.files:
+                return _refused(404, "RESOURCE_DOES_NOT_EXIST", f"{path} not found")
+            return Response(self.files[path], mimetype="application/octet-stream")
+
+        return app
+
+    def _version(self, name: str, version: int) -> Response:
+        if version not in self.runs.get(name, {}):
+            return _refused(404, "RESOURCE_DOES_NOT_EXIST", f"Model Version {version} not found")
+        found: dict[str, Any] = {"name": name, "version": str(version), "run_id": self.runs[name][version]}
+        return jsonify(model_version=found)
+
+
+def _refused(status: int, code: str, message: str) -> Response:
+    response = jsonify(error_code=code, message=message)
+    response.status_code = status
+    return response

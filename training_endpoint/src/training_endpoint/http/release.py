@@ -1,0 +1,65 @@
+"""The release desk over HTTP: what is served and why, and a person's decisions."""
+
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+
+from training_endpoint.errors import InvalidOverride
+from training_endpoint.http import fields
+from training_endpoint.release import ledger
+from training_endpoint.release.desk import Desk, shown
+
+MAX_REASON = 1_000
+MAX_WHO = 200
+MAX_WAIT_S = 60
+MAX_LISTED = 1_000
+
+
+def install(app: Flask, desk: Desk) -> None:
+    """Adds the routes."""
+    settings = desk.settings
+
+    @app.get("/release")
+    def release() -> Response:
+        wait = fields.limit("wait", 1, MAX_WAIT_S) if "wait" in request.args else 0
+        return jsonify(desk.wait(wait) if wait else desk.state())
+
+    @app.get("/history")
+    def history() -> Response:
+        decisions = ledger.history(settings.database_url, settings.model_name, fields.limit("limit", 20, MAX_LISTED))
+        head = ledger.head(settings.database_url)
+        return jsonify(
+            decisions=[shown(one) for one in decisions], breaks=ledger.breaks(settings.database_url)[:10], **head
+        )
+
+    @app.post("/promote")
+    def promote() -> Response:
+        asked = fields.only("version", "reason", "who", "pin")
+        version = asked.get("version")
+        if isinstance(version, str) and version.isascii() and version.isdigit():
+            version = int(version[:10])
+        if type(version) is not int or not 1 <= version < 2**31:
+            raise InvalidOverride("version must be the whole number of a registered model version, from 1.")
+        return jsonify(desk.promote(version, *_by(asked), _pin(asked, False)))
+
+    @app.post("/rollback")
+    def rollback() -> Response:
+        asked = fields.only("reason", "who", "pin")
+        return jsonify(desk.roll_back(*_by(asked), _pin(asked, True)))
+
+    @app.post("/unpin")
+    def unpin() -> Response:
+        return jsonify(desk.unpin(*_by(fields.only("reason", "who"))))
+
+
+def _by(asked: dict[str, Any]) -> tuple[str, str]:
+    """Who decides, and why."""
+    who = fields.text(asked, "who", MAX_WHO) if asked.get("who") is not None else "operator"
+    return who, fields.text(asked, "reason", MAX_REASON)
+
+
+def _pin(asked: dict[str, Any], usual: bool) -> bool:
+    pin = asked.get("pin", usual)
+    if not isinstance(pin, bool):
+        raise InvalidOverride("pin must be true or false.")
+    return pin
