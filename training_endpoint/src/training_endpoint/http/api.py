@@ -1,5 +1,7 @@
 """The HTTP side: takes requests, writes them into the queue, reads it back. Training itself happens elsewhere."""
 
+from pathlib import Path
+
 from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -30,6 +32,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
     install_errors(app)
     hosts = Hosts(NAMES, settings.extra_hosts)
     app.wsgi_app = OwnNames(app.wsgi_app, hosts, "TRAINING_EXTRA_HOSTS")  # type: ignore[method-assign]
+    description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs)
 
@@ -51,6 +54,10 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
     @app.get("/metrics")
     def prometheus() -> Response:
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(description, mimetype="application/json")
 
     @app.post("/datasets")
     def import_dataset() -> tuple[Response, int]:
@@ -83,11 +90,11 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
 
     @app.get("/train/<job_id>")
     def get_job(job_id: str) -> Response:
-        return jsonify(view(jobs.get(job_id)))
+        return jsonify(view(jobs.get(fields.job_id(job_id))))
 
     @app.delete("/train/<job_id>")
     def cancel_job(job_id: str) -> Response:
-        return jsonify(view(jobs.cancel(job_id)))
+        return jsonify(view(jobs.cancel(fields.job_id(job_id))))
 
     release.install(app, desk)
     return app

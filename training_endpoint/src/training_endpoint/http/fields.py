@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import request
 
-from training_endpoint.errors import InvalidOverride, InvalidRequest, WrongContentType
+from training_endpoint.errors import InvalidOverride, InvalidRequest, JobNotFound, WrongContentType
 
 # Control characters, and halves of surrogate pairs, which no database takes.
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -41,6 +41,13 @@ def text(fields: dict[str, Any], name: str, longest: int) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > longest or UNFIT.search(value):
         raise InvalidOverride(f"{name} must be text of 1 to {longest} characters, without control characters.")
     return value.strip()
+
+
+def job_id(found: str) -> str:
+    """An id of the path, which no database is asked for when it cannot be one."""
+    if not re.fullmatch(r"[0-9a-zA-Z_-]{1,64}", found):
+        raise JobNotFound("There is no such job: GET /train lists the jobs.")
+    return found
 
 
 def limit(name: str, usual: int, most: int) -> int:

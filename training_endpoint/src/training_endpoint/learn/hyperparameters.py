@@ -1,5 +1,6 @@
 """What a training run may be told, with defaults and ranges; all of it is logged."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -57,6 +58,8 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "max_rows": (int, 2, 1_000_000_000),
     "seed": (int, 0, 2**31 - 1),
 }
+# Control characters, and halves of surrogate pairs: in no name, and no database takes them.
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 START_FROM = ("base", "champion")
 OVERRIDES = frozenset({*RANGES, "base_model", "start_from"})
 
@@ -67,7 +70,7 @@ def _checked(name: str, value: Any) -> Any:
             raise InvalidOverride(f"start_from is {repr(value)[:50]}: it must be one of {', '.join(START_FROM)}.")
         return value
     if name == "base_model":
-        if not isinstance(value, str) or not value.strip() or len(value) > 300 or not value.isprintable():
+        if not isinstance(value, str) or not value.strip() or len(value) > 300 or UNFIT.search(value):
             raise InvalidOverride("base_model must be a text of up to 300 characters: embedded, a folder or a hub id.")
         return value.strip()
     if name == "max_rows" and value is None:
