@@ -37,7 +37,7 @@ def described(kind: str, url: str, folder: Path, *options: str) -> None:
 
 @pytest.mark.timeout(1600)
 def test_the_model_endpoint_is_what_it_says(door: str, tmp_path: Path) -> None:
-    described("model endpoint's openapi.json", door, tmp_path, "--workers", "2")
+    described("model endpoint's openapi.json", door, tmp_path)
 
 
 @pytest.mark.timeout(1600)
