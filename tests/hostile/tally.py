@@ -59,6 +59,9 @@ class Client:
         self.place = (host, int(port))
         self.connection = http.client.HTTPConnection(*self.place, timeout=LATEST_S + 5)
 
+    def __del__(self) -> None:
+        self.connection.close()
+
     def ask(self, kind: str, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         """The status and the answer; 0 where there was none."""
         start = time.monotonic()
