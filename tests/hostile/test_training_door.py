@@ -37,7 +37,24 @@ TRAIN = [
 PATHS = ["/train/%00", "/train/%ff", "/train/" + "a" * 5000, "/train/%ed%a0%80", "/train/..%2fhealth", "//train"]
 QUERIES = ["%00", "9" * 5000, "%d9%a3", "", "-1", "1&limit=x", "1.0", "%ff"]
 FIELDS = ["run_id", "epochs", "batch_size", "learning_rate", "max_rows", "seed", "base_model", "start_from", "x"]
-VALUES = [None, True, -1, 0, 2**63, 10**300, 1e308, "", " ", "\0", "\ud800", "\u202e", "a" * 300, [], {}, [[[]]]]
+VALUES: list[object] = [
+    None,
+    True,
+    -1,
+    0,
+    2**63,
+    10**300,
+    1e308,
+    "",
+    " ",
+    "\0",
+    "\ud800",
+    "\u202e",
+    "a" * 300,
+    [],
+    {},
+    [[[]]],
+]
 VALUES += ["../..", "';--", "%s", "{}", "{0.__class__}", "\n"]
 
 

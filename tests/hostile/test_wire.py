@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -90,8 +91,8 @@ def test_hand_written_bodies(door: str) -> None:
             ("br, gzip", small),
         ):
             client.ask(kind, "POST", path, body, {**JSON, "Content-Encoding": coding})
-        for deep in range(150, 1001, 50):
-            client.ask(kind, "POST", path, around(path, b"[" * deep + b'"x"' + b"]" * deep), JSON)
+        for depth in range(150, 1001, 50):
+            client.ask(kind, "POST", path, around(path, b"[" * depth + b'"x"' + b"]" * depth), JSON)
     tally.check(kind)
 
 
@@ -146,7 +147,7 @@ def test_hand_written_requests(door: str) -> None:
             try:
                 raw.sendall(data)
                 raw.shutdown(socket.SHUT_WR)
-                answer = b"".join(iter(lambda raw=raw: raw.recv(65536), b""))
+                answer = b"".join(iter(partial(raw.recv, 65536), b""))
             except ConnectionError:
                 pass
         first = answer.split(b" ", 2)
@@ -170,7 +171,7 @@ TEXTS = [
     "\x7f",
     "\ufeff",
 ]
-SCALARS = [*TEXTS, None, True, 0, -1, 1.5, 1e308, 10**30, [], {}, [[]], [["x"]], {"text": "x"}]
+SCALARS: list[object] = [*TEXTS, None, True, 0, -1, 1.5, 1e308, 10**30, [], {}, [[]], [["x"]], {"text": "x"}]
 KEYS = [
     "input",
     "inputs",
