@@ -57,9 +57,10 @@ FROM base AS ml
 COPY --from=ml-packages /venv /venv
 ENV PATH=/venv/bin:$PATH
 COPY contract/src contract/src
+COPY runner/src runner/src
 
 FROM ml AS training-endpoint
-ENV PYTHONPATH=/app/contract/src:/app/training_endpoint/src
+ENV PYTHONPATH=/app/contract/src:/app/runner/src:/app/training_endpoint/src
 RUN install -d -o app -g app /state
 COPY training_endpoint/src training_endpoint/src
 ARG CODE_VERSION=unknown
@@ -68,7 +69,7 @@ USER app
 CMD ["python", "-m", "training_endpoint"]
 
 FROM ml AS model-endpoint
-ENV PYTHONPATH=/app/contract/src:/app/model_endpoint/src
+ENV PYTHONPATH=/app/contract/src:/app/runner/src:/app/model_endpoint/src
 RUN install -d -o app -g app /cache
 COPY model_endpoint/src model_endpoint/src
 USER app

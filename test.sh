@@ -19,7 +19,7 @@ checks() {
   part 'checks'
   ruff check .
   ruff format --check .
-  for package in contract/src training_endpoint/src model_endpoint/src db/src tests benchmarks; do
+  for package in contract/src runner/src mlflow_server/src training_endpoint/src model_endpoint/src db/src tests benchmarks; do
     [ ! -d "$package" ] || mypy "$package"
   done
   mypy launch manually_trigger.py database_trigger.py

@@ -42,9 +42,22 @@ build_images() {
   done
 }
 
+# What an image reads from a file stands in no environment. The folder keeps others out, not the files: in a container
+# another user reads them.
+write_secrets() {
+  mkdir -p .platform/secrets
+  chmod 700 .platform/secrets
+  sed -n 's|.*{file: \.\./\.platform/secrets/\([A-Z_]*\)}.*|\1|p' ./*/compose.yaml | while IFS= read -r name; do
+    rm -f ".platform/secrets/$name"
+    setting "$name" >".platform/secrets/$name"
+    chmod 444 ".platform/secrets/$name"
+  done
+}
+
 # Only the network must be first; all wait for their peers themselves, so they start side by side.
 start_projects() {
   headline 'Starting'
+  write_secrets
   compose mlflow_server up --detach --no-build >.platform/log/up-mlflow_server.log 2>&1 || explain_failure mlflow_server
   began=$(seconds)
   for project in $projects; do

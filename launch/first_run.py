@@ -58,6 +58,8 @@ def prepare() -> int:
     if status == 201 or first:
         rows = f"{answer['train']['rows']} training rows, {answer['test']['rows']} test rows"
         print(f"  import                 {answer['name']}: {rows}", flush=True)
+        for note in answer.get("notes", []):
+            print(f"                         {note}", flush=True)
         return DONE
     return NOTHING_TO_TRAIN
 

@@ -56,7 +56,13 @@ make_env() {
   if [ ! -f .env ]; then
     while IFS= read -r line || [ -n "$line" ]; do
       case $line in
-        [A-Z]*=*) given=$(printenv "${line%%=*}" || true) && [ -z "$given" ] || line=${line%%=*}=$(quoted "$given") ;;
+        '# --- Secrets'*) secret=yes ;;
+        [A-Z]*=*)
+          name=${line%%=*}
+          given=$(printenv "$name" || true)
+          [ -n "$given" ] || [ -z "${secret:-}" ] || given=$(new_secret "$name")
+          [ -z "$given" ] || line=$name=$(quoted "$given")
+          ;;
       esac
       printf '%s\n' "$line"
     done <.env.example >.env.new

@@ -56,7 +56,7 @@ def initialise(layout: Layout) -> None:
     shutil.rmtree(half_made, ignore_errors=True)
     half_made.mkdir(parents=True, mode=0o700)
     password = HOME / "run/superuser"
-    write(password, layout.settings["TRAINING_DATABASE_PASSWORD"])
+    write(password, layout.settings["TRAINING_SUPERUSER_PASSWORD"])
     if layout.account:
         for path in (half_made, password):
             layout.account.own(path)
@@ -77,7 +77,7 @@ def initialise(layout: Layout) -> None:
 
 
 def provision(layout: Layout) -> None:
-    """Makes roles and databases and applies db/sql; every step can run again. Writes .platform/psql."""
+    """Makes roles and databases and applies db/; every step can run again. Writes .platform/psql."""
     platform_password = layout.settings["TRAINING_DATABASE_PASSWORD"]
     environment = {
         **os.environ,
@@ -85,17 +85,20 @@ def provision(layout: Layout) -> None:
         "PGHOST": layout.host("DATABASE"),
         "PGPORT": str(layout.port("DATABASE_PORT")),
         "PGUSER": "postgres",
-        "PGPASSWORD": platform_password,
+        "SUPERUSER_PASSWORD": layout.settings["TRAINING_SUPERUSER_PASSWORD"],
+        "PLATFORM_PASSWORD": platform_password,
         "MLFLOW_PASSWORD": layout.settings["BACKEND_STORE_PASSWORD"],
         "AIRFLOW_PASSWORD": layout.settings["AIRFLOW_DATABASE_PASSWORD"],
     }
+    environment["PGPASSWORD"] = _present_password(environment)
     make_databases = ["psql", "-X", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={ROOT / 'native/databases.sql'}"]
-    apply_schema = ["sh", str(ROOT / "db/apply-schema.sh"), str(ROOT / "db/sql")]
+    apply_schema = ["sh", str(ROOT / "db/apply-schema.sh"), str(ROOT / "db")]
     for command, database in ((make_databases, "postgres"), (apply_schema, "training")):
         variables = {**environment, "PGDATABASE": database}
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"the databases could not be prepared:\n{done.stderr}")
+    write(_kept_password(), environment["SUPERUSER_PASSWORD"])
     words = [
         binary("psql"),
         "-h",
@@ -114,3 +117,26 @@ def provision(layout: Layout) -> None:
         f'exec {shlex.join(words)} "$@"',
     ]
     write(HOME / "psql", "\n".join(lines) + "\n", 0o700)
+
+
+def _kept_password() -> Path:
+    """Where the superuser's password stands that was set last, for when .env says another one."""
+    return FOLDER.parent / "superuser"
+
+
+def _present_password(environment: dict[str, str]) -> str:
+    """The superuser's password as the server knows it: .env's, the one before, or, at first, the services'."""
+    kept = _kept_password()
+    known = [environment["SUPERUSER_PASSWORD"], *([kept.read_text()] if kept.exists() else [])]
+    said = ""
+    for password in [*known, environment["PLATFORM_PASSWORD"]]:
+        variables = {**environment, "PGPASSWORD": password, "PGDATABASE": "postgres"}
+        asked = ["psql", "-X", "--quiet", "--command=SELECT 1"]
+        done = subprocess.run(asked, env=variables, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return password
+        said = done.stderr
+    raise RuntimeError(
+        f"the database's superuser cannot log in: {said}"
+        "Put the TRAINING_SUPERUSER_PASSWORD with which the data folder was last used back into .env."
+    )

@@ -1,4 +1,5 @@
 -- Roles and databases that are servers of their own in containers. psql reads the passwords from its environment.
+SET search_path = pg_catalog, pg_temp;
 \getenv mlflow_password MLFLOW_PASSWORD
 \getenv airflow_password AIRFLOW_PASSWORD
 SELECT format('CREATE ROLE %I LOGIN', name) FROM unnest(ARRAY['mlflow', 'airflow']) AS name

@@ -96,7 +96,9 @@ def _training_endpoint(layout: Layout) -> Process:
         name="training-endpoint",
         command=[sys.executable, "-m", "training_endpoint"],
         health=answers(f"http://{layout.host('TRAINING')}:{port}/health"),
-        environment=_environment(layout, "training_endpoint", "training-endpoint", "contract", "training_endpoint")
+        environment=_environment(
+            layout, "training_endpoint", "training-endpoint", "contract", "runner", "training_endpoint"
+        )
         | {
             **_of_this_machine(DATA / "training-endpoint"),
             "HOST": layout.bind("TRAINING"),
@@ -114,7 +116,7 @@ def _model_endpoint(layout: Layout, name: str, port: int) -> Process:
         name=name,
         command=[sys.executable, "-m", "model_endpoint"],
         health=answers(f"http://127.0.0.1:{port}/health"),
-        environment=_environment(layout, "model_endpoint", "model-endpoint", "contract", "model_endpoint")
+        environment=_environment(layout, "model_endpoint", "model-endpoint", "contract", "runner", "model_endpoint")
         | {
             "MODEL_ENDPOINT_HOST": "127.0.0.1" if layout.nginx else layout.bind(),
             "MODEL_ENDPOINT_PORT": str(port),

@@ -24,7 +24,8 @@ def main(name: str) -> None:
     os.chdir(process["folder"])
     if process["account"] is not None:
         uid, gid = process["account"]
-        keep |= {"HOME": process["folder"]}
+        # It cannot write beside the packages, and without bytecode every start compiles for half a minute.
+        keep |= {"HOME": process["folder"], "PYTHONPYCACHEPREFIX": str(Path(process["folder"]).parent / "bytecode")}
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)  # takes every capability away

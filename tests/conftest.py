@@ -19,12 +19,17 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def schema_template(postgres_server: str) -> str:
+    """The name of a database that has the platform's schema and nothing else."""
+    services.apply_schema(services.new_database(postgres_server, "platform_schema"))
+    return "platform_schema"
+
+
 @pytest.fixture
-def database(postgres_server: str) -> str:
+def database(postgres_server: str, schema_template: str) -> str:
     """The URL of a new database with the platform's schema."""
-    url = services.new_database(postgres_server, f"test_{next(_numbers)}")
-    services.apply_schema(url)
-    return url
+    return services.new_database(postgres_server, f"test_{next(_numbers)}", schema_template)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 USER = "admin"
 PASSWORD = "secret"
@@ -41,6 +42,8 @@ class FakeAirflow:
         """As at the start, with no run."""
         self.runs: dict[str, dict[str, Any]] = {}
         self.queued: set[str] = set()
+        self.states: dict[str, str] = {}
+        """What runs have come to; running where nothing is said."""
         self.planned: deque[int] = deque()
         self.paused = False
         self.password = PASSWORD
@@ -61,6 +64,9 @@ class FakeAirflow:
             ("GET", f"/api/v2/dags/{DAG}/dagRuns"): lambda: (200, {"dag_runs": [], "total_entries": len(self.queued)}),
             ("POST", f"/api/v2/dags/{DAG}/dagRuns"): lambda: self.start_run(body),
         }
+        run = unquote(path.removeprefix(f"/api/v2/dags/{DAG}/dagRuns/"))
+        if method == "GET" and run in self.runs:
+            return 200, {"dag_run_id": run, "state": self.states.get(run, "running")}
         return known.get((method, path), lambda: (404, {"detail": f"not found: {path}"}))()
 
     def start_run(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:

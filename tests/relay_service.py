@@ -80,7 +80,8 @@ def assert_each_event_in_one_run(database: str, runs: dict[str, dict[str, Any]],
         )
     assert len(rows) == events
     assert {run for _, run in rows} == set(runs), "an event without an accepted run, or a run without an event"
-    assert states == dict.fromkeys(runs, "accepted")
+    assert states.keys() == runs.keys()
+    assert set(states.values()) <= {"accepted", "ended"}
     for run, conf in runs.items():
         mine = [event for event, of in rows if of == run]
         assert (conf["events"], conf["newest_event"]) == (len(mine), max(mine))

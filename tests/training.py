@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from flask.testing import FlaskClient
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from training_endpoint.http.api import create_app
 from training_endpoint.settings import Settings
 
 TRAIN = [(f"a fine film number {n}", "good") for n in range(6)] + [(f"a dull film number {n}", "bad") for n in range(6)]
@@ -22,6 +24,13 @@ def settings(database_url: str, state_dir: Path, **variables: str) -> Settings:
         "STATE_DIR": str(state_dir),
     }
     return Settings.from_env({**mandatory, **variables})
+
+
+def client(settings: Settings) -> FlaskClient:
+    """One of the training endpoint's HTTP side, which sends the token."""
+    found = create_app(settings).test_client()
+    found.environ_base["HTTP_AUTHORIZATION"] = "Bearer secret"
+    return found
 
 
 def insert(url: str, table: str, rows: list[tuple[Any, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 A row is answered right when the sum of what all models share about it (its difficulty) and of a model's own luck with
 it is high enough for the model's true accuracy. How much is shared, by how much the true accuracies of two seeds
-differ, and how accuracy grows with the training rows was measured on SST-2 (seeds.py) and stands in measured.json.
+differ, and how accuracy grows with the training rows was measured by training (seeds.py) and stands in measured.json.
 """
 
 import json
@@ -119,7 +119,7 @@ def follow(gate: Gate, truth: Shares, right: npt.NDArray[np.bool_], train_rows: 
 
 def repeats(measured: dict[str, Any], histories: int) -> dict[str, list[History]]:
     """By gate: runs on unchanged rows with other seeds."""
-    middle = measured["sizes"][max(measured["sizes"], key=int)]["accuracy"]
+    middle = measured["curve"][max(measured["curve"], key=int)]
     found: dict[str, list[History]] = {}
     for seed in range(histories):
         chance = np.random.default_rng(seed)
@@ -132,9 +132,9 @@ def repeats(measured: dict[str, Any], histories: int) -> dict[str, list[History]
 
 def growing(measured: dict[str, Any], histories: int, between: float) -> dict[str, list[History]]:
     """By gate: runs that each add as many rows, along the measured learning curve."""
-    sizes = sorted(map(int, measured["sizes"]))
+    sizes = sorted(map(int, measured["curve"]))
     train_rows = np.linspace(FEWEST, sizes[-1], STEPS + 1)
-    curve = np.interp(np.log(train_rows), np.log(sizes), [measured["sizes"][str(size)]["accuracy"] for size in sizes])
+    curve = np.interp(np.log(train_rows), np.log(sizes), [measured["curve"][str(size)] for size in sizes])
     found: dict[str, list[History]] = {}
     for seed in range(histories):
         chance = np.random.default_rng(seed)

@@ -1,9 +1,9 @@
-"""How training really varies: models of several seeds on growing parts of SST-2, and which test rows each gets right.
+"""How training really varies: models of several seeds, on parts of SST-2 and on the sample, and what each gets right.
 
     python -m benchmarks.judging.seeds --data ../shared/data/sst2
 
-Each training is a process of its own and keeps its answers, so that this can be interrupted: it takes a quarter of an
-hour on two idle cores. The summary goes to measured.json beside this file, which the simulations of gate.py start from.
+Each training is a process of its own and keeps its answers, so that this can be interrupted: it takes ten minutes on
+two idle cores. The summary goes to measured.json beside this file, which the simulations of gate.py start from.
 """
 
 import argparse
@@ -21,22 +21,23 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.judging import PACKAGES
-from benchmarks.training.task import SST2, texts
+from benchmarks.training.task import SAMPLE, SST2, texts
 from tests.services import ROOT
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import evaluate
 from training_endpoint.learn import classifier, device, trainer
 from training_endpoint.learn.hyperparameters import Hyperparameters
 
-SEEDS = {320: 2, 640: 2, 1280: 4, 2560: 2}
-"""Training rows: how many seeds."""
-WHOLE = {"seeds": 3, "accuracy": 0.897}
-"""All 6,920 rows, as `python -m benchmarks.training` measured it."""
-SETTLED = 1000
-"""With fewer rows two epochs are too few steps to say how alike trained models are."""
+SEEDS = {("sst2", 320): 2, ("sst2", 1280): 1, ("sample", 320): 4}
+"""Data and training rows: how many seeds."""
+WHOLE = {"rows": 6920, "seeds": 3, "accuracy": 0.897}
+"""All of SST-2, as `python -m benchmarks.training` measured it."""
+ALIKE = ("sample", 320)
+"""What says how alike seeds are; of 320 rows of SST-2 two epochs are too few steps for that."""
 MEASURED = Path(__file__).with_name("measured.json")
 KEPT = ROOT / ".platform/bench/judging"
 
+Group = tuple[str, int]
 Right = npt.NDArray[np.bool_]
 
 
@@ -54,26 +55,24 @@ def measure(data: Path, rows: int, seed: int) -> Right:
     return np.asarray(predicted == np.asarray(test.labels, np.int64), np.bool_)
 
 
-def summary(answers: dict[int, list[Right]]) -> dict[str, Any]:
+def summary(answers: dict[Group, list[Right]]) -> dict[str, Any]:
     """Accuracy by training rows; how seeds agree on rows; how much they differ in what they would score on any rows."""
-    sizes, correlations, excess = {}, [], []
-    for rows, seeds in sorted(answers.items()):
-        accuracies = [float(right.mean()) for right in seeds]
-        sizes[str(rows)] = {"seeds": len(seeds), "accuracy": float(np.mean(accuracies))}
-        if len(seeds) < 2:
-            continue
-        differ = float(np.mean([(one != other).mean() for one, other in combinations(seeds, 2)]))
-        sizes[str(rows)] |= {"disagreement": differ, "spread": float(np.std(accuracies, ddof=1))}
-        if rows < SETTLED:
-            continue
-        correlations += [correlation(float(np.mean(accuracies)), differ)] * (len(seeds) - 1)
-        # Two models that are equally good differ in accuracy by the rows on which they disagree, and no more.
-        excess += [float(np.var(accuracies, ddof=1)) - differ / 2 / len(seeds[0])] * (len(seeds) - 1)
+    groups = {
+        group: {"seeds": len(seeds), "accuracy": float(np.mean([right.mean() for right in seeds]))}
+        for group, seeds in answers.items()
+    }
+    alike = answers[ALIKE]
+    differ = float(np.mean([(one != other).mean() for one, other in combinations(alike, 2)]))
+    spread = float(np.std([right.mean() for right in alike], ddof=1))
+    groups[ALIKE] |= {"disagreement": differ, "spread": spread}
+    listed = [{"data": data, "rows": rows, **found} for (data, rows), found in groups.items()]
+    curve = [one for one in listed if one["data"] == "sst2"] + [WHOLE]
     return {
-        "test_rows": len(next(iter(answers.values()))[0]),
-        "sizes": {**sizes, "6920": WHOLE},
-        "correlation": float(np.mean(correlations)),
-        "between_seeds": sqrt(max(float(np.mean(excess)), 0.0)),
+        "groups": listed,
+        "curve": {str(one["rows"]): one["accuracy"] for one in curve},
+        "correlation": correlation(groups[ALIKE]["accuracy"], differ),
+        # Two models that are equally good differ in accuracy by the rows on which they disagree, and no more.
+        "between_seeds": sqrt(max(spread**2 - differ / 2 / len(alike[0]), 0.0)),
     }
 
 
@@ -95,23 +94,24 @@ def main() -> None:
     """Measures what is not kept yet, and writes the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=SST2)
-    parser.add_argument("--one", type=int, nargs=2, metavar=("ROWS", "SEED"), help="what each process is started with")
+    parser.add_argument("--one", nargs=3, metavar=("DATA", "ROWS", "SEED"), help="what each process is started with")
     options = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     if options.one:
-        rows, seed = options.one
-        np.save(KEPT / f"sst2_{rows}_{seed}.npy", measure(options.data, rows, seed))
+        data, rows, seed = options.one[0], *map(int, options.one[1:])
+        folder = SAMPLE if data == "sample" else options.data
+        np.save(KEPT / f"{data}_{rows}_{seed}.npy", measure(folder, rows, seed))
         return
     environment = {**device.ENVIRONMENT, **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *PACKAGES])}
-    answers: dict[int, list[Right]] = {}
-    for rows, seeds in SEEDS.items():
+    answers: dict[Group, list[Right]] = {}
+    for (data, rows), seeds in SEEDS.items():
         for seed in range(seeds):
-            file = KEPT / f"sst2_{rows}_{seed}.npy"
+            file = KEPT / f"{data}_{rows}_{seed}.npy"
             if not file.exists():
-                command = [sys.executable, "-m", "benchmarks.judging.seeds", "--one", str(rows), str(seed)]
+                command = [sys.executable, "-m", "benchmarks.judging.seeds", "--one", data, str(rows), str(seed)]
                 subprocess.run([*command, "--data", options.data], check=True, env=environment, cwd=ROOT)
-            answers.setdefault(rows, []).append(np.load(file))
-            print(f"{rows} training rows, seed {seed}: accuracy {answers[rows][-1].mean():.4f}", flush=True)
+            answers.setdefault((data, rows), []).append(np.load(file))
+            print(f"{rows} rows of {data}, seed {seed}: accuracy {answers[data, rows][-1].mean():.4f}", flush=True)
     MEASURED.write_text(json.dumps(summary(answers), indent=1) + "\n")
 
 

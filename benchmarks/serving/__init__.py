@@ -5,4 +5,6 @@ import sys
 from tests.services import ROOT
 
 # Which are not installed.
-sys.path[:0] = [str(ROOT / folder) for folder in ("contract/src", "model_endpoint/src", "training_endpoint/src")]
+sys.path[:0] = [
+    str(ROOT / folder) for folder in ("contract/src", "runner/src", "model_endpoint/src", "training_endpoint/src")
+]

@@ -56,7 +56,7 @@ def limit(model: Path, texts: list[str], seconds: float, folder: Path) -> dict[s
 
     def texts_a_second(batch: int) -> float:
         command = [sys.executable, "-m", "benchmarks.serving.limit", str(model), str(file), str(batch), str(seconds)]
-        path = f"{ROOT}/contract/src:{ROOT}/model_endpoint/src:{ROOT}"
+        path = f"{ROOT}/contract/src:{ROOT}/runner/src:{ROOT}/model_endpoint/src:{ROOT}"
         variables = {**os.environ, "PYTHONPATH": path, "TOKENIZERS_PARALLELISM": "false"}
         return float(subprocess.run(command, check=True, capture_output=True, text=True, env=variables).stdout)
 

@@ -1,4 +1,4 @@
-"""The limit: ONNX Runtime in the process, one thread for each core, no HTTP. Prints texts a second.
+"""The limit: the runner in the process, one thread for each core, no HTTP. Prints texts a second.
 
 `python -m benchmarks.serving.limit MODEL_FOLDER TEXTS_FILE BATCH SECONDS`
 """
@@ -9,24 +9,20 @@ import threading
 import time
 from pathlib import Path
 
-from model_endpoint.model import OnnxModel
-from model_endpoint.settings import available_cores
+from model_runner import load, machine
 
 
 def measure(folder: Path, texts: list[str], batch: int, seconds: float) -> float:
-    """Texts a second with `batch` texts a call, sorted by length and cut into pieces of eight."""
-    model = OnnxModel(folder / "serving")
-    counts = [0] * available_cores()
+    """Texts a second with `batch` texts a call."""
+    model = load(folder / "serving", "onnx")
+    counts = [0] * machine.cores()
     start = time.perf_counter()
     end = start + seconds
 
     def work(core: int) -> None:
         place = core * 37
         while time.perf_counter() < end:
-            wanted = [texts[(place + index) % len(texts)] for index in range(batch)]
-            encoded = sorted(model.encode(wanted), key=lambda row: len(row.ids))
-            for first in range(0, batch, model.chunk):
-                model.logits(encoded[first : first + model.chunk])
+            model.logits(model.encode([texts[(place + index) % len(texts)] for index in range(batch)]))
             place += batch
             counts[core] += batch
 

@@ -1,108 +1,62 @@
--- What changed in watched tables, and which Airflow run was told.
+-- What changed in watched tables: the trigger's functions.
+SET search_path = pg_catalog, pg_temp;
 
-CREATE TABLE IF NOT EXISTS training_deliveries (
-    dag_run_id text PRIMARY KEY,
-    state text NOT NULL DEFAULT 'claimed' CHECK (state IN ('claimed', 'accepted')),
-    conf jsonb NOT NULL,
-    oldest_event_at timestamptz NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    accepted_at timestamptz,
-    attempts integer NOT NULL DEFAULT 0,
-    last_error text
-);
-CREATE INDEX IF NOT EXISTS training_deliveries_claimed ON training_deliveries (created_at) WHERE state = 'claimed';
-
--- What no run has been started for yet: the trigger inserts, the relay takes away. So what a writer pays for, and what is
--- asked several times a second, is one small table, however long the history grows. It has no index, for whoever reads
--- it reads it whole, and each writer would pay for one.
-CREATE TABLE IF NOT EXISTS training_event_queue (
-    id bigint GENERATED ALWAYS AS IDENTITY,
-    table_name text NOT NULL,  -- quoted and qualified where needed, as regclass prints it
-    operation text NOT NULL,   -- INSERT, UPDATE, DELETE or TRUNCATE
-    rows bigint,               -- null: not counted, as for TRUNCATE
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
-) WITH (autovacuum_vacuum_scale_factor = 0.02);
-
-CREATE TABLE IF NOT EXISTS training_event_history (
-    id bigint PRIMARY KEY,
-    table_name text NOT NULL,
-    operation text NOT NULL,
-    rows bigint,
-    created_at timestamptz NOT NULL,
-    dag_run_id text NOT NULL  -- of training_deliveries
-) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1);
-
--- In earlier schemas both were one table, then the queue had an index.
-DO $$
-BEGIN
-    IF to_regclass('training_event_queue_pkey') IS NOT NULL THEN
-        ALTER TABLE training_event_queue DROP CONSTRAINT training_event_queue_pkey;
-    END IF;
-    IF (SELECT relkind FROM pg_class WHERE oid = to_regclass('training_events')) = 'r' THEN
-        LOCK TABLE training_events;
-        INSERT INTO training_event_queue (id, table_name, operation, rows, created_at) OVERRIDING SYSTEM VALUE
-        SELECT id, table_name, operation, rows, created_at FROM training_events WHERE dag_run_id IS NULL;
-        INSERT INTO training_event_history
-        SELECT id, table_name, operation, rows, created_at, dag_run_id FROM training_events WHERE dag_run_id IS NOT NULL;
-        PERFORM setval('training_event_queue_id_seq', max(id)) FROM training_events;
-        DROP VIEW IF EXISTS training_data_coverage;
-        DROP TABLE training_events;
-    END IF;
-END
-$$;
-
--- All events; dag_run_id is null while one is pending.
-CREATE OR REPLACE VIEW training_events AS
-SELECT id, table_name, operation, rows, created_at, NULL::text AS dag_run_id FROM training_event_queue
+-- All events; dag_run_id is null while no run has been started for one.
+CREATE OR REPLACE VIEW public.training_events AS
+SELECT id, table_name, operation, rows, created_at, NULL::text AS dag_run_id FROM public.training_event_queue
 UNION ALL
-SELECT id, table_name, operation, rows, created_at, dag_run_id FROM training_event_history;
+SELECT id, table_name, operation, rows, created_at, dag_run_id FROM public.training_event_history;
 
--- Before an INSERT into a plain table: notes, for this transaction, how many rows the server has counted into it so far.
--- Runs with the writer's rights and search_path, in which nothing may stand in for what is called here.
-CREATE OR REPLACE FUNCTION note_training_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Whether rows came is told by the server's own counter, read before and after: a transition table would copy every
+-- row, which makes a large COPY slower by a fifth and more. What was read before has to be kept where the writer's
+-- statement cannot reach it, and costs little: in a setting of the transaction, of those that take the right to set
+-- them, which the owner of these functions has. backtrace_functions takes any word and does nothing with a number.
+-- The note is the table and its counter in one number, so that a note of another table is not taken for this one's.
+--
+-- Every expression is prepared anew in each transaction, which is most of what a single-row INSERT pays: hence so few.
+CREATE OR REPLACE FUNCTION public.note_training_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    noted text := pg_catalog.set_config(pg_catalog.concat('training.inserted_', TG_RELID),
-                                        pg_catalog.pg_stat_get_xact_tuples_inserted(TG_RELID)::text, true);
+    noted text := set_config('backtrace_functions',
+                             (TG_RELID::bigint * 2147483648 + pg_stat_get_xact_tuples_inserted(TG_RELID))::text, true);
 BEGIN
     RETURN NEW;  -- is null here, and costs less than to say NULL, which would be one more expression
 END
 $$;
 
--- After an INSERT into a plain table. A transition table would copy every row, which makes a large COPY slower by a fifth
--- and more, so the server's own counter is read again. Every expression here is prepared anew in each transaction, which
--- is most of what a single-row INSERT pays: hence so few.
--- Like record_training_event, with the rights of the function's owner: writers need none of their own.
-CREATE OR REPLACE FUNCTION record_training_insert() RETURNS trigger
+-- After an INSERT into a plain table. Writers need no rights of their own for what they add to the queue.
+CREATE OR REPLACE FUNCTION public.record_training_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    counted bigint := pg_stat_get_xact_tuples_inserted(TG_RELID)
-                      - nullif(current_setting(concat('training.inserted_', TG_RELID), true), '')::bigint;
+    counted bigint := TG_RELID::bigint * 2147483648 + pg_stat_get_xact_tuples_inserted(TG_RELID)
+                      - nullif(current_setting('backtrace_functions'), '')::bigint;
 BEGIN
-    IF counted > 0 AND TG_TABLE_SCHEMA = 'public' THEN  -- the usual case, in one expression
+    IF counted BETWEEN 1 AND 1000000000 AND TG_TABLE_SCHEMA IN ('datasets', 'public') THEN  -- the usual case
         INSERT INTO public.training_event_queue (table_name, operation, rows)
         VALUES (quote_ident(TG_TABLE_NAME), 'INSERT', counted);
         RETURN NEW;
     END IF;
     IF counted = 0 THEN
         -- An INSERT around this one, which its function or trigger runs for, must not take this one's note for its own.
-        PERFORM set_config(concat('training.inserted_', TG_RELID), '', true);
+        PERFORM set_config('backtrace_functions', '', true);
         IF current_setting('track_counts')::boolean THEN
             RETURN NEW;
         END IF;
-        counted := NULL;
     END IF;
+    -- Without a note of this table and statement, rows may have come: how many is not known.
     INSERT INTO public.training_event_queue (table_name, operation, rows)
-    VALUES (regexp_replace(TG_RELID::regclass::text, '^public\.', ''), 'INSERT', counted);
+    VALUES (regexp_replace(TG_RELID::regclass::text, '^(public|datasets)\.', ''), 'INSERT',
+            CASE WHEN counted BETWEEN 1 AND 1000000000 THEN counted END);
     RETURN NEW;
 END
 $$;
 
 -- After any other statement: rows are counted by a transition table, and an event of a partition is the whole table's.
-CREATE OR REPLACE FUNCTION record_training_event() RETURNS trigger
+CREATE OR REPLACE FUNCTION public.record_training_event() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     root regclass := pg_partition_root(TG_RELID);
-    truncated text := root::oid || ' ' || statement_timestamp();
+    name text := regexp_replace(coalesce(root, TG_RELID)::regclass::text, '^(public|datasets)\.', '');
     counted bigint;
 BEGIN
     IF TG_OP <> 'TRUNCATE' THEN
@@ -110,15 +64,15 @@ BEGIN
         IF counted = 0 THEN
             RETURN NULL;
         END IF;
-    ELSIF root IS NOT NULL THEN
-        -- TRUNCATE of a partitioned table fires for each partition too, but is one event.
-        IF current_setting('training.truncated', true) = truncated THEN
-            RETURN NULL;
-        END IF;
-        PERFORM set_config('training.truncated', truncated, true);
+    -- TRUNCATE of a partitioned table fires for each partition too, but is one event.
+    ELSIF root IS NOT NULL AND EXISTS (
+        SELECT FROM public.training_event_queue q
+        WHERE q.xmin = pg_current_xact_id()::xid AND q.table_name = name AND q.operation = 'TRUNCATE'
+          AND q.created_at >= statement_timestamp()
+    ) THEN
+        RETURN NULL;
     END IF;
-    INSERT INTO public.training_event_queue (table_name, operation, rows)
-    VALUES (regexp_replace(coalesce(root, TG_RELID)::regclass::text, '^public\.', ''), TG_OP, counted);
+    INSERT INTO public.training_event_queue (table_name, operation, rows) VALUES (name, TG_OP, counted);
     RETURN NULL;
 END
 $$;
@@ -126,15 +80,17 @@ $$;
 -- Attaches the triggers to a table and, where it is partitioned, to each of its partitions: a write to a partition
 -- fires only the partition's own. Call it again after adding partitions that are written to directly; repeating it
 -- is harmless. Runs with the caller's rights, so PostgreSQL asks for TRIGGER on the table.
-CREATE OR REPLACE FUNCTION watch_training_table(watched regclass) RETURNS void
+CREATE OR REPLACE FUNCTION public.watch_training_table(watched regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     part regclass;
     plain boolean;
 BEGIN
-    IF watched = ANY (ARRAY['public.training_event_queue', 'public.training_event_history', 'public.training_deliveries',
-                            'public.training_datasets', 'public.training_jobs', 'public.training_coverage',
-                            'public.promotion_ledger']::regclass[]) THEN
+    IF EXISTS (SELECT FROM pg_class WHERE oid = watched AND relnamespace = 'public'::regnamespace AND relname IN (
+        'training_event_queue', 'training_event_history', 'training_deliveries', 'training_untrained',
+        'training_leader', 'training_schema', 'training_datasets', 'training_jobs', 'training_coverage',
+        'promotion_ledger'
+    )) THEN
         RAISE EXCEPTION '% is one of the platform''s own tables: watch a table of training rows', watched
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -166,7 +122,7 @@ END
 $$;
 
 -- Takes the triggers off again; what they recorded stays. PostgreSQL asks for the ownership of the table.
-CREATE OR REPLACE FUNCTION unwatch_training_table(watched regclass) RETURNS void
+CREATE OR REPLACE FUNCTION public.unwatch_training_table(watched regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     part regclass;
@@ -176,23 +132,31 @@ BEGIN
         SELECT t.tgrelid, t.tgname
         FROM pg_trigger t
         WHERE t.tgrelid IN (SELECT watched UNION SELECT relid FROM pg_partition_tree(watched))
-          AND t.tgfoid IN ('public.note_training_insert'::regproc, 'public.record_training_insert'::regproc,
-                           'public.record_training_event'::regproc)
+          AND t.tgfoid IN ('public.note_training_insert()'::regprocedure,
+                           'public.record_training_insert()'::regprocedure,
+                           'public.record_training_event()'::regprocedure)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', name, part);
     END LOOP;
 END
 $$;
 
--- Tables that were watched when one function still recorded all.
-SELECT watch_training_table(tgrelid) FROM pg_trigger
-WHERE tgfoid = 'record_training_event'::regproc AND tgname = 'training_event_insert' AND tgnargs = 1;
+-- The functions that run with their owner's rights belong to a role that has hardly any.
+GRANT SET ON PARAMETER backtrace_functions TO training_recorder;
+GRANT SELECT, INSERT ON public.training_event_queue TO training_recorder;
+ALTER FUNCTION public.note_training_insert() OWNER TO training_recorder;
+ALTER FUNCTION public.record_training_insert() OWNER TO training_recorder;
+ALTER FUNCTION public.record_training_event() OWNER TO training_recorder;
 
-REVOKE EXECUTE ON FUNCTION note_training_insert(), record_training_insert(), record_training_event(),
-    watch_training_table(regclass), unwatch_training_table(regclass) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION note_training_insert(), record_training_insert(), record_training_event(),
-    watch_training_table(regclass), unwatch_training_table(regclass) TO platform;
-GRANT SELECT ON training_events TO platform;
-GRANT SELECT, DELETE ON training_event_queue TO platform;
-GRANT SELECT, INSERT, DELETE ON training_event_history TO platform;
-GRANT SELECT, INSERT, UPDATE, DELETE ON training_deliveries TO platform;
+REVOKE EXECUTE ON FUNCTION public.note_training_insert(), public.record_training_insert(),
+    public.record_training_event(), public.watch_training_table(regclass), public.unwatch_training_table(regclass)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION public.note_training_insert(), public.record_training_insert(),
+    public.record_training_event(), public.watch_training_table(regclass), public.unwatch_training_table(regclass)
+    TO platform;
+GRANT SELECT ON public.training_events TO platform;
+GRANT SELECT, DELETE ON public.training_event_queue TO platform;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.training_event_history TO platform;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.training_deliveries TO platform;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.training_untrained TO platform;
+GRANT SELECT, UPDATE ON public.training_leader TO platform;

@@ -1,19 +1,40 @@
+SET search_path = pg_catalog, pg_temp;
+
 -- For each event: what changed and what came of it. `run` is the run that trained on the event, or, while none has,
 -- the one that was started for it; `state` is pending, claimed, accepted, then that run's job status; `version` is
--- what came out of the run. An event whose own run failed is covered by the next one that succeeds.
-CREATE OR REPLACE VIEW training_data_coverage AS
+-- what came out of the run; `left_out` counts by reason the rows of the tables that it could not use. An event whose run
+-- ended without it is pending again, `because` says why, until it was tried too often: then it has the state of its last
+-- run. Whatever run succeeds next covers it in any case.
+CREATE OR REPLACE VIEW public.training_data_coverage AS
 SELECT e.id AS event,
        e.created_at AS "when",
        e.table_name AS "table",
        e.operation,
        e.rows,
-       coalesce(j.run_id, e.dag_run_id) AS run,
-       coalesce(j.status, d.state, 'pending') AS state,
-       j.model_version AS version
-FROM training_events e
-LEFT JOIN training_deliveries d ON d.dag_run_id = e.dag_run_id
-LEFT JOIN training_coverage c ON c.event_id = e.id
-LEFT JOIN training_jobs started ON started.run_id = e.dag_run_id
-LEFT JOIN training_jobs j ON j.job_id = coalesce(c.job_id, started.job_id);
+       CASE WHEN c.event_id IS NULL AND u.retry_at IS NOT NULL THEN NULL ELSE coalesce(j.run_id, e.dag_run_id) END AS run,
+       CASE WHEN c.event_id IS NULL AND u.retry_at IS NOT NULL THEN 'pending'
+            ELSE coalesce(j.status, d.state, 'pending') END AS state,
+       j.model_version AS version,
+       nullif(j.detail -> 'dataset' -> 'dropped', '{}') AS left_out,
+       CASE WHEN c.event_id IS NULL THEN u.because END AS because
+FROM public.training_events e
+LEFT JOIN public.training_deliveries d ON d.dag_run_id = e.dag_run_id
+LEFT JOIN public.training_coverage c ON c.event_id = e.id
+LEFT JOIN public.training_untrained u ON u.event_id = e.id
+LEFT JOIN public.training_jobs started ON started.run_id = e.dag_run_id
+LEFT JOIN public.training_jobs j ON j.job_id = coalesce(c.job_id, started.job_id);
 
-GRANT SELECT ON training_data_coverage TO platform;
+-- What runs left untrained, in one row; none when there is nothing. `rows` counts one for what was not counted.
+CREATE OR REPLACE VIEW public.training_backlog AS
+SELECT count(*) AS events,
+       sum(greatest(coalesce(e.rows, 1), 1))::numeric AS rows,
+       min(e.created_at) AS since,
+       (array_agg(u.because ORDER BY u.event_id DESC))[1] AS because,
+       count(*) FILTER (WHERE u.given_up) AS given_up,
+       min(u.retry_at) AS retry_at
+FROM public.training_untrained u
+JOIN public.training_event_history e ON e.id = u.event_id
+WHERE NOT EXISTS (SELECT FROM public.training_coverage c WHERE c.event_id = u.event_id)
+HAVING count(*) > 0;
+
+GRANT SELECT ON public.training_data_coverage, public.training_backlog TO platform;

@@ -6,9 +6,9 @@ from typing import Any
 
 from model_endpoint.__main__ import Replica
 from model_endpoint.api import Server, create_app
-from model_endpoint.model import load
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded
+from model_runner import load
 from tests.unit.model_endpoint import stub
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -42,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def train(url: str) -> None:
     """What a training job asks MLflow for."""
-    experiment = call(url, "POST", "experiments/create", TRAINING, name="reviews")["experiment_id"]
+    experiment = str(call(url, "POST", "experiments/create", TRAINING, name="reviews")["experiment_id"])
     run = call(url, "POST", "runs/create", TRAINING, experiment_id=experiment)["run"]["info"]
     put = requests.put(
         f"{url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/a.txt", b"files", auth=TRAINING, timeout=9
@@ -54,7 +55,7 @@ def train(url: str) -> None:
     call(url, "POST", "registered-models/alias", TRAINING, name="reviews", alias="Champion", version="1")
 
 
-def call(url: str, method: str, path: str, account: tuple[str, str] | None, **fields: str) -> dict[str, dict[str, str]]:
+def call(url: str, method: str, path: str, account: tuple[str, str] | None, **fields: str) -> dict[str, Any]:
     answer = ask(url, method, path, account, **fields)
     assert answer.ok, answer.text
     return dict(answer.json())

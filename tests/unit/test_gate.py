@@ -2,6 +2,7 @@
 
 import json
 from statistics import median
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,20 @@ DEFAULT = "sequential (the default)"
 MEASURED = json.loads(gate.MEASURED.read_text())
 
 
-@pytest.fixture(scope="module")
-def unchanged() -> dict[str, list[History]]:
-    return gate.repeats(MEASURED, 10)
+@pytest.fixture(scope="module", params=[MEASURED["correlation"], 0.7])
+def measured(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What was measured, and models that agree less on what is hard."""
+    return {**MEASURED, "correlation": request.param}
 
 
 @pytest.fixture(scope="module")
-def growing() -> dict[str, list[History]]:
-    return gate.growing(MEASURED, 20, between=0.0)
+def unchanged(measured: dict[str, Any]) -> dict[str, list[History]]:
+    return gate.repeats(measured, 10)
+
+
+@pytest.fixture(scope="module")
+def growing(measured: dict[str, Any]) -> dict[str, list[History]]:
+    return gate.growing(measured, 20, between=0.0)
 
 
 def test_runs_on_unchanged_rows_promote_nothing_that_is_worse(unchanged: dict[str, list[History]]) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 
+from mlops_contract.errors import may_pass
+
 
 class Unavailable(Exception):
     """The service does not answer or cannot now: the same call may succeed later."""
@@ -17,9 +19,6 @@ class Refused(Exception):
         self.code = code
 
 
-_NOT_NOW = (408, 409, 425, 429)
-
-
 def read(answer: httpx.Response) -> dict[str, Any]:
     """The JSON object that was answered; raises Unavailable or Refused with the service's own sentence."""
     try:
@@ -31,7 +30,8 @@ def read(answer: httpx.Response) -> dict[str, Any]:
     error = body.get("error") if isinstance(body, dict) else None
     error = error if isinstance(error, dict) else {}
     message = error.get("message") or f"{answer.request.url} answered {answer.status_code}"
-    if answer.is_client_error and answer.status_code not in _NOT_NOW:
+    passes = error.get("passes")
+    if not (passes if isinstance(passes, bool) else may_pass(answer.status_code)):
         raise Refused(error.get("code") or str(answer.status_code), message)
     raise Unavailable(message)
 

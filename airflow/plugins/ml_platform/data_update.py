@@ -26,7 +26,7 @@ def describe_cause(conf: dict[str, Any]) -> str:
 def describe_rows(part: dict[str, Any]) -> str:
     """The rows of one table and of each class in it."""
     classes = ", ".join(f"{label} {rows}" for label, rows in part["classes"].items())
-    return f"{part['rows']} rows ({classes})"
+    return f"{'about ' if part.get('estimated') else ''}{part['rows']} rows ({classes})"
 
 
 def update_training_data(conf: dict[str, Any], settings: Settings) -> dict[str, Any]:

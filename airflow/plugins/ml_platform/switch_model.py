@@ -52,7 +52,7 @@ def served(settings: Settings) -> dict[str, Any]:
     """The release's state once every replica serves what the ledger names; fails the run after the deadline."""
     deadline = time.monotonic() + settings.switch_timeout_s
     while True:
-        state = training.call("GET", f"{settings.training_url}/release?wait={LOOK_S}")
+        state = training.call(settings, "GET", f"/release?wait={LOOK_S}")
         if state["served"]:
             return state
         if time.monotonic() > deadline:

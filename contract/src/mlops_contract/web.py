@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from mlops_contract.errors import PlatformError
+from mlops_contract.errors import PlatformError, may_pass
 from mlops_contract.hosts import Hosts
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ class NotAuthorised(PlatformError):
     code = "not_authorised"
 
 
-def error_response(status: int, code: str, message: str) -> Response:
-    """The one shape that errors have."""
-    response = jsonify({"error": {"code": code, "message": message}})
+def error_response(status: int, code: str, message: str, passes: bool | None = None) -> Response:
+    """The one shape that errors have; `passes`: the same call may succeed later; None: as the status says."""
+    passes = may_pass(status) if passes is None else passes
+    response = jsonify({"error": {"code": code, "message": message, "passes": passes}})
     response.status_code = status
     return response
 
@@ -33,7 +34,7 @@ def install_errors(app: Flask) -> None:
     """Answers every error of `app` as JSON; unexpected ones are logged and answered without detail."""
 
     def known(error: PlatformError) -> Response:
-        return error_response(error.status, error.code, error.message)
+        return error_response(error.status, error.code, error.message, error.passes)
 
     def http(error: HTTPException) -> Response:
         code = (error.name or "error").lower().replace(" ", "_")

@@ -1,6 +1,7 @@
 """The few calls of Airflow's REST API that the relay makes."""
 
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -31,6 +32,14 @@ class Airflow:
 
     def is_paused(self) -> bool:
         return bool(self._call("is_paused", "GET", self._dag))
+
+    def run_state(self, dag_run_id: str) -> str | None:
+        """queued, running, success or failed; None when Airflow knows the DAG, but not (or no longer) this run."""
+        try:
+            return str(self._call("state", "GET", f"{self._dag}/dagRuns/{quote(dag_run_id, safe='')}"))
+        except DagMissing:
+            self.is_paused()  # raises where it is the DAG that is missing
+            return None
 
     def _call(self, field: str, method: str, path: str, **arguments: Any) -> Any:
         """The answer's `field`, or None for a 409. A refused token is renewed once.
@@ -72,8 +81,8 @@ class Airflow:
         response = self._send("POST", "/auth/token", json=body)
         if response.status_code in (401, 403):
             raise AirflowLoginRefused(
-                f"Airflow refuses the login of {settings.airflow_user}: set AIRFLOW_USER and AIRFLOW_PASSWORD "
-                "in .env to an account of Airflow's, then start the relay again."
+                f"Airflow refuses the login of {settings.airflow_user}: its password is not the one that the relay has "
+                "(AIRFLOW_RELAY_PASSWORD in .env); `sh launch.sh` makes them one."
             )
         token = _json(response).get("access_token") if response.ok else None
         if not token:

@@ -1,4 +1,7 @@
-"""What can keep the relay from delivering. All of it is waited out; the message says what would end the wait."""
+"""What can keep the relay from delivering. All of it is waited out; the message says what would end the wait.
+
+`passes` says whether it may end by itself, or somebody has to do what the message says.
+"""
 
 from typing import Self
 
@@ -32,6 +35,7 @@ class AirflowLoginRefused(PlatformError):
 
     status = 503
     code = "airflow_login_refused"
+    passes = False
 
 
 class DagMissing(PlatformError):
@@ -46,6 +50,7 @@ class DagPaused(PlatformError):
 
     status = 503
     code = "dag_paused"
+    passes = False
 
 
 class RunRefused(PlatformError):
@@ -53,3 +58,12 @@ class RunRefused(PlatformError):
 
     status = 503
     code = "run_refused"
+    passes = False
+
+
+class RowsNotTrained(PlatformError):
+    """Runs ended without training on some rows, and were tried too often."""
+
+    status = 503
+    code = "rows_not_trained"
+    passes = False

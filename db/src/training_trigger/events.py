@@ -29,10 +29,23 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Backlog:
-    """Events that no run has been accepted for, and the age of the oldest in seconds."""
+    """Events that wait for a run that Airflow accepts, and the age of the oldest in seconds.
+
+    `untrained` is what ended runs left behind: events, rows, since, because, given_up, retry_at; None when nothing is.
+    """
 
     events: int
     oldest_age: float
+    untrained: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """An accepted run that may be over, and how its job ended; no status: it has none (yet)."""
+
+    dag_run_id: str
+    status: str | None
+    error: str | None
 
 
 def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
@@ -57,8 +70,22 @@ class Events:
         self._connection = connection
 
     def lead(self) -> bool:
-        """True when this connection is the one that delivers, from now until it ends."""
-        return bool(self._one("lead")["pg_try_advisory_lock"])
+        """True when this connection is the one that leads, from now until it ends.
+
+        The lock belongs to a transaction, so a connection that leads does nothing else. It holds no snapshot, so
+        nothing is kept from being vacuumed.
+        """
+        self._connection.autocommit = False
+        try:
+            self._run("lead")
+        except psycopg.errors.LockNotAvailable:
+            self._connection.rollback()
+            return False
+        return True
+
+    def leads(self) -> None:
+        """Raises psycopg.Error when this connection, and its lock with it, is gone."""
+        self._connection.execute("SELECT 1")
 
     def pending(self) -> Pending | None:
         row = self._row("pending")
@@ -79,6 +106,22 @@ class Events:
 
     def failed(self, delivery: Delivery, error: str) -> None:
         self._run("failed", dag_run_id=delivery.dag_run_id, error=error)
+
+    def open_runs(self) -> list[OpenRun]:
+        """Some accepted runs whose end has not been noted yet."""
+        return [OpenRun(**row) for row in self._run("open_runs").fetchall()]
+
+    def ended(self, dag_run_id: str, because: str | None, limit: int, pause: float) -> int:
+        """Notes a run's end; returns how many events it left untrained, which are pending again.
+
+        `because` says why, None that it succeeded. After `limit` runs an event is given up; the first pause
+        is `pause` seconds.
+        """
+        return self._run("ended", dag_run_id=dag_run_id, because=because, limit=limit, pause=pause).rowcount
+
+    def forget_trained(self) -> None:
+        """Forgets what was left untrained and has been covered since."""
+        self._run("forget_trained")
 
     def backlog(self) -> Backlog:
         return Backlog(**self._one("backlog"))

@@ -10,7 +10,7 @@ import psycopg
 from mlops_contract.errors import PlatformError
 from training_trigger.airflow import Airflow
 from training_trigger.errors import DagPaused, DatabaseUnavailable
-from training_trigger.events import PRUNE_BATCH, Delivery, Events, Pending, connect
+from training_trigger.events import PRUNE_BATCH, Delivery, Events, OpenRun, Pending, connect
 from training_trigger.settings import Settings
 from training_trigger.status import Status
 
@@ -21,7 +21,10 @@ IDLE_CHECK_SECONDS = 30.0
 PAUSE_PER_LOOK = 9
 """As many times as long as the look itself, which reads all pending events, however many they are."""
 PRUNE_SECONDS = 3600.0
+RECONCILE_SECONDS = 5.0
+"""Between two looks at how accepted runs ended."""
 FIRST_RETRY_SECONDS = 0.5
+UNDER_WAY = ""
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,21 @@ def retry_in(attempt: int, cap: float) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
 
 
+class Backoff:
+    """Pauses after failures, which grow until something worked, over however many connections."""
+
+    def __init__(self, cap: float) -> None:
+        self._cap = cap
+        self._attempt = 0
+
+    def next(self) -> float:
+        self._attempt += 1
+        return retry_in(self._attempt - 1, self._cap)
+
+    def reset(self) -> None:
+        self._attempt = 0
+
+
 class Relay:
     """Delivers over one database connection.
 
@@ -51,11 +69,15 @@ class Relay:
     again under the same id, and Airflow has each id once.
     """
 
-    def __init__(self, events: Events, airflow: Airflow, settings: Settings, status: Status) -> None:
+    def __init__(
+        self, events: Events, airflow: Airflow, settings: Settings, status: Status, backoff: Backoff | None = None
+    ) -> None:
         self._events = events
         self._airflow = airflow
         self._settings = settings
         self._status = status
+        self._backoff = backoff or Backoff(settings.retry_cap_seconds)
+        self._next_reconcile = 0.0
         self._next_check = 0.0
         self._next_prune = 0.0
 
@@ -64,6 +86,7 @@ class Relay:
 
         Raises PlatformError from Airflow and psycopg.Error from the database.
         """
+        self._reconcile()
         delivery = self._events.claimed()
         if delivery is None:
             start = time.monotonic()
@@ -76,6 +99,7 @@ class Relay:
                 return min(wait, max(self._settings.poll_seconds, looked * PAUSE_PER_LOOK))
             if self._airflow.run_is_queued():
                 self._look_at_airflow()
+                self._backoff.reset()
                 return HELD_SECONDS
             delivery = self._events.claim()
         if delivery is not None:
@@ -89,6 +113,7 @@ class Relay:
             self._events.failed(delivery, error.message)
             raise
         self._events.accepted(delivery)
+        self._backoff.reset()
         self._status.delivered()
         log.info(
             "Airflow accepted %s: %s events, %s rows",
@@ -108,7 +133,37 @@ class Relay:
         if now >= self._next_check:
             self._look_at_airflow()
             self._next_check = now + IDLE_CHECK_SECONDS
+        self._backoff.reset()
         return self._settings.poll_seconds
+
+    def _reconcile(self) -> None:
+        """Notes how accepted runs ended; what they left untrained is pending again."""
+        now = time.monotonic()
+        if now < self._next_reconcile:
+            return
+        settings = self._settings
+        for run in self._events.open_runs():
+            because = self._why_untrained(run)
+            if because == UNDER_WAY:
+                continue
+            left = self._events.ended(run.dag_run_id, because, settings.run_attempts, settings.retry_run_seconds)
+            if left:
+                log.warning("%s left %d events untrained: %s", run.dag_run_id, left, because)
+        self._events.forget_trained()
+        self._next_reconcile = now + RECONCILE_SECONDS
+
+    def _why_untrained(self, run: OpenRun) -> str | None:
+        """None for a run that succeeded, UNDER_WAY for one that goes on, else why it did not train on its rows."""
+        if run.status == "succeeded":
+            return None
+        if run.status is not None:
+            return f"the job of {run.dag_run_id} was {run.status}: {run.error or 'no reason given'}"
+        state = self._airflow.run_state(run.dag_run_id)
+        if state is None:
+            return f"Airflow no longer knows the run {run.dag_run_id}: somebody deleted it, or Airflow lost its data."
+        if state == "failed":
+            return f"the run {run.dag_run_id} failed in Airflow before it had a job: see its log there."
+        return None if state == "success" else UNDER_WAY
 
     def _look_at_airflow(self) -> None:
         if self._airflow.is_paused():
@@ -120,35 +175,35 @@ class Relay:
 
 def run(settings: Settings, airflow: Airflow, status: Status, stop: threading.Event) -> None:
     """Connects and delivers until `stop` is set; waits out whatever goes wrong."""
-    attempt = 0
+    backoff = Backoff(settings.retry_cap_seconds)
     while not stop.is_set():
         try:
-            with connect(settings.database_url) as connection:
-                events = Events(connection)
-                attempt = 0
-                _wait_to_lead(events, status, stop, settings.poll_seconds)
-                _deliver_until(stop, Relay(events, airflow, settings, status), status, settings)
+            with connect(settings.database_url) as leading, connect(settings.database_url) as connection:
+                leader = Events(leading)
+                _wait_to_lead(leader, status, stop, settings.poll_seconds)
+                relay = Relay(Events(connection), airflow, settings, status, backoff)
+                _deliver_until(stop, relay, leader, status, backoff)
         except psycopg.Error as error:
             status.trouble(DatabaseUnavailable.because(error))
-            stop.wait(retry_in(attempt, settings.retry_cap_seconds))
-            attempt += 1
+            stop.wait(backoff.next())
 
 
-def _wait_to_lead(events: Events, status: Status, stop: threading.Event, poll_seconds: float) -> None:
-    while not stop.is_set() and not events.lead():
+def _wait_to_lead(leader: Events, status: Status, stop: threading.Event, poll_seconds: float) -> None:
+    while not stop.is_set() and not leader.lead():
         status.stand_by()
         stop.wait(max(poll_seconds, HELD_SECONDS))
 
 
-def _deliver_until(stop: threading.Event, relay: Relay, status: Status, settings: Settings) -> None:
-    attempt = 0
+def _deliver_until(stop: threading.Event, relay: Relay, leader: Events, status: Status, backoff: Backoff) -> None:
     status.lead()
+    checked = time.monotonic()
     while not stop.is_set():
+        if time.monotonic() - checked > HELD_SECONDS:
+            leader.leads()
+            checked = time.monotonic()
         try:
             wait = relay.step()
-            attempt = 0
         except PlatformError as error:
             status.trouble(error)
-            wait = retry_in(attempt, settings.retry_cap_seconds)
-            attempt += 1
+            wait = backoff.next()
         stop.wait(wait)

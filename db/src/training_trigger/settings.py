@@ -21,6 +21,8 @@ class Settings:
     poll_seconds: float
     retry_cap_seconds: float
     request_timeout_seconds: float
+    run_attempts: int
+    retry_run_seconds: float
     retention_days: float
     host: str
     port: int
@@ -41,6 +43,8 @@ class Settings:
             poll_seconds=env.number("POLL_SECONDS", 0.2, 0.01, 60),
             retry_cap_seconds=env.number("RETRY_CAP_SECONDS", 30, 0.1, 3600),
             request_timeout_seconds=env.number("REQUEST_TIMEOUT_SECONDS", 10, 0.1, 300),
+            run_attempts=env.integer("RUN_ATTEMPTS", 6, 1, 1000),
+            retry_run_seconds=env.number("RETRY_RUN_SECONDS", 60, 0, 86_400),
             retention_days=env.number("RETENTION_DAYS", 90, 0.01, 36_500),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container, whose port is not published
             port=env.integer("PORT", 9997, 1, 65_535),

@@ -3,11 +3,12 @@
 import logging
 import math
 import threading
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from mlops_contract.errors import PlatformError
-from training_trigger.errors import DagPaused, DatabaseUnavailable
+from training_trigger.errors import DagPaused, DatabaseUnavailable, RowsNotTrained
 from training_trigger.events import Backlog
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ class Status:
         )
         self._pending = self._gauge("pending_events", "Events that no run has been accepted for.")
         self._oldest = self._gauge("oldest_pending_seconds", "Age of the oldest of them.")
+        self._untrained = self._gauge("untrained_rows", "Rows that ended runs have not trained on.")
+        self._given_up = self._gauge("given_up_events", "Events among them that are not tried again.")
         self._healthy = self._gauge("healthy", "1 when /health answers 200.")
 
     def lead(self) -> None:
@@ -66,15 +69,25 @@ class Status:
             problem = backlog
         else:
             body |= {"pending_events": backlog.events, "oldest_pending_seconds": round(backlog.oldest_age, 3)}
+            if backlog.untrained:
+                body["untrained"] = sentence = _sentence(backlog.untrained)
+                if backlog.untrained["given_up"] and problem is None:
+                    problem = RowsNotTrained(f"{sentence} Mend that; any new row or a run by hand tries again.")
         if problem is None:
             return 200, {"status": "ok", **body}
-        return problem.status, {"status": "waiting", "code": problem.code, "reason": problem.message, **body}
+        return problem.status, {"status": "waiting", "code": problem.code, "reason": problem.message} | {
+            "passes": problem.can_pass,
+            **body,
+        }
 
     def metrics(self, backlog: Backlog | PlatformError) -> bytes:
         """The Prometheus text; gauges of an unknown backlog are NaN."""
         events, age = (backlog.events, backlog.oldest_age) if isinstance(backlog, Backlog) else (math.nan, math.nan)
         self._pending.set(events)
         self._oldest.set(age)
+        untrained = (backlog.untrained or {"rows": 0, "given_up": 0}) if isinstance(backlog, Backlog) else {}
+        self._untrained.set(untrained.get("rows", math.nan))
+        self._given_up.set(untrained.get("given_up", math.nan))
         self._healthy.set(self.health(backlog)[0] == 200)
         return generate_latest(self._registry)
 
@@ -91,3 +104,9 @@ class Status:
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"training_trigger_{name}", text, registry=self._registry)
+
+
+def _sentence(untrained: dict[str, Any]) -> str:
+    """What is left untrained, for people."""
+    since = str(untrained["since"])[:19].replace("T", " ")
+    return f"{untrained['rows']} rows not trained on since {since}, because {untrained['because']}"

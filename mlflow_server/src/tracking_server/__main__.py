@@ -1,4 +1,4 @@
-"""Makes the accounts, then becomes `mlflow server`; the arguments are that command's own."""
+"""Checks the settings, then becomes `mlflow server` with our application; the arguments are that command's own."""
 
 import os
 import sys
@@ -12,13 +12,9 @@ APP = "platform"  # the entry point in tracking_server.dist-info, by which MLflo
 def main() -> None:
     """Never returns."""
     try:
-        settings = Settings.from_env(os.environ)
+        Settings.from_env(os.environ)
     except SettingError as error:
         sys.exit(f"tracking server: {error}")
-    if settings.auth:
-        from tracking_server import accounts  # noqa: PLC0415 - it imports MLflow's server, for this case only
-
-        accounts.ensure(settings)
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", APP, *sys.argv[1:]]
     os.execv(sys.executable, command)  # noqa: S606
 

@@ -25,6 +25,9 @@ def create() -> Application:
         return guarded(app, "")
     from mlflow.server import auth  # noqa: PLC0415 - importing it wants what only this case has
 
+    from tracking_server import accounts  # noqa: PLC0415 - as above
+
+    accounts.ensure(settings)
     auth.auth_config = auth.auth_config._replace(
         database_uri=settings.database_url,
         admin_username=settings.people[0],

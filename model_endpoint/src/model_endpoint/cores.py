@@ -1,19 +1,21 @@
-"""The machine's cores: as many inferences at a time as there are. What waits for one is computed together.
+"""The machine's cores: as many inferences at a time as there are.
 
 Nobody waits for a batch to fill up. Where a core is free, a text is computed at once, in the thread of its request;
-where none is, the one that waits longest gets the next core, and takes along others that cost less together with it.
+where none is, the one that waits longest gets the next core. What waits is computed together where the model says that
+this costs less: on a GPU.
 """
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import cached_property
 
-from model_endpoint.batches import padding
+import numpy as np
+
 from model_endpoint.errors import tame
-from model_endpoint.model import Encoded, Model, Scores
+from model_runner import Encoded, Logits, Model
 
 
 def _shut() -> threading.Lock:
@@ -33,15 +35,10 @@ class Piece:
     model: Model
     texts: list[Encoded]
     turn: threading.Lock = field(default_factory=_shut)
-    logits: Scores | None = None
+    logits: Logits | None = None
     error: BaseException | None = None
 
-    @cached_property
-    def length(self) -> int:
-        """Tokens of the longest text."""
-        return max(len(text.ids) for text in self.texts)
-
-    def result(self) -> Scores:
+    def result(self) -> Logits:
         """What was computed; raises what went wrong."""
         if self.error is not None:
             raise self.error
@@ -69,29 +66,35 @@ class Cores:
         """How many pieces wait for a core now."""
         return len(self._waiting)
 
-    def map(self, model: Model, pieces: list[list[Encoded]], check: Callable[[], None] = _wanted) -> list[Scores]:
-        """The logits of every piece, in the pieces' order; several are computed side by side.
+    def logits(self, model: Model, texts: list[Encoded], check: Callable[[], None] = _wanted) -> Logits:
+        """What `model` gives for `texts`, in their order; many are cut into pieces, computed side by side.
 
-        `check` is called before each piece; what it raises ends the rest of them. The request's own thread hands in
+        `check` is called while there is more to do; what it raises ends the rest. The request's own thread hands in
         pieces too, so that no request waits until all of another's are done.
         """
-        left = deque(enumerate(pieces))
-        found: dict[int, Scores] = {}
+        side_by_side = min(self.count, model.parallel)
+        size = max(1, min(model.piece, math.ceil(len(texts) / side_by_side)))
+        if len(texts) <= size:
+            return self._piece(model, texts, check)
+        # Longest first, so that the last pieces are short on every core.
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index].ids), reverse=True)
+        left = deque(order[start : start + size] for start in range(0, len(order), size))
+        logits = np.empty((len(texts), len(model.labels)), np.float32)
 
         def work() -> None:
             while True:
                 try:
-                    index, piece = left.popleft()
+                    piece = left.popleft()
                 except IndexError:
                     return
                 try:
                     check()
-                    found[index] = self.logits(model, piece, check)
+                    logits[piece] = self._piece(model, [texts[index] for index in piece], check)
                 except BaseException:
                     left.clear()
                     raise
 
-        helpers = [self._pool.submit(work) for _ in range(min(self.count, model.parallel, len(pieces)) - 1)]
+        helpers = [self._pool.submit(work) for _ in range(min(side_by_side, len(left)) - 1)]
         try:
             work()
         finally:
@@ -99,10 +102,10 @@ class Cores:
             wait(started)
         for helper in started:
             helper.result()
-        return [found[index] for index in range(len(pieces))]
+        return logits
 
-    def logits(self, model: Model, texts: list[Encoded], check: Callable[[], None] = _wanted) -> Scores:
-        """What `model` gives for `texts`, at most `model.chunk` of them; `check` is called after a wait for a core."""
+    def _piece(self, model: Model, texts: list[Encoded], check: Callable[[], None]) -> Logits:
+        """What `model` gives for `texts`, at most `model.piece` of them; `check` is called after a wait for a core."""
         piece = Piece(model, texts)
         batch = [piece]
         with self._lock:
@@ -127,19 +130,16 @@ class Cores:
         return piece.result()
 
     def _companions(self, leader: Piece) -> list[Piece]:
-        """Those that cost less together with `leader`, the most alike in length first, as many as make one batch."""
-        model, longest, texts = leader.model, leader.length, len(leader.texts)
+        """Those that are computed with `leader`: the ones that wait longest, as many as make one batch."""
+        model, texts = leader.model, len(leader.texts)
+        if not model.joins:
+            return []
         with self._lock:
             taken: list[Piece] = []
-            for piece in sorted(self._waiting, key=lambda piece: abs(piece.length - leader.length)):
-                count, length = len(piece.texts), piece.length
-                if piece.model is not model or texts + count > model.chunk:
-                    continue
-                if padding(longest, texts, length, count) <= model.overhead:
+            for piece in self._waiting:
+                if piece.model is model and texts + len(piece.texts) <= model.piece:
                     taken.append(piece)
-                    longest, texts = max(longest, length), texts + count
-                if texts == model.chunk:
-                    break
+                    texts += len(piece.texts)
             for piece in taken:
                 self._waiting.remove(piece)
             return taken

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from model_endpoint.errors import TooLarge, tame
-from model_endpoint.model import Encoded, Model
+from model_endpoint.errors import ModelBroke, TooLarge
+from model_runner import Encoded, Model
 
 FIRST = 4096
 """Characters of a text that are tokenized at first: more than most models read."""
@@ -44,8 +44,10 @@ def _encode(model: Model, texts: list[str]) -> list[Encoded]:
             while length < len(text) and not rows[index].truncated:
                 length *= 4
                 (rows[index],) = model.encode([_beginning(text, length)])
-    except BaseException as error:
-        raise tame(error) from error
+    except (SystemExit, KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:  # a panic of the library is no Exception
+        raise ModelBroke(f"The served model's tokenizer broke down over this input: {error}"[:300]) from error
     return rows
 
 

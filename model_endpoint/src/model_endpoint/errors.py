@@ -1,4 +1,4 @@
-"""Everything that can go wrong here and that a client may see."""
+"""Everything that can go wrong here and that a client may see, beside the runner's `CannotServe`."""
 
 from mlops_contract.errors import PlatformError
 
@@ -82,13 +82,6 @@ class Overloaded(PlatformError):
     code = "overloaded"
 
 
-class CannotServe(PlatformError):
-    """The version cannot be served; the old one goes on."""
-
-    status = 422
-    code = "cannot_serve"
-
-
 class NotPrepared(PlatformError):
     """A commit without the preparation of the same version."""
 
@@ -101,6 +94,7 @@ class StaleEpoch(PlatformError):
 
     status = 409
     code = "stale_epoch"
+    passes = True
 
 
 class SwitchBusy(PlatformError):
@@ -108,6 +102,7 @@ class SwitchBusy(PlatformError):
 
     status = 409
     code = "switch_busy"
+    passes = True
 
 
 class NoSuchFile(PlatformError):

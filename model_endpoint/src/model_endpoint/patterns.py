@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from model_endpoint.errors import CannotServe
+from model_runner import CannotServe
 
 SECONDS = 10
 """Processor time for all probes; a well-behaved tokenizer needs a tenth of a second."""

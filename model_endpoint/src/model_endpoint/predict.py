@@ -1,23 +1,20 @@
 """From a request's body to scores: validation, limits, and the work cut for the cores."""
 
 import json
-import math
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from model_endpoint.batches import cut
 from model_endpoint.cores import Cores
 from model_endpoint.encoding import encode
 from model_endpoint.errors import InvalidInput, Overloaded, TooLarge
-from model_endpoint.model import Scores, softmax
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
+from model_runner import Probabilities, softmax
 
 # What no text in a database can hold either, so no model has been trained on it.
 DAMAGE = re.compile(r"[\x00\ud800-\udfff]")
@@ -29,14 +26,14 @@ class Answer:
     """One model's scores, [texts, labels], with the rows in the order of the texts."""
 
     loaded: Loaded
-    scores: Scores
+    scores: Probabilities
     truncated: list[bool]
 
     def ranked(self, top_k: int | None = None) -> list[list[tuple[str, float]]]:
         """For each text the labels with their scores, best first; `top_k` None means all."""
         labels = self.loaded.model.labels
         order = np.argsort(-self.scores, axis=1, kind="stable")[:, :top_k].tolist()
-        rows = self.scores.astype(float).round(6).tolist()
+        rows = self.scores.round(6).tolist()
         return [[(labels[index], row[index]) for index in best] for row, best in zip(rows, order, strict=True)]
 
 
@@ -115,20 +112,8 @@ class Predictor:
         raise Overloaded(f"No core was free within {seconds:g} s; try again later.")
 
     def _answer(self, loaded: Loaded, texts: list[str], check: Callable[[], None]) -> Answer:
-        model = loaded.model
-        encoded = encode(model, texts, self.settings.max_tokens, check)
-        if len(texts) == 1:
-            return Answer(loaded, softmax(self.cores.logits(model, encoded, check)), [encoded[0].truncated])
-        order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids), reverse=True)
-        side_by_side = min(self.cores.count, model.parallel)
-        most = max(1, min(model.chunk, math.ceil(len(texts) / side_by_side)))
-        rest = iter(order)
-        sizes = cut([len(encoded[index].ids) for index in order], most, model.overhead)
-        chunks = [list(islice(rest, size)) for size in sizes]
-        parts = self.cores.map(model, [[encoded[index] for index in chunk] for chunk in chunks], check)
-        logits = np.empty((len(texts), len(model.labels)), dtype=np.float32)
-        for chunk, part in zip(chunks, parts, strict=True):
-            logits[chunk] = part
+        encoded = encode(loaded.model, texts, self.settings.max_tokens, check)
+        logits = self.cores.logits(loaded.model, encoded, check)
         return Answer(loaded, softmax(logits), [row.truncated for row in encoded])
 
     def _check(self, texts: Any) -> None:

@@ -236,7 +236,7 @@ def _wanted(outputs: Any) -> set[str]:
 def _tensors(answer: Answer) -> list[dict[str, Any]]:
     best = [row[0] for row in answer.ranked(1)]
     count, labels = answer.scores.shape
-    scores = answer.scores.astype(float).round(6).ravel().tolist()
+    scores = answer.scores.round(6).ravel().tolist()
     return [
         {"name": "label", "datatype": "BYTES", "shape": [count], "data": [label for label, _ in best]},
         {"name": "score", "datatype": "FP32", "shape": [count], "data": [score for _, score in best]},

@@ -14,12 +14,11 @@ from mlops_contract.addresses import resolve
 from mlops_contract.store import FilesLost, Store, mlflow_files, replica_files
 from mlops_contract.voucher import Voucher
 from model_endpoint import patterns
-from model_endpoint.errors import CannotServe
 from model_endpoint.memory import Memory
 from model_endpoint.metrics import Metrics
-from model_endpoint.model import load, wants_torch
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
+from model_runner import CannotServe, load, wants_torch
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +106,8 @@ class Replica:
 
     def _load(self, voucher: Voucher) -> Loaded:
         backend = self.settings.backend
-        folders = ("serving/", "model/", "components/") if wants_torch(backend) else ("serving/",)
-        sources = [mlflow_files(self.settings.mlflow_url, voucher)]
+        folders = ("serving/", "model/") if wants_torch(backend) else ("serving/",)
+        sources = [mlflow_files(self.settings.mlflow_url, voucher, self.settings.mlflow_account)]
         sources += [replica_files(address, self.settings.token) for address in self.peers()]
         try:
             folder = self.store.fetch(voucher, folders, sources)

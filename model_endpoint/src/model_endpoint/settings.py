@@ -1,7 +1,6 @@
 """What a replica is told by its environment."""
 
 import math
-import os
 import re
 import socket
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_contract.env import Env, SettingError
+from model_runner.machine import cores
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Settings:
     max_tokens: int
     answer_seconds: float
     cors_origins: tuple[str, ...]
+
+    @property
+    def mlflow_account(self) -> tuple[str, str] | None:
+        """Name and password in MLflow; None where it asks for none."""
+        return (self.mlflow_user, self.mlflow_password) if self.mlflow_user else None
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str]) -> "Settings":
@@ -82,14 +87,4 @@ def _origins(text: str) -> tuple[str, ...]:
 
 def _share(replicas: int) -> int:
     """What each of `replicas` on this machine gets of its cores: with more inferences than cores, all are slower."""
-    return math.ceil(available_cores() / replicas)
-
-
-def available_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """The whole cores that this process may use: its affinity, or less where the container has a CPU quota."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = cgroup.read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
+    return math.ceil(cores() / replicas)

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from mlops_contract.voucher import Voucher
 from model_endpoint.errors import NoModel, NotPrepared, Overloaded, StaleEpoch, SwitchBusy
-from model_endpoint.model import Model
+from model_runner import Model
 
 R = TypeVar("R")
 

@@ -21,7 +21,7 @@ def test_the_relay_starts_a_run_and_reads_how_it_goes(
 ) -> None:
     status, dag = airflow_service.call("GET", f"dags/{DAG}", token=relay)
     assert status == 200 and dag["is_paused"] is False
-    body = {"dag_run_id": "relay-run", "logical_date": None, "conf": {}}
+    body: dict[str, object] = {"dag_run_id": "relay-run", "logical_date": None, "conf": {}}
     assert airflow_service.call("POST", f"dags/{DAG}/dagRuns", body, relay)[0] == 200
     assert airflow_service.call("GET", f"dags/{DAG}/dagRuns?state=queued&limit=1", token=relay)[0] == 200
     wait_until("the run ends", lambda: airflow_service.call("GET", RUN, token=relay)[1]["state"] == "success", 90, 0.5)

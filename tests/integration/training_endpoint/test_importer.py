@@ -1,6 +1,7 @@
 """The importer with a real PostgreSQL."""
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests import training
+from tests import services, training
+from tests.database_roles import url_of
 from training_endpoint.data import importer, snapshot
 from training_endpoint.errors import (
     DatabaseUnavailable,
@@ -45,6 +47,7 @@ def test_the_sample_becomes_the_current_dataset(settings: Settings, database: st
     assert importer.current(database) is None
     lines: list[str] = []
     done = importer.import_dataset(settings, progress=lines.append)
+    assert done.pop("notes") == ["Text column 'text', label column 'label'; other columns: 0."]
     assert done == importer.current(database) == {
         "name": "sample", "train_table": "sample_train", "test_table": "sample_test", "text_column": "text",
         "label_column": "label", "labels": ["negative", "positive"], "source": "sample",
@@ -115,23 +118,6 @@ def test_a_test_file_without_labels_is_passed_over(settings: Settings, tmp_path:
     assert done["test"]["rows"] == 50
 
 
-def test_broken_bytes_are_repaired_and_reported(settings: Settings, database: str, tmp_path: Path) -> None:
-    folder = write(tmp_path / "messy", test=REVIEWS)
-    huge = "long " * 1_000_000
-    body = f'text,label\n{huge},good\n"two\nlines",bad\nshort\n'.encode() + b"caf\xe9,good\nnul\0l,bad\n"
-    (folder / "train.csv").write_bytes(body)
-    lines: list[str] = []
-    done = importer.import_dataset(settings, str(folder), progress=lines.append)
-    assert done["train"]["rows"] == 4
-    assert ask(database, "SELECT text FROM messy_train WHERE length(text) < 20") == [
-        ("two\nlines",),
-        ("caf\N{REPLACEMENT CHARACTER}",),
-        ("null",),
-    ]
-    problems = [line for line in lines if ": 1 " in line]
-    assert len(problems) == 3 and all(line.startswith("messy_train: ") for line in problems)
-
-
 @pytest.mark.parametrize(
     ("text", "error", "sentence"),
     [
@@ -199,10 +185,126 @@ def test_two_imports_at_once_make_one_dataset(settings: Settings, database: str)
     assert now and now["train"]["rows"] == 320
 
 
+def test_a_bad_import_is_made_anew_and_the_old_tables_stay(
+    settings: Settings, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "reviews", train=REVIEWS.replace("review", "reviex"))
+    importer.import_dataset(settings, str(folder))
+    training.insert(database, "reviews_train", [("mine", "good")])
+    write(folder, train=REVIEWS)
+    for name, value in {"DATABASE_URL": database, "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "x"}.items():
+        monkeypatch.setenv(name, value)
+    assert importer.main(["--dataset", str(folder), "--replace"]) == 0
+    tables = {name for (name,) in ask(database, "SELECT tablename FROM pg_tables WHERE tablename LIKE 'reviews%'")}
+    (old,) = [name for name in tables if name.startswith("reviews_train_")]
+    assert len(tables) == 4
+    assert ask(database, f"SELECT count(*), count(*) FILTER (WHERE text = 'mine') FROM {old}") == [(41, 1)]
+    now = importer.current(database)
+    assert now and now["train"]["rows"] == 40 and now["train_table"] == "reviews_train"
+    assert ask(database, "SELECT DISTINCT split_part(text, ' ', 2) FROM reviews_train") == [("review",)]
+    events = "SELECT count(*) FROM training_events"
+    before = ask(database, events)
+    training.insert(database, old, [("late", "good")])  # nobody watches it any more
+    assert ask(database, events) == before
+    training.insert(database, "reviews_train", [("late", "good")])
+    assert ask(database, events) == [(before[0][0] + 1,)]
+
+
+def test_importing_anew_in_vain_changes_nothing(settings: Settings, database: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "reviews", train=REVIEWS)
+    first = importer.import_dataset(settings, str(folder))
+    write(folder, train="text,label\nonly,1\n")
+    with pytest.raises(OneClass):
+        importer.import_dataset(settings, str(folder), anew=True)
+    now = importer.current(database)
+    assert now and now["train"] == first["train"]
+    training.insert(database, "reviews_train", [("late", "good")])
+    assert ask(database, "SELECT count(*) FROM training_events") == [(1,)]
+
+
+def test_a_request_imports_anew(settings: Settings, database: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "reviews", train=REVIEWS)
+    client = training.client(training.settings(database, tmp_path, DATASET=str(folder)))
+    assert client.post("/datasets", json={}).status_code == 201
+    assert client.post("/datasets", json={}).status_code == 200
+    answer = client.post("/datasets", json={"replace": True})
+    assert answer.status_code == 201
+    assert [note for note in answer.get_json()["notes"] if "Table reviews_train is kept as reviews_train_" in note]
+    assert client.post("/datasets", json={"replace": "yes"}).status_code == 422
+
+
+def test_a_request_says_the_encoding(settings: Settings, database: str, tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(REVIEWS.replace("review", "отзыв"), encoding="koi8-r")
+    client = training.client(training.settings(database, tmp_path, DATASET=str(tmp_path / "r.csv")))
+    assert "set ENCODING" in client.post("/datasets", json={}).get_json()["error"]["message"]
+    assert client.post("/datasets", json={"encoding": "koi8-r"}).status_code == 201
+    assert ask(database, "SELECT text FROM r_train WHERE text LIKE '% 4'") == [("a отзыв 4",)]
+
+
+def test_links_out_of_the_folder_are_passed_over(settings: Settings, database: str, tmp_path: Path) -> None:
+    write(tmp_path / "other", secret=REVIEWS.replace("review", "secret"))
+    folder = write(tmp_path / "reviews", train=REVIEWS)
+    (folder / "train-2.csv").symlink_to(tmp_path / "other" / "secret.csv")
+    (folder / "train-3.csv").symlink_to("train-3.csv")
+    (folder / "inside.csv").symlink_to(folder / "train.csv")
+    lines: list[str] = []
+    importer.import_dataset(settings, str(folder), progress=lines.append)
+    assert ask(database, "SELECT count(*) FROM reviews_train WHERE text LIKE '%secret%'") == [(0,)]
+    said = "\n".join(lines)
+    assert (
+        "train-2.csv was passed over: it is a link out of the folder." in said and "train-3.csv was passed over" in said
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_said(settings: Settings, tmp_path: Path) -> None:
+    folder = write(tmp_path / "reviews", train=REVIEWS)
+    (folder / "train.csv").chmod(0)
+    with pytest.raises(ImportFailed, match=r"train\.csv cannot be read \(Permission denied\)"):
+        importer.import_dataset(settings, str(folder))
+    folder.chmod(0)
+    with pytest.raises(ImportFailed, match="Permission denied"):
+        importer.import_dataset(settings, str(folder))
+    folder.chmod(0o700)
+
+
 def test_the_service_role_may_import(settings: Settings, database: str, tmp_path: Path) -> None:
-    own = training.settings(f"{database}&options=-c%20role%3Dplatform", tmp_path)
+    services.apply_schema(database)  # which says where the role creates tables
+    own = training.settings(url_of(database, "platform"), tmp_path)
     assert importer.import_dataset(own)["name"] == "sample"
-    assert ask(database, "SELECT tableowner FROM pg_tables WHERE tablename = 'sample_train'") == [("platform",)]
+    made = ask(database, "SELECT schemaname, tableowner FROM pg_tables WHERE tablename = 'sample_train'")
+    assert made == [("datasets", "platform")]
+    training.insert(own.database_url, "sample_train", [("new", "positive")])
+    now = importer.current(own.database_url)
+    assert now and now["pending_events"] == 1
+
+
+def test_a_large_table_is_sampled_in_time(settings: Settings, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    training.dataset(database)
+    training.insert(database, "film_train", [(f"text {n}", ("good", "bad", "bad")[n % 3]) for n in range(60_000)])
+    monkeypatch.setattr(importer, "EXACT_ROWS", 10_000)
+    monkeypatch.setattr(importer, "SAMPLED_ROWS", 20_000)
+    now = importer.current(database)
+    assert now and now["train"]["estimated"] and "estimated" not in now["test"]
+    assert now["train"]["rows"] == pytest.approx(60_000, rel=0.3)
+    assert now["train"]["classes"] == {"bad": pytest.approx(40_000, rel=0.5), "good": pytest.approx(20_000, rel=0.5)}
+
+
+def test_what_is_pending_is_what_no_training_has_covered(settings: Settings, database: str) -> None:
+    training.dataset(database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(  # a run has been started for all of it
+            "WITH e AS (DELETE FROM training_event_queue RETURNING *)"
+            " INSERT INTO training_event_history SELECT e.*, 'run' FROM e"
+        )
+    now = importer.current(database)
+    assert now and now["pending_events"] == 2
+
+
+def test_an_advisory_lock_of_somebody_holds_no_import_up(settings: Settings, database: str) -> None:
+    with psycopg.connect(database) as somebody:
+        somebody.execute("SELECT pg_advisory_lock(7314001)")
+        assert importer.import_dataset(settings)["name"] == "sample"
 
 
 def test_the_command(

@@ -171,7 +171,9 @@ def test_a_process_that_dies_fails_its_job_with_the_reason(
     job_id = jobs.submit("run-1", {})[0]["job_id"]
     with runner(settings, code):
         wait_until("failed", lambda: status(jobs, job_id) == "failed", 30)
-    assert re.search(said, jobs.get(job_id)["error"])
+    job = jobs.get(job_id)
+    assert re.search(said, job["error"])
+    assert job["detail"]["attempts"] == (settings.max_attempts if "SIGKILL" in code else 1)
 
 
 @pytest.mark.parametrize("end", ["FAILED", "KILLED"])

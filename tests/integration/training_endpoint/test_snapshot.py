@@ -126,6 +126,56 @@ def test_data_that_cannot_be_trained_on_is_named(
         snapshot.read(database, LIMIT)
 
 
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ("labels || '[2]'", ["0", "1", "2"]),
+        ('labels || \'["2", 2, "2"]\'', ["0", "1", "2"]),
+        ("labels || '[null, 2.0]'", ["0", "1", "2"]),
+        ('\'[" 0 ", 1, true, ""]\'', ["0", "1"]),
+    ],
+)
+def test_labels_changed_by_sql_are_compared_as_text(database: str, change: str, names: list[str]) -> None:
+    rows = [(f"text {n}", str(n % 3)) for n in range(30)]
+    training.dataset(database, rows, [(f"test {n}", str(n % 3)) for n in range(6)], labels=("0", "1"))
+    for table in ("film_train", "film_test"):
+        execute(database, f"ALTER TABLE {table} ALTER label TYPE bigint USING label::bigint")
+    execute(database, f"UPDATE training_datasets SET labels = {change} WHERE current")
+    taken = snapshot.read(database, LIMIT)
+    assert taken.label_names == names
+    assert len(taken.train) == 10 * len(names)
+    left = {"unknown label": 12} if len(names) == 2 else {}
+    assert taken.dropped == left
+    assert snapshot.left_out(taken.dropped) == ("left out: 12 unknown label" if left else "")
+
+
+@pytest.mark.parametrize("labels", ["{}", '"good"', "7", "null", '[["a"]]', '[{"a": 1}]'])
+def test_labels_that_are_no_list_are_refused_by_the_database(database: str, labels: str) -> None:
+    training.dataset(database)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        execute(database, f"UPDATE training_datasets SET labels = '{labels}'")
+    assert snapshot.read(database, LIMIT).label_names == ["bad", "good"]
+
+
+def test_blanks_around_labels_do_not_count(database: str) -> None:
+    training.dataset(database, [*training.TRAIN, ("late", " good\n"), ("none", "  ")])
+    taken = snapshot.read(database, LIMIT)
+    assert taken.dropped == {"null label": 1} and taken.train.labels.count(1) == 7
+
+
+def test_the_view_of_coverage_says_what_a_run_left_out(database: str) -> None:
+    training.dataset(database, [*training.TRAIN, (None, "good")])
+    execute(
+        database,
+        "INSERT INTO training_jobs (job_id, run_id, status, detail) VALUES"
+        """ ('j', 'r', 'succeeded', '{"dataset": {"dropped": {"null text": 1}}}');"""
+        "INSERT INTO training_coverage (event_id, job_id) SELECT min(id), 'j' FROM training_events",
+    )
+    with psycopg.connect(database) as connection:
+        seen = connection.execute("SELECT state, left_out FROM training_data_coverage ORDER BY event").fetchall()
+    assert seen == [("succeeded", {"null text": 1}), ("pending", None)]
+
+
 def test_names_that_need_quotes(database: str) -> None:
     training.dataset(database)
     execute(database, 'ALTER TABLE film_train RENAME TO "Film ""Train"" ü"')

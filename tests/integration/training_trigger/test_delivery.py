@@ -102,6 +102,7 @@ def test_only_one_relay_leads_and_the_other_takes_over(database: str) -> None:
         with connect(database) as first:
             assert Events(first).lead()
             assert not Events(second).lead()
+            Events(first).leads()
         services.wait_until("the second leads", Events(second).lead, 10)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from mlops_contract.voucher import Voucher
 from model_endpoint.api import Server
-from model_endpoint.model import Encoded, Scores
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded
+from model_runner import Encoded, Logits
 
 TOKEN = "a-token"
 
@@ -18,9 +18,9 @@ class Stub:
     """Says positive for texts with 'good' in them; a text is cut after 50 words."""
 
     kind = "stub"
-    chunk = 8
+    piece = 8
     parallel = 1024
-    overhead = 1e9
+    joins = True
 
     def __init__(self, seconds: float = 0) -> None:
         self.labels = ["negative", "positive"]
@@ -30,7 +30,7 @@ class Stub:
     def encode(self, texts: list[str]) -> list[Encoded]:
         return [Encoded([int("good" in text)] * min(len(text.split()), 50), len(text.split()) > 50) for text in texts]
 
-    def logits(self, batch: list[Encoded]) -> Scores:
+    def logits(self, batch: list[Encoded]) -> Logits:
         time.sleep(self.seconds)
         self.batches.append(len(batch))
         return np.array([[1 - row.ids[0], row.ids[0]] for row in batch], dtype=np.float32)

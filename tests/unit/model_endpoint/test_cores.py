@@ -4,15 +4,12 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from model_endpoint.cores import Cores
-from model_endpoint.model import Encoded, Scores
 from model_endpoint.predict import Answer, Predictor
 from model_endpoint.slot import Interrupted, Slot
-from model_endpoint.torch_model import TorchModel
-from tests.integration.model_endpoint import models
+from model_runner import Encoded, Logits
 from tests.services import wait_until
 from tests.unit.model_endpoint import stub
 
@@ -35,7 +32,7 @@ class Slow(stub.Stub):
             return [Encoded([9], False)]
         return super().encode(texts)
 
-    def logits(self, batch: list[Encoded]) -> Scores:
+    def logits(self, batch: list[Encoded]) -> Logits:
         self.computing.set()
         assert self.let.acquire(timeout=PATIENCE)
         if any(row.ids[0] == 9 for row in batch):
@@ -153,20 +150,29 @@ def test_pieces_of_two_models_are_never_one_batch() -> None:
     assert (old.batches, new.batches) == ([1, 1], [1])
 
 
-def test_texts_of_very_unlike_length_are_not_padded_to_each_other() -> None:
+def test_where_joining_gains_nothing_each_request_is_computed_alone() -> None:
     model = Slow()
-    model.overhead = 10
+    model.joins = False
     cores = Cores(1)
-    short, long = model.encode(["good"] * 2), model.encode(["good " * 40] * 2)
+    texts = model.encode(["good"] * 2)
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(cores.logits, model, short)]
+        asked = [pool.submit(cores.logits, model, texts)]
         assert model.computing.wait(PATIENCE)
-        asked += [pool.submit(cores.logits, model, piece) for piece in (long, short, long, short)]
-        wait_until("they wait", lambda: cores.waiting == 4, PATIENCE, 0.005)
-        for _ in range(3):
+        asked += [pool.submit(cores.logits, model, texts) for _ in range(3)]
+        wait_until("they wait", lambda: cores.waiting == 3, PATIENCE, 0.005)
+        for _ in range(4):
             model.let.release()
         assert all(one.result(PATIENCE).shape == (2, 2) for one in asked)
-    assert model.batches == [2, 4, 4]
+    assert model.batches == [2] * 4
+
+
+def test_the_longest_texts_of_a_request_come_first_and_the_answers_in_its_order() -> None:
+    model = stub.Stub()
+    words = [3, 40, 1, 20, 7, 33, 2, 11, 5, 28]
+    texts = [Encoded([index] * count, False) for index, count in enumerate(words)]
+    model.piece = 4
+    assert Cores(1).logits(model, texts)[:, 1].tolist() == list(range(10))
+    assert model.batches == [4, 4, 2]
 
 
 def test_who_is_to_give_up_does_so_before_the_inference() -> None:
@@ -188,7 +194,7 @@ class Counting(stub.Stub):
         self.most = 0
         self.lock = threading.Lock()
 
-    def logits(self, batch: list[Encoded]) -> Scores:
+    def logits(self, batch: list[Encoded]) -> Logits:
         with self.lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
@@ -200,9 +206,10 @@ class Counting(stub.Stub):
 
 def test_there_are_never_more_inferences_than_cores() -> None:
     model, cores = Counting(), Cores(2)
-    pieces = [model.encode(["good"]) for _ in range(5)]
+    texts = model.encode(["good"] * 5)
+    model.piece = 1
     with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda _: cores.map(model, pieces), range(6)))
+        found = list(pool.map(lambda _: cores.logits(model, texts), range(6)))
     assert [len(one) for one in found] == [5] * 6 and cores.waiting == 0
     assert model.most == 2 and sum(model.batches) == 30
 
@@ -214,17 +221,3 @@ def test_an_error_gives_the_core_back() -> None:
     with pytest.raises(MemoryError):
         cores.logits(model, model.encode(["poison"]))
     assert cores.logits(model, model.encode(["good"])).shape == (1, 2)
-
-
-def test_pytorch_gives_the_same_in_batches_as_alone(tmp_path: Path) -> None:
-    models.save_flavor(models.tiny(0), tmp_path / "version")
-    model = TorchModel(tmp_path / "version")
-    alone = Predictor(Slot(1, 1), Cores(1), stub.settings(tmp_path))
-    texts = ["A film to love.", "Two hours that nobody gives back. " * 20, "So so"] * 5
-    wanted = [alone._answer(stub.loaded(1, model), [text], lambda: None).scores[0] for text in texts]  # type: ignore[arg-type]
-    model.parallel, model.overhead, model.chunk = 1, 1e9, 4
-    asked = predictor(tmp_path, model)  # type: ignore[arg-type] # any model does
-    with ThreadPoolExecutor(16) as pool:
-        answers = [ask(pool, asked, [text]) for text in texts] + [ask(pool, asked, texts)]
-    found = np.concatenate([one.result(PATIENCE).scores for one in answers])
-    assert np.allclose(found, np.concatenate([wanted, wanted]), atol=1e-5)

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from model_endpoint.encoding import FIRST, encode
 from model_endpoint.errors import NobodyWaits, TooLarge
-from model_endpoint.model import Encoded
+from model_runner import Encoded
 from tests.integration.model_endpoint.models import BASE
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from model_endpoint.errors import CannotServe
 from model_endpoint.patterns import refuse_slow
+from model_runner import CannotServe
 from tests.integration.model_endpoint.models import BASE
 
 DOCUMENT = json.loads((BASE / "tokenizer.json").read_text())

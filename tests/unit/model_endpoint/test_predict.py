@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from model_endpoint.api import create_app
 from model_endpoint.cores import Cores
-from model_endpoint.model import Encoded, Scores
 from model_endpoint.predict import Predictor
 from model_endpoint.slot import Loaded, Slot
+from model_runner import Encoded, Logits
 from tests.unit.model_endpoint import stub
 
 JSON = {"Content-Type": "application/json"}
@@ -143,7 +143,7 @@ class Broken(stub.Stub):
             raise self.Panic("regex")
         return super().encode(texts)
 
-    def logits(self, batch: list[Encoded]) -> Scores:
+    def logits(self, batch: list[Encoded]) -> Logits:
         if self.where == "logits" and len(batch[0].ids) == 7:
             raise self.Panic("inference")
         return super().logits(batch)

@@ -6,13 +6,13 @@ import numpy as np
 from training_endpoint.data.snapshot import Rows, Snapshot
 from training_endpoint.judge.checks import ChampionAnswers, Check, checks, unfound
 from training_endpoint.judge.evaluate import Probabilities
-from training_endpoint.judge.export import Served
+from training_endpoint.judge.exported import Served
 from training_endpoint.settings import Settings
 
 SETTINGS = Settings.from_env(
     {"DATABASE_URL": "postgresql://x", "MLFLOW_TRACKING_URI": "http://x", "PLATFORM_TOKEN": "t", "MAX_OVERLAP": "0.1"}
 )
-SERVED = Served(Path(), "int8", difference=0.01, allowed=0.15, latency_ms=5.0)
+SERVED = Served(Path(), "int8", 0.01, 0.15, 5.0, {}, "served as int8")
 SNAPSHOT = Snapshot(
     name="d",
     train_table="d_train",

@@ -1,20 +1,6 @@
-import os
 from pathlib import Path
 
 from training_endpoint.learn import device
-
-
-def test_cores_are_those_of_the_quota_and_at_least_one(tmp_path: Path) -> None:
-    allowed = len(os.sched_getaffinity(0))
-    assert device.cores(tmp_path) == allowed
-    for text, expected in (
-        ("max 100000", allowed),
-        ("100000 100000", 1),
-        ("50000 100000", 1),
-        ("9900000 100000", allowed),
-    ):
-        (tmp_path / "cpu.max").write_text(text)
-        assert device.cores(tmp_path) == expected, text
 
 
 def test_bf16_is_used_only_where_the_processor_has_it(tmp_path: Path) -> None:

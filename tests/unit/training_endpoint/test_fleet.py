@@ -12,8 +12,8 @@ import pytest
 
 from mlops_contract.voucher import Voucher
 from model_endpoint.api import Server
-from model_endpoint.errors import CannotServe
 from model_endpoint.slot import Loaded
+from model_runner import CannotServe
 from tests import training
 from tests.replicas import Fleet
 from tests.services import wait_until

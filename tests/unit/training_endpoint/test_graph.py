@@ -4,11 +4,11 @@ import numpy as np
 import onnx
 import pytest
 
+from model_runner import scores
 from tests import tiny_models
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import export, graph
-from training_endpoint.judge.evaluate import predict
 
 TEXTS = tiny_models.TEXTS
 ROWS = Rows(TEXTS, [number % 2 for number in range(40)])
@@ -28,8 +28,8 @@ def test_the_small_graph_answers_the_same_with_fewer_nodes(architecture: str, tm
     graph.shrink(traced, config.num_attention_heads, config.hidden_size, small)
     assert operations(small).count("Attention") == config.num_hidden_layers
     assert len(operations(small)) < len(operations(traced)) / 2
-    answers = export.OnnxClassifier(small, classifier).predict(TEXTS)  # batches of unlike lengths among them
-    assert np.abs(answers - export.OnnxClassifier(traced, classifier).predict(TEXTS)).max() < 1e-5
+    answers = [scores(export.model_of(file, classifier), TEXTS, 2) for file in (traced, small)]
+    assert np.abs(answers[0] - answers[1]).max() < 1e-5
 
 
 @pytest.mark.parametrize("architecture", tiny_models.ARCHITECTURES)
@@ -73,7 +73,7 @@ def test_where_the_small_graph_fails_the_traced_one_is_served(
 
     monkeypatch.setattr(graph, "shrink", broken)
     classifier = tiny_models.classifier(tmp_path / "base", LABELS)
-    served = export.export(classifier, ROWS, predict(classifier, TEXTS), tmp_path / "serving", Clock())
+    served, _ = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
     assert served.difference < served.allowed
     assert {file.suffix for file in served.folder.iterdir()} == {".json", ".onnx"}
     assert len(list(served.folder.glob("*.onnx"))) == 1

@@ -94,7 +94,7 @@ def test_a_failing_webhook_is_only_logged_and_its_secret_is_not(
 
 def test_no_webhook_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "training_endpoint.jobs.slack.requests.post", lambda *arguments, **options: pytest.fail("something was sent")
+        "training_endpoint.release.peers.requests.post", lambda *arguments, **options: pytest.fail("something was sent")
     )
     slack.announce(training.settings("x", tmp_path), job())
 

@@ -1,13 +1,17 @@
 import logging
+import threading
 import time
+from contextlib import nullcontext
 from typing import Any
 
+import psycopg
 import pytest
 
 from mlops_contract.env import SettingError
 from tests import fake_airflow
 from tests.fake_airflow import FakeAirflow
 from tests.relay_service import settings
+from training_trigger import relay
 from training_trigger.airflow import Airflow
 from training_trigger.errors import (
     AirflowLoginRefused,
@@ -17,7 +21,7 @@ from training_trigger.errors import (
     DatabaseUnavailable,
     RunRefused,
 )
-from training_trigger.events import PRUNE_BATCH, Backlog, Delivery, Pending
+from training_trigger.events import PRUNE_BATCH, Backlog, Delivery, OpenRun, Pending
 from training_trigger.relay import Relay, due_in, retry_in
 from training_trigger.settings import Settings
 from training_trigger.status import Status
@@ -55,6 +59,67 @@ def test_retries_grow_to_the_cap_and_never_stop() -> None:
     assert waits[0] <= 0.5
     assert all(15 <= wait <= 30 for wait in waits[10:])
     assert len(set(waits[10:])) > 100, "no jitter"
+
+
+class Nothing:
+    """A database without pending events; `prunable` old ones."""
+
+    def __init__(self, prunable: int = 0) -> None:
+        self.prunable = prunable
+
+    def lead(self) -> bool:
+        return True
+
+    def open_runs(self) -> list[OpenRun]:
+        return []
+
+    def forget_trained(self) -> None:
+        pass
+
+    def claimed(self) -> None:
+        return None
+
+    def pending(self) -> None:
+        return None
+
+    def prune(self, days: float) -> int:
+        batch = min(self.prunable, PRUNE_BATCH)
+        self.prunable -= batch
+        return batch
+
+
+class FullDisk(Nothing):
+    """Everything can be read and nothing written."""
+
+    def pending(self) -> Pending:  # type: ignore[override]
+        return Pending(5, 5, 1)
+
+    def claim(self) -> None:
+        raise psycopg.errors.DiskFull("could not extend file")
+
+
+def test_the_pauses_grow_over_reconnects(fake: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, waits = threading.Event(), []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        if len(waits) == 8:
+            stop.set()
+        return False
+
+    monkeypatch.setattr(stop, "wait", wait)
+    monkeypatch.setattr(relay, "connect", lambda _: nullcontext())
+    monkeypatch.setattr(relay, "Events", lambda _: FullDisk())
+    relay.run(of(fake, RETRY_CAP_SECONDS="30"), Airflow(of(fake)), Status(), stop)
+    assert waits[0] <= 0.5 and waits[-1] >= 15
+    assert sum(waits) > 40
+
+
+def test_each_error_says_whether_it_can_pass() -> None:
+    status = Status()
+    for error, passes in ((AirflowUnavailable("away"), True), (AirflowLoginRefused("no"), False)):
+        status.trouble(error)
+        assert status.health(Backlog(0, 0))[1]["passes"] is passes
 
 
 @pytest.mark.parametrize(
@@ -112,7 +177,7 @@ def test_an_account_without_rights_is_named(fake: FakeAirflow) -> None:
 
 def test_a_wrong_password_says_what_to_set(fake: FakeAirflow) -> None:
     fake.password = "another"
-    with pytest.raises(AirflowLoginRefused, match="AIRFLOW_PASSWORD"):
+    with pytest.raises(AirflowLoginRefused, match="AIRFLOW_RELAY_PASSWORD"):
         Airflow(of(fake)).start_run(DELIVERY)
 
 
@@ -123,30 +188,12 @@ def test_an_airflow_that_hangs_is_given_up_on(fake: FakeAirflow, monkeypatch: py
         airflow.start_run(DELIVERY)
 
 
-class Nothing:
-    """A database without pending events; `prunable` old ones."""
-
-    def __init__(self, prunable: int = 0) -> None:
-        self.prunable = prunable
-
-    def claimed(self) -> None:
-        return None
-
-    def pending(self) -> None:
-        return None
-
-    def prune(self, days: float) -> int:
-        batch = min(self.prunable, PRUNE_BATCH)
-        self.prunable -= batch
-        return batch
-
-
 def test_pruning_takes_a_batch_at_a_time_and_then_a_break(fake: FakeAirflow) -> None:
     nothing = Nothing(PRUNE_BATCH + 1)
-    relay = Relay(nothing, Airflow(of(fake)), of(fake), Status())  # type: ignore[arg-type]  # the three calls made here
+    mine = Relay(nothing, Airflow(of(fake)), of(fake), Status())  # type: ignore[arg-type]  # the three calls made here
     left = []
     for _ in range(3):
-        relay.step()
+        mine.step()
         left.append(nothing.prunable)
         nothing.prunable += left[-1] == 0
     assert left == [1, 0, 1]
@@ -162,17 +209,17 @@ def test_a_slow_look_at_very_many_events_is_followed_by_a_long_pause(
         return Pending(1, 1, 10**6)
 
     monkeypatch.setattr(many, "pending", pending)
-    relay = Relay(many, Airflow(of(fake)), of(fake, QUIET_SECONDS="60", POLL_SECONDS="0.2"), Status())  # type: ignore[arg-type]
-    assert 0.45 <= relay.step() <= 50
+    mine = Relay(many, Airflow(of(fake)), of(fake, QUIET_SECONDS="60", POLL_SECONDS="0.2"), Status())  # type: ignore[arg-type]
+    assert 0.45 <= mine.step() <= 50
 
 
 def test_a_paused_dag_is_one_line_in_the_log_and_in_health(fake: FakeAirflow, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     fake.paused, status = True, Status()
-    relay = Relay(Nothing(), Airflow(of(fake)), of(fake), status)  # type: ignore[arg-type]  # the three calls made here
+    mine = Relay(Nothing(), Airflow(of(fake)), of(fake), status)  # type: ignore[arg-type]  # the three calls made here
     for _ in range(3):
         with pytest.raises(DagPaused) as paused:
-            relay.step()
+            mine.step()
         status.trouble(paused.value)
     assert [record.message for record in caplog.records] == [f"dag_paused: {paused.value.message}"]
     code, body = status.health(Backlog(4, 1.5))
@@ -180,7 +227,7 @@ def test_a_paused_dag_is_one_line_in_the_log_and_in_health(fake: FakeAirflow, ca
     assert "unpause it in Airflow" in str(body["reason"])
 
     fake.paused = False
-    relay.step()
+    mine.step()
     assert status.health(Backlog(0, 0))[0] == 200
 
 

@@ -113,11 +113,25 @@ class ImportFailed(DataError):
     code = "import_failed"
 
 
+class ImportRefused(PlatformError):
+    """A request names a place on the disk outside of what DATASET names."""
+
+    status = 403
+    code = "import_refused"
+
+
 class ImportConflict(PlatformError):
-    """Another dataset holds that name, or another import is going on."""
+    """Another dataset or table holds that name."""
 
     status = 409
     code = "import_conflict"
+
+
+class ImportBusy(ImportConflict):
+    """Another import is going on."""
+
+    code = "import_busy"
+    passes = True
 
 
 # --- Hub ---

@@ -24,6 +24,7 @@ class Settings:
     dataset: str
     text_column: str
     label_column: str
+    encoding: str
     base_model: str
     huggingface_token: str
     slack_url: str
@@ -48,6 +49,11 @@ class Settings:
     host: str
     port: int
 
+    @property
+    def mlflow_account(self) -> tuple[str, str] | None:
+        """Name and password in MLflow; None where it asks for none."""
+        return (self.mlflow_user, self.mlflow_password) if self.mlflow_user else None
+
     @classmethod
     def from_env(cls, variables: Mapping[str, str]) -> "Settings":
         """Reads `variables`; raises `SettingError` that names the first wrong one."""
@@ -65,6 +71,7 @@ class Settings:
             dataset=env.text("DATASET", "sample"),
             text_column=env.text("TEXT_COLUMN", ""),
             label_column=env.text("LABEL_COLUMN", ""),
+            encoding=env.text("ENCODING", ""),
             base_model=env.text("BASE_MODEL", "embedded"),
             huggingface_token=env.text("HUGGINGFACE_TOKEN", ""),
             slack_url=env.text("SLACK_URL", ""),

@@ -1,9 +1,15 @@
--- For people and metrics: how many events no run has been accepted for, and the age of the oldest in seconds.
+-- For people and metrics: how many events wait for a run that Airflow accepts, the age of the oldest in seconds, and what
+-- ended runs left untrained.
 WITH waiting AS (
-    SELECT count(*) AS events, min(created_at) AS oldest FROM training_event_queue
+    SELECT count(*) AS events, min(created_at) AS oldest FROM public.training_event_queue
     UNION ALL
-    SELECT sum((conf ->> 'events')::bigint), min(oldest_event_at) FROM training_deliveries WHERE state = 'claimed'
+    SELECT count(*), min(e.created_at)
+    FROM public.training_untrained u JOIN public.training_event_history e ON e.id = u.event_id
+    WHERE u.retry_at IS NOT NULL
+    UNION ALL
+    SELECT sum((conf ->> 'events')::numeric), min(oldest_event_at) FROM public.training_deliveries WHERE state = 'claimed'
 )
 SELECT coalesce(sum(events), 0)::bigint AS events,
-       coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0)::float8 AS oldest_age
+       coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0)::float8 AS oldest_age,
+       (SELECT row_to_json(b) FROM public.training_backlog b) AS untrained
 FROM waiting

@@ -1,4 +1,4 @@
-DELETE FROM training_deliveries d
-WHERE d.state = 'accepted'
+DELETE FROM public.training_deliveries d
+WHERE d.state IN ('accepted', 'ended')
   AND d.accepted_at < clock_timestamp() - make_interval(secs => %(seconds)s)
-  AND NOT EXISTS (SELECT FROM training_event_history e WHERE e.dag_run_id = d.dag_run_id)
+  AND NOT EXISTS (SELECT FROM public.training_event_history e WHERE e.dag_run_id = d.dag_run_id)

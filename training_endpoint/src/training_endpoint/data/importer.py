@@ -1,13 +1,13 @@
 """Imports a dataset into the training database: two tables of its own columns, then the trigger that watches them.
 
-python -m training_endpoint.data.importer [--dataset …] [--text-column …] [--label-column …]
+python -m training_endpoint.data.importer [--dataset …] [--text-column …] [--label-column …] [--encoding …] [--replace]
 """
 
 import argparse
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 from psycopg import errors as pg
@@ -17,17 +17,21 @@ from psycopg.types.json import Jsonb
 from mlops_contract.env import SettingError
 from mlops_contract.errors import PlatformError
 from training_endpoint import database
-from training_endpoint.data import sources
+from training_endpoint.data import sources, tables
+from training_endpoint.data.labels import label_names
 from training_endpoint.data.sources import columns as kinds
-from training_endpoint.data.sources.part import Part, Problems, split
-from training_endpoint.errors import EmptyTable, ImportConflict, ImportFailed
+from training_endpoint.data.sources import words
+from training_endpoint.data.sources.cells import is_no_number
+from training_endpoint.data.sources.choose import choose, part_column
+from training_endpoint.data.sources.columns import Column
+from training_endpoint.data.sources.part import Part, having, split, where
+from training_endpoint.data.sources.problems import Problems
+from training_endpoint.data.tables import Progress
+from training_endpoint.errors import DataError, ImportBusy, ImportConflict, ImportFailed
 from training_endpoint.settings import Settings
 
-Progress = Callable[[str], object]
-
-LOCK = 7_314_001  # of imports among each other
-REPORT_ROWS = 10_000
-MOST_COLUMNS = 1_000
+EXACT_ROWS = 500_000
+SAMPLED_ROWS = 100_000
 
 
 def import_dataset(
@@ -35,38 +39,65 @@ def import_dataset(
     dataset: str | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    encoding: str | None = None,
+    *,
+    anew: bool = False,
+    anywhere: bool = True,
     progress: Progress = print,
 ) -> dict[str, Any]:
     """Makes `dataset` (None: the settings') the one that is trained on, and returns it as `current` does.
 
     The first time it creates NAME_train and NAME_test, fills and registers them, and then attaches the trigger, all in
-    one transaction. Later it changes no row: the tables are the user's by then. `progress` takes lines for people.
-    Raises `ImportFailed`, `ImportConflict`, `MissingColumn`, `OneClass`, `EmptyTable`, a `HubError` or
+    one transaction. Later it changes no row: the tables are the user's by then; `anew` puts them aside under another
+    name and imports again. `anywhere`: whether it may lie outside of what the setting DATASET names. `progress` takes
+    lines for people; those about what was assumed, repaired and left out are in the result too, as "notes".
+    Raises `ImportFailed`, `ImportRefused`, `ImportConflict`, `MissingColumn`, `OneClass`, `EmptyTable`, a `HubError` or
     `DatabaseUnavailable`.
     """
-    source = sources.find(dataset or settings.dataset)
+    source = sources.find(dataset or settings.dataset, None if anywhere else settings.dataset)
+    wanted = replace(
+        settings,
+        text_column=text_column or settings.text_column,
+        label_column=label_column or settings.label_column,
+        encoding=encoding or settings.encoding,
+    )
+    notes: list[str] = []
+
+    def say(line: str) -> None:
+        notes.append(line)
+        progress(line)
+
     with database.connect(settings.database_url) as connection:
-        locked = connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS ours", [LOCK]).fetchone()
-        if not (locked and locked["ours"]):
-            raise ImportConflict("Another import is going on: wait for its end, then try again.")
+        try:
+            connection.execute(database.query("dataset_lock"))
+        except pg.LockNotAvailable:
+            raise ImportBusy("Another import is going on: wait for its end, then try again.") from None
         known = connection.execute(database.query("dataset_named"), {"name": source.name}).fetchone()
-        if known is None:
-            wanted = (text_column or settings.text_column, label_column or settings.label_column)
-            _create(connection, source, wanted, settings, progress)
-        else:
-            _check_same(known, source, text_column, label_column)
-            progress(f"Dataset {source.name} is already imported: no row changes.")
+        try:
+            if known and anew:
+                tables.put_aside(connection, known, say)
+                known = None
+            if known is None:
+                _create(connection, source, wanted, progress, say)
+            else:
+                _check_same(known, source, text_column, label_column)
+                progress(f"Dataset {source.name} is already imported: no row changes.")
+        except pg.InsufficientPrivilege as error:
+            raise ImportFailed(
+                f"The training endpoint's role may not do this: {error.diag.message_primary}."
+            ) from error
         connection.execute(database.query("dataset_retire"), {"name": source.name})
         connection.execute(database.query("dataset_select"), {"name": source.name})
-        return _describe(connection) or {}
+        return {**(_describe(connection) or {}), "notes": notes}
 
 
 def current(database_url: str) -> dict[str, Any] | None:
     """The dataset that is trained on, None before the first import.
 
     {"name", "train_table", "test_table", "text_column", "label_column", "labels", "source",
-    "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label are in "rows"
-    alone. Raises `DatabaseUnavailable`.
+    "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label
+    are in "rows" alone. A table of more than EXACT_ROWS rows is sampled and says "estimated": true.
+    Raises `DatabaseUnavailable`.
     """
     with database.connect(database_url) as connection:
         return _describe(connection)
@@ -81,42 +112,44 @@ def _check_same(known: dict[str, Any], source: sources.Source, text: str | None,
         if wanted and wanted != column:
             raise ImportConflict(
                 f"Dataset {source.name} was imported with text column {known['text_column']!r} and label column "
-                f"{known['label_column']!r}: to choose others, delete its row of training_datasets and its tables."
+                f"{known['label_column']!r}: to choose others, import it anew with --replace."
             )
 
 
 def _create(
-    connection: database.Connection,
-    source: sources.Source,
-    columns: tuple[str, str],
-    settings: Settings,
-    progress: Progress,
+    connection: database.Connection, source: sources.Source, wanted: Settings, progress: Progress, say: Progress
 ) -> None:
-    """Creates, fills and registers the tables, then attaches the trigger. `columns`: text and label, or ''."""
+    """Creates, fills and registers the tables, then attaches the trigger. `say` takes the lines that are notes too."""
     progress(f"Reading {source.place} …")
-    train, tests = source.open(settings.huggingface_token)
-    scans = [kinds.scan(train)]
-    text, label = kinds.choose(scans[0], train, *columns)
-    for test in tests:
-        scan = kinds.scan(test)
-        if all(name in scan and scan[name].values for name in (text, label)):  # a contest's test part has no labels
-            scans.append(scan)
-            break
-    else:
-        progress("There is no test part: one row in five of each class becomes it.")
-        train, test = split(train, text, label)
-    types = kinds.sql_types(*scans) | {text: "text"}
-    progress(f"Text column {text!r}, label column {label!r}; other columns: {len(types) - 2}.")
-    tables = {"train": f"{source.name}_train", "test": f"{source.name}_test"}
-    for part, table in ((train, tables["train"]), (test, tables["test"])):
-        _fill(connection, part, table, types, progress)
-    labels = _labels(connection, tables["train"], label, train.classes.get(label, []))
+    train, tests = source.open(wanted.huggingface_token, wanted.encoding)
+    for note in train.notes:
+        say(note)
+    if len(train.columns) > tables.MOST_COLUMNS:
+        raise ImportFailed(
+            f"The dataset has {len(train.columns):,} columns, more than a table may have: leave some out."
+        )
+    problems = Problems()
+    scan = kinds.scan(train, problems)
+    try:
+        text, label = choose(scan, train, wanted.text_column, wanted.label_column)
+    except DataError as error:  # perhaps for what was left out
+        raise type(error)(" ".join([error.message, *(f"{line}." for line in problems.lines())])) from error
+    train, without = having(train, (text, label))
+    if without:
+        say(f"Passed over, for they have no column {text!r} or {label!r}: {', '.join(without[:10])}.")
+    train, test, types = _with_test(train, tests, scan, text, label, say)
+    types |= {text: "text"}
+    say(f"Text column {text!r}, label column {label!r}; other columns: {len(train.columns) - 2}.")
+    names = {"train": f"{source.name}_train", "test": f"{source.name}_test"}
+    for part, table in ((train, names["train"]), (test, names["test"])):
+        tables.fill(connection, part, table, types, text, label, progress, say)
+    labels = _labels(connection, names["train"], label, train.classes.get(label, []))
     connection.execute(
         database.query("dataset_register"),
         {
             "name": source.name,
-            "train_table": tables["train"],
-            "test_table": tables["test"],
+            "train_table": names["train"],
+            "test_table": names["test"],
             "text_column": text,
             "label_column": label,
             "labels": Jsonb(labels),
@@ -124,63 +157,95 @@ def _create(
         },
     )
     # Last, so that the import itself is no event.
-    for table in tables.values():
+    for table in names.values():
         connection.execute("SELECT watch_training_table(%s::regclass)", [table])
-    progress(f"Watching {tables['train']} and {tables['test']}; labels: {', '.join(labels[:10])}.")
+    progress(f"Watching {names['train']} and {names['test']}; labels: {', '.join(labels[:10])}.")
+    _doubt(labels, say)
 
 
-def _fill(connection: database.Connection, part: Part, table: str, types: dict[str, str], progress: Progress) -> None:
-    """Creates `table` with the columns of `part` and copies its rows into it."""
-    if len(part.columns) > MOST_COLUMNS:
-        raise ImportFailed(f"The dataset has {len(part.columns)} columns, more than a table may have: leave some out.")
-    names = [sql.Identifier(name) for name in part.columns]
-    own_types = [types[name] for name in part.columns]
-    definitions = [sql.SQL("{} {}").format(name, sql.SQL(kind)) for name, kind in zip(names, own_types, strict=True)]
-    try:
-        connection.execute(
-            sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(table), sql.SQL(", ").join(definitions))
-        )
-    except pg.DuplicateTable:
-        raise ImportConflict(f"There is a table {table} already: rename it, or the file or folder.") from None
-    copy = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), sql.SQL(", ").join(names))
-    problems: Problems = Counter()
-    count = 0
-    with connection.cursor().copy(copy) as target:
-        for row in part.rows(problems):
-            cells = zip(row, own_types, strict=True)
-            target.write_row([kinds.cell(value, kind, problems) for value, kind in cells])
-            count += 1
-            if count % REPORT_ROWS == 0:
-                progress(f"{table}: {count:,} rows …")
-    progress(f"{table}: {count:,} rows.")
-    for problem, times in problems.items():
-        progress(f"{table}: {times:,} {problem}.")
-    if not count:
-        raise EmptyTable(f"No row was left for {table}: add rows to the dataset.")
+def _with_test(
+    train: Part, tests: list[Part], scan: dict[str, Column], text: str, label: str, say: Progress
+) -> tuple[Part, Part, dict[str, str]]:
+    """The training part, the test part and the types of all columns. A test part has labels that the training has."""
+    for number, test in enumerate(tests):
+        for note in test.notes:
+            say(note)
+        test_scan = kinds.scan(test)
+        if text in test_scan and label in test_scan and scan[label].labels & test_scan[label].labels:
+            chosen, without = having(test, (text, label))
+            left = [*without, *(other.name for other in tests[number + 1 :])]
+            if left:
+                say(f"Passed over, for {chosen.name} is the test part: {', '.join(left)}.")
+            return train, chosen, kinds.sql_types(scan, test_scan)
+        say(f"Passed over as a test part: {test.name} has no label that the training rows have.")
+    types = kinds.sql_types(scan)
+    by_part = part_column(scan)
+    if by_part and by_part in train.columns and by_part not in (text, label):
+        ranks = {rank for value in scan[by_part].values if (rank := words.test_rank(value)) is not None}
+        test = where(train, by_part, lambda value: words.test_rank(str(value)) == min(ranks), quiet=True)
+        tested = kinds.scan(test)[label].labels
+        if scan[label].labels & tested:
+            say(f"Column {by_part!r} says which rows are for the test.")
+            if len(ranks) > 1:
+                left = [value for value in scan[by_part].values if (words.test_rank(value) or 0) > min(ranks)]
+                say(f"Rows of {', '.join(sorted(left))} are left out, for there is a better test part.")
+            return where(train, by_part, lambda value: words.test_rank(str(value)) is None), test, types
+    say("There is no test part: one row in five of each class becomes it.")
+    return *split(train, text, label), types
 
 
 def _labels(connection: database.Connection, table: str, label: str, declared: list[str]) -> list[str]:
     """The labels of the training rows as text, in the order that the source declares, else in their own."""
-    found = list(_counts(connection, table, label)["classes"])
+    found = list(_counts(connection, table, label, exact=True)["classes"])
     return sorted(found, key=declared.index) if set(found) <= set(declared) else found
+
+
+def _doubt(labels: list[str], say: Progress) -> None:
+    """Tells of labels that are perhaps one."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in labels:
+        alike[" ".join(name.casefold().split())].append(name)
+        if is_no_number(name):
+            say(f"Label {name!r} counts as a class: where it means that there is none, leave the cell empty.")
+    for several in alike.values():
+        if len(several) > 1:
+            say(f"Labels {' and '.join(map(repr, several))} count as different classes: correct them if they are one.")
 
 
 def _describe(connection: database.Connection) -> dict[str, Any] | None:
     dataset = connection.execute(database.query("dataset_current")).fetchone()
     if dataset is None:
         return None
-    tables = [dataset["train_table"], dataset["test_table"]]
-    pending = connection.execute(database.query("dataset_pending"), {"tables": tables}).fetchone()
-    counts = [_counts(connection, table, dataset["label_column"]) for table in tables]
+    both = [dataset["train_table"], dataset["test_table"]]
+    pending = connection.execute(database.query("dataset_pending"), {"tables": both}).fetchone()
+    counts = [_counts(connection, table, dataset["label_column"]) for table in both]
+    dataset["labels"] = label_names(dataset["labels"])
     return {**dataset, "train": counts[0], "test": counts[1], "pending_events": pending["events"] if pending else 0}
 
 
-def _counts(connection: database.Connection, table: str, label: str) -> dict[str, Any]:
+def _counts(connection: database.Connection, table: str, label: str, exact: bool = False) -> dict[str, Any]:
     name = sql.SQL(table)  # regclass printed it, quoted where it must be
-    query = database.query("dataset_counts").format(label=sql.Identifier(label), table=name)
-    rows = connection.execute(query).fetchall()
-    classes = {row["label"]: row["rows"] for row in rows if row["label"] is not None}
-    return {"rows": sum(row["rows"] for row in rows), "classes": classes}
+    names: dict[str, sql.Composable] = {"table": name, "label": sql.Identifier(label)}
+    rows = 0 if exact else _estimate(connection, name)
+    query = database.query("dataset_counts")
+    if rows > EXACT_ROWS:
+        share = SAMPLED_ROWS / rows
+        query = database.query("dataset_sample")
+        names |= {"percent": sql.Literal(100 * share), "times": sql.Literal(1 / share)}
+    found = connection.execute(query.format(**names)).fetchall()
+    classes = {row["label"]: row["rows"] for row in found if row["label"] is not None}
+    counted = sum(row["rows"] for row in found)
+    return (
+        {"rows": rows, "classes": classes, "estimated": True}
+        if rows > EXACT_ROWS
+        else {"rows": counted, "classes": classes}
+    )
+
+
+def _estimate(connection: database.Connection, table: sql.SQL) -> int:
+    """What the planner thinks of the number of rows: it knows the table's size on disk, analyzed or not."""
+    plan = connection.execute(database.query("dataset_estimate").format(table=table)).fetchone()
+    return int(plan["QUERY PLAN"][0]["Plan"]["Plan Rows"]) if plan else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -189,10 +254,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dataset", help="sample, a file, a folder or a hub id (default: DATASET)")
     parser.add_argument("--text-column", help="default: TEXT_COLUMN, else found")
     parser.add_argument("--label-column", help="default: LABEL_COLUMN, else found")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--encoding", help="of text files, such as cp1251 (default: ENCODING, else found)")
+    parser.add_argument("--replace", action="store_true", help="import anew; the old tables are kept under other names")
+    given = parser.parse_args(arguments)
     try:
-        settings = Settings.from_env(os.environ)
-        done = import_dataset(settings, options.dataset, options.text_column, options.label_column)
+        done = import_dataset(
+            Settings.from_env(os.environ),
+            given.dataset,
+            given.text_column,
+            given.label_column,
+            given.encoding,
+            anew=given.replace,
+        )
     except (PlatformError, SettingError) as error:
         print(error, file=sys.stderr)
         return 1

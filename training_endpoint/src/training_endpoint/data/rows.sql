@@ -10,7 +10,7 @@ SELECT left({text}::text, {limit} + 1) AS text, {label}::text AS label FROM {tab
 
 -- name: events_uncovered
 SELECT e.id
-FROM training_events e
+FROM public.training_events e
 WHERE e.table_name = ANY (%(tables)s)
-  AND NOT EXISTS (SELECT FROM training_coverage c WHERE c.event_id = e.id)
+  AND NOT EXISTS (SELECT FROM public.training_coverage c WHERE c.event_id = e.id)
 ORDER BY e.id

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from training_endpoint import database
+from training_endpoint.data.labels import label_names
 from training_endpoint.errors import DataError, EmptyTable, MissingColumn, MissingTable, NoDataset, OneClass
 
 FETCH_ROWS = 2_000
@@ -72,6 +73,12 @@ def read(url: str, max_text_chars: int) -> Snapshot:
     return _assemble(dataset, train, test, str(moment and moment["watermark"]), [event["id"] for event in events])
 
 
+def left_out(dropped: dict[str, int]) -> str:
+    """For people and verdicts: `left out: 3 rows with unknown label, 1 with blank text`; '' where no row was."""
+    counts = [f"{count:,} {reason}" for reason, count in dropped.items() if count]
+    return f"left out: {', '.join(counts)}" if counts else ""
+
+
 def row_hash(split: str, text: str, label: str) -> bytes:
     """What identifies a row by its content: sha256 over split, label and text."""
     return hashlib.sha256("\0".join((split, label, text)).encode()).digest()
@@ -95,7 +102,7 @@ class Table:
         self.cut = 0
         text, label = dataset["text_column"], dataset["label_column"]
         name = check_columns(connection, table, text, label)
-        known = set(dataset["labels"])
+        known = set(label_names(dataset["labels"]))
         for row in _stream(connection, name, text, label, limit):
             self._add(row["text"], row["label"], known, limit)
 
@@ -104,7 +111,7 @@ class Table:
             self.dropped["null text"] += 1
         elif not text.strip():
             self.dropped["blank text"] += 1
-        elif label is None:
+        elif not (label := (label or "").strip()):
             self.dropped["null label"] += 1
         elif label not in known:
             self.dropped["unknown label"] += 1
@@ -154,9 +161,9 @@ def _assemble(dataset: dict[str, Any], train: Table, test: Table, watermark: str
         dropped["test label not in train"] += len(test.rows) - len(kept)
     if not kept:
         raise EmptyTable(f"Table {test.name} has no usable row ({_reasons(test.dropped)}): insert labelled texts.")
-    label_names = [label for label in dataset["labels"] if label in classes]
-    train_rows, train_hashes = _ordered("train", train.rows, label_names)
-    test_rows, test_hashes = _ordered("test", kept, label_names)
+    own_names = [label for label in label_names(dataset["labels"]) if label in classes]
+    train_rows, train_hashes = _ordered("train", train.rows, own_names)
+    test_rows, test_hashes = _ordered("test", kept, own_names)
     train_texts = set(train_rows.texts)
     return Snapshot(
         name=dataset["name"],
@@ -164,7 +171,7 @@ def _assemble(dataset: dict[str, Any], train: Table, test: Table, watermark: str
         test_table=test.name,
         text_column=dataset["text_column"],
         label_column=dataset["label_column"],
-        label_names=label_names,
+        label_names=own_names,
         train=train_rows,
         test=test_rows,
         digest=digest_of(train_hashes + test_hashes),

@@ -9,7 +9,7 @@ from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors, require_token
 from training_endpoint import database
 from training_endpoint.data import importer
-from training_endpoint.errors import NoDataset
+from training_endpoint.errors import InvalidOverride, NoDataset
 from training_endpoint.http import fields, metrics, release
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
@@ -61,12 +61,15 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
 
     @app.post("/datasets")
     def import_dataset() -> tuple[Response, int]:
-        asked = fields.only("dataset", "text_column", "label_column")
+        asked = fields.only("dataset", "text_column", "label_column", "encoding", "replace")
+        anew = asked.pop("replace", False)
+        if not isinstance(anew, bool):
+            raise InvalidOverride("replace must be true or false.")
         wanted = {name: fields.text(asked, name, 1_000) for name in asked if asked[name] is not None}
         with database.connect(settings.database_url) as connection:
             known = {row["name"] for row in connection.execute(database.query("dataset_names"))}
-        dataset = importer.import_dataset(settings, progress=app.logger.info, **wanted)
-        return jsonify(dataset), 200 if dataset["name"] in known else 201
+        dataset = importer.import_dataset(settings, **wanted, anew=anew, anywhere=False, progress=app.logger.info)
+        return jsonify(dataset), 200 if dataset["name"] in known and not anew else 201
 
     @app.get("/datasets/current")
     def current_dataset() -> Response:

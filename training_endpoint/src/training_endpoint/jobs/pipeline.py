@@ -14,16 +14,17 @@ from mlflow.exceptions import MlflowException
 
 from mlops_contract.voucher import Voucher
 from mlops_contract.words import Verdict
+from model_runner import machine
 from training_endpoint.clock import Clock
 from training_endpoint.data import lineage
-from training_endpoint.data.snapshot import Rows, Snapshot
-from training_endpoint.errors import ChampionChanged, JobEnded, TrainingFailed
+from training_endpoint.data.snapshot import Rows, Snapshot, left_out
+from training_endpoint.errors import ChampionChanged, JobEnded
 from training_endpoint.jobs.report import Report
 from training_endpoint.judge import compare, evaluate, export, looks, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
 from training_endpoint.judge.compare import Decision
 from training_endpoint.judge.evaluate import Labels, Probabilities
-from training_endpoint.judge.export import Served
+from training_endpoint.judge.exported import Served
 from training_endpoint.judge.looks import Looks
 from training_endpoint.learn import device, distributed, trainer
 from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
@@ -174,22 +175,17 @@ def _make(job: Job, mlflow_run: str) -> Challenger:
             classifier, rows, parameters, job.work, device=where, precision=precision, fingerprint=start, say=say
         )
 
-    with clock("evaluating"):
-        report(phase="evaluating", progress=TRAINING_TO, message=f"evaluating on {len(snapshot.test):,} test rows")
-        answers = evaluate.predict(classifier, snapshot.test.texts)
-        if not np.isfinite(answers).all():
-            raise TrainingFailed("The trained model's answers are no numbers: lower learning_rate and train again.")
-        metrics = evaluate.metrics(answers, job.labels)
-        classifier.model.to("cpu")
-
     with clock("exporting"):
-        report(
-            phase="exporting", progress=0.86, metrics=metrics, message=f"accuracy {metrics['accuracy']:.3f}; exporting"
-        )
-        served = export.export(classifier, snapshot.test, answers, job.work / MODEL / "serving", clock)
+        message = f"exporting, and evaluating what is served on {len(snapshot.test):,} test rows"
+        report(phase="exporting", progress=TRAINING_TO, message=message)
+        classifier.model.to("cpu")
+        folder = job.work / MODEL / "serving"
+        served, answers = export.export(classifier, snapshot.test, snapshot.train.texts, folder, clock)
+        metrics = evaluate.metrics(answers, job.labels)
 
     with clock("registering"):
-        report(phase="registering", progress=0.91, message="registering")
+        message = f"accuracy {metrics['accuracy']:.3f}, {served.reason}; registering"
+        report(phase="registering", progress=0.91, metrics=metrics, message=message)
         mlflow.log_metrics(
             {f"test_{name}": value for name, value in metrics.items()}
             | {"computed_in_parts": state.parts, "peak_memory_mb": device.peak_memory_mb()}
@@ -251,9 +247,11 @@ def _judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             champion_metrics,
             known,
         )
-        decision = _heeding(decision, champion, now, pinned)
-    version = challenger.voucher.version
-    decision = replace(decision, text=decision.sentence(version), evidence={**decision.evidence, "rows": rows_kept})
+        decision = _heeding(decision, champion, now, pinned, job.snapshot.dropped)
+    version, served = challenger.voucher.version, challenger.served
+    evidence = {**decision.evidence, "rows": rows_kept, "served": served.evidence}
+    decision = replace(decision, text=f"{decision.text}; {served.reason}", evidence=evidence)
+    decision = replace(decision, text=decision.sentence(version))
     after = version if decision.verdict.moves_champion else now
     outcome = Outcome(
         verdict=decision.verdict,
@@ -275,13 +273,17 @@ def _judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
     return outcome, Ruling(now, pinned, after, str(decision.verdict), decision.text, evidence)
 
 
-def _heeding(decision: Decision, champion: Opponent | None, now: int | None, pinned: bool) -> Decision:
-    """The verdict, with what the ledger adds: whom it was compared with, and whether the version is pinned."""
+def _heeding(
+    decision: Decision, champion: Opponent | None, now: int | None, pinned: bool, dropped: dict[str, int]
+) -> Decision:
+    """The verdict, with what else a person must know: whom it met, whether the version is pinned, rows left out."""
     verdict, text = decision.verdict, decision.text
     if champion is not None and champion.probabilities is not None and champion.version != now:
         text = f"{text}; compared with version {champion.version}, because {champion.trouble}"
     if pinned and verdict.moves_champion:
         verdict, text = Verdict.KEPT_PINNED, f"version {now} is pinned; without the pin: {verdict}, {text}"
+    if any(dropped.values()):
+        text = f"{text}; {left_out(dropped)}"
     return replace(decision, verdict=verdict, text=text)
 
 
@@ -326,7 +328,7 @@ def _log_inputs(job: Job, mlflow_run: str, rows: Rows, base: BaseModel, where: s
             "base_model": base.name,
             "base_revision": base.revision,
             "device": where,
-            "cores": device.cores(),
+            "cores": machine.cores(),
             "dataset": snapshot.name,
             "dataset_digest": snapshot.digest,
             "watermark": snapshot.watermark,
@@ -378,6 +380,7 @@ def _tags(job: Job, metrics: dict[str, float], served: Served) -> dict[str, str]
         "watermark": job.snapshot.watermark,
         "train_rows": str(len(job.snapshot.train)),
         "precision": served.precision,
+        "served_form": served.reason[:TAG_CHARS],
         "job_id": job.job_id,
         **{name: f"{value:.4f}" for name, value in metrics.items()},
     }

@@ -100,6 +100,9 @@ class Runner:
             return 0
         if child.returncode == os.EX_TEMPFAIL:
             return self._retry_s
+        if child.returncode == -signal.SIGKILL and attempts < self._settings.max_attempts:
+            log.warning("job %s goes on: %s", job_id, _why(child.returncode))
+            return self._retry_s
         self._fail(job_id, _why(child.returncode))
         return 0
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from training_endpoint.data.snapshot import Snapshot
 from training_endpoint.judge.evaluate import Labels, Probabilities
-from training_endpoint.judge.export import Served
+from training_endpoint.judge.exported import Served
 from training_endpoint.settings import Settings
 
 CLASS_ROWS = 10
@@ -71,7 +71,7 @@ def checks(
         Check(
             "what is served agrees with what was trained",
             served.difference <= served.allowed,
-            f"{served.precision} differs by {served.difference:.3f} on the golden texts, limit {served.allowed}",
+            f"the exported file differs by {served.difference:.3f} on the golden texts, limit {served.allowed}",
         ),
         Check(
             "answers are quick enough",

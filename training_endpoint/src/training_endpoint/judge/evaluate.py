@@ -1,12 +1,13 @@
 """What a classifier answers on given rows, and how good that is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from model_runner import softmax
 from training_endpoint.learn.classifier import Classifier
-from training_endpoint.learn.encoding import by_length, encode, pad, softmax
+from training_endpoint.learn.encoding import by_length, encode, pad
 
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -14,14 +15,13 @@ Labels = npt.NDArray[np.int64]
 BATCH = 32
 
 
-def predict(classifier: Classifier, texts: Sequence[str], done: Callable[[float], None] | None = None) -> Probabilities:
-    """Probabilities float64 [texts, labels], computed in fp32; `done` is told the share that is answered."""
+def predict(classifier: Classifier, texts: Sequence[str]) -> Probabilities:
+    """What PyTorch answers: probabilities float64 [texts, labels], computed in fp32."""
     import torch  # noqa: PLC0415 - takes seconds
 
     model = classifier.model.eval()
     ids = encode(classifier.tokenizer, texts, classifier.max_length)
     logits = np.empty((len(ids), len(classifier.label_names)), np.float32)
-    answered = 0
     with torch.inference_mode():
         for batch in by_length(ids, BATCH):
             tokens, mask = (
@@ -29,9 +29,6 @@ def predict(classifier: Classifier, texts: Sequence[str], done: Callable[[float]
                 for array in pad([ids[index] for index in batch], classifier.pad_id)
             )
             logits[batch] = model(input_ids=tokens, attention_mask=mask).logits.float().cpu().numpy()
-            answered += len(batch)
-            if done is not None:
-                done(answered / len(ids))
     return softmax(logits)
 
 

@@ -1,9 +1,9 @@
 """What this container may compute with: cores, a GPU, and bfloat16 only where it is quick."""
 
-import math
-import os
 from pathlib import Path
 from typing import Any
+
+from model_runner import machine
 
 ENVIRONMENT = {
     # Threads that wait spin for about a tenth of a millisecond, as long as falling asleep and waking up costs, and then
@@ -19,20 +19,9 @@ ENVIRONMENT = {
 }
 """What a job's process is started with, unless the service's environment says otherwise."""
 
-CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
 # Instructions without which bfloat16 on a CPU is emulated, about ten times slower than fp32.
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-
-
-def cores(cgroup: Path = CGROUP) -> int:
-    """Whole cores that this container really has: its affinity, or its quota when that is less."""
-    allowed = len(os.sched_getaffinity(0))
-    try:
-        quota, period = (cgroup / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return allowed
-    return allowed if quota == "max" else max(1, min(allowed, math.floor(int(quota) / int(period))))
 
 
 def cpu_has_bf16(cpuinfo: Path = CPUINFO) -> bool:
@@ -49,7 +38,7 @@ def prepare(rank: int = 0, processes: int = 1) -> tuple[Any, str]:
     """One process's device (torch.device) and the precision of its matrix products, bf16 or fp32."""
     import torch  # noqa: PLC0415 - takes seconds
 
-    torch.set_num_threads(max(1, cores() // processes))
+    torch.set_num_threads(max(1, machine.cores() // processes))
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")
         torch.cuda.set_device(rank)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model_runner import Encoder
+
 Ids = npt.NDArray[np.int64]
 
 
@@ -22,18 +24,13 @@ def usable_length(tokenizer: Any, config: Any, wanted: int) -> int:
 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
-    """Token ids of each text, cut at `max_length`, not padded."""
-    if not texts:
-        return []
-    encoded = tokenizer(
-        list(texts),
-        truncation=True,
-        max_length=max_length,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-    )
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
+    """Token ids of each text as the served model gets them, cut at `max_length`, not padded."""
+    return [text.ids for text in encoder(tokenizer, max_length).encode(texts)]
+
+
+def encoder(tokenizer: Any, max_length: int) -> Encoder:
+    """The served model's encoder, of a fast tokenizer of transformers."""
+    return Encoder.from_json(tokenizer.backend_tokenizer.to_str(), max_length)
 
 
 def pad(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[Ids, Ids]:
@@ -52,9 +49,3 @@ def by_length(sequences: Sequence[Sequence[int]], size: int) -> Iterator[list[in
     order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
     for start in range(0, len(order), size):
         yield order[start : start + size]
-
-
-def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Probabilities float64 [rows, labels] of logits [rows, labels]."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -39,7 +39,7 @@ def call(settings: Settings, method: str, path: str, values: dict[str, str]) -> 
     try:
         with requests.Session() as session:
             session.trust_env = False  # a proxy of the machine has no business between services
-            answer = session.request(method, url, timeout=TIMEOUT_S, **given)
+            answer = session.request(method, url, auth=settings.mlflow_account, timeout=TIMEOUT_S, **given)
         body = answer.json()
     except requests.RequestException as error:
         raise MlflowUnavailable(f"MLflow does not answer at MLFLOW_TRACKING_URI ({type(error).__name__}).") from error

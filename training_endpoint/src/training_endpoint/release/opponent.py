@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlops_contract.store import FilesLost
+from model_runner import CannotServe, machine
+from model_runner import answers as answers_of
 from training_endpoint.errors import BaseModelNotFound, UnknownVersion
-from training_endpoint.judge import served
 from training_endpoint.judge.evaluate import Probabilities
 from training_endpoint.learn import classifier as classifiers
-from training_endpoint.learn import device
 from training_endpoint.learn.classifier import Classifier
 from training_endpoint.release import inheritance, ledger, versions
 from training_endpoint.settings import Settings
@@ -43,8 +43,8 @@ def answers(settings: Settings, texts: Sequence[str], label_names: Sequence[str]
     for version in known[:TRIED]:
         try:
             folder = versions.files(settings, inheritance.voucher(settings, version), "serving/")
-            names, found = served.answers(folder, texts, device.cores())
-        except (FilesLost, UnknownVersion, served.CannotRun) as error:
+            names, found = answers_of(folder, texts, machine.cores())
+        except (FilesLost, UnknownVersion, CannotServe) as error:
             troubles.append(f"version {version} cannot be loaded any more: {error.message}")
             continue
         aligned = np.zeros((len(texts), len(label_names)))

@@ -56,7 +56,7 @@ def files(settings: Settings, voucher: Voucher, *folders: str) -> Path:
     Raises `FilesLost` where nobody has them with the digests that were recorded, `MlflowUnavailable` where that
     cannot be told now.
     """
-    sources = [mlflow_files(settings.mlflow_tracking_uri, voucher)]
+    sources = [mlflow_files(settings.mlflow_tracking_uri, voucher, settings.mlflow_account)]
     sources += [replica_files(address, settings.platform_token) for address in resolve(settings.model_endpoints)]
     try:
         return store(settings).fetch(voucher, folders, sources)
@@ -68,7 +68,7 @@ def check_in_mlflow(settings: Settings, voucher: Voucher) -> None:
     """Raises `FilesLost` unless what MLflow has of a version, its run and what serves, is what training registered."""
     if alias.version(settings, voucher.version).get("run_id") != voucher.run_id:
         raise FilesLost(f"Version {voucher.version} in MLflow belongs to another run than the registered one.")
-    source = mlflow_files(settings.mlflow_tracking_uri, voucher)
+    source = mlflow_files(settings.mlflow_tracking_uri, voucher, settings.mlflow_account)
     with TemporaryDirectory(dir=settings.state_dir) as folder:
         for path, digest in voucher.below("serving/").items():
             source(path, digest, Path(folder) / "file")

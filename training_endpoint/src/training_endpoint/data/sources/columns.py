@@ -1,33 +1,33 @@
-"""Finds out what the columns of a dataset hold: their SQL types, and which of them are the text and the label."""
+"""What the columns of a dataset hold: the values of each, and the narrowest SQL type for all of them."""
 
-import json
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from training_endpoint.data.sources.part import Part, Problems
-from training_endpoint.errors import ImportFailed, MissingColumn, OneClass
+from training_endpoint.data.sources import cells
+from training_endpoint.data.sources.part import Part
+from training_endpoint.data.sources.problems import Problems
 
-TEXT_NAMES = ("text", "sentence", "review", "content", "body", "comment", "message", "tweet", "document", "question")
-LABEL_NAMES = ("label", "labels", "class", "category", "sentiment", "target", "intent", "topic", "rating", "stars")
 MOST_CLASSES = 200
 TYPES = {
     bool: "boolean",
-    int: "bigint",
     float: "double precision",
     Decimal: "numeric",
     str: "text",
-    bytes: "bytea",
     datetime: "timestamptz",
     date: "date",
     time: "time",
 }
-WIDER = (("bigint", "numeric"), ("bigint", "double precision"), ("numeric", "double precision"))
-WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
-SURROGATE = re.compile("[\ud800-\udfff]")
-DECIMAL = re.compile(r"-?\d+\.\d+([eE][+-]?\d+)?")
+NUMBERS = {"bigint", "numeric", "double precision"}
+# What only this module knows. Integers that no double holds, bytes that are UTF-8, words for "no value" among numbers,
+# and lists and objects.
+LONG, UTF8, WORD, NESTED = "long", "utf8", "word", "nested"
+LARGEST = 2**53
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+DECIMAL = re.compile(r"-?[0-9]{1,400}\.[0-9]{1,400}([eE][+-]?[0-9]{1,4})?")
 
 
 @dataclass
@@ -37,26 +37,52 @@ class Column:
     name: str
     types: set[str] = field(default_factory=set)
     characters: int = 0
-    values: set[Any] = field(default_factory=set)
-    """The different values, up to one more than `MOST_CLASSES`."""
+    values: set[str] = field(default_factory=set)
+    """The different values as text without blanks around them, up to one more than `MOST_CLASSES`."""
+    spellings: set[str] = field(default_factory=set)
+    """The same, but numbers as they are written: 1.10 and 1.1 are two."""
 
     def add(self, value: Any, typed: bool) -> None:
-        if value is None:
+        """Takes one cell into account."""
+        if cells.is_none(value):
             return
-        self.types.add(_type(value, typed))
-        if isinstance(value, str):
+        kind = _kind(value, typed)
+        self.types.add(kind)
+        if isinstance(value, str | bytes):
             self.characters += len(value)
-        if len(self.values) <= MOST_CLASSES:
-            self.values.add(value if isinstance(value, str | int | float) else str(value))
+        if len(self.spellings) <= MOST_CLASSES:
+            written = cells.as_text(value).strip() if kind != NESTED else ""
+            self.spellings.add(written)
+            self.values.add(cells.as_text(float(written)) if kind == "double precision" else written)
+
+    @property
+    def sql_type(self) -> str:
+        """The narrowest type that holds all its values."""
+        return _widest(self.types)
+
+    @property
+    def labels(self) -> set[str]:
+        """Its values, as they will be its labels."""
+        if self.sql_type in NUMBERS:
+            return {value for value in self.values if not cells.is_no_number(value)}
+        return self.values
+
+    @property
+    def nested(self) -> bool:
+        """Whether it holds lists or objects."""
+        return NESTED in self.types
 
 
-def scan(part: Part) -> dict[str, Column]:
-    """Reads all rows once."""
-    columns = [Column(name) for name in part.columns]
-    for row in part.rows(Problems()):
-        for column, value in zip(columns, row, strict=True):
-            column.add(value, part.typed)
-    return {column.name: column for column in columns}
+def scan(part: Part, problems: Problems | None = None) -> dict[str, Column]:
+    """Reads all rows once, and counts in `problems` what is left out."""
+    columns = {name: Column(name) for name in part.columns}
+    for member in part.members or (part,):
+        own = [columns[name] for name in member.columns]
+        for row in member.rows(problems or Problems()):
+            for column, value in zip(own, row, strict=True):
+                if value is not None:
+                    column.add(value, member.typed)
+    return columns
 
 
 def sql_types(*scans: dict[str, Column]) -> dict[str, str]:
@@ -69,93 +95,48 @@ def sql_types(*scans: dict[str, Column]) -> dict[str, str]:
 
 
 def _widest(types: set[str]) -> str:
-    if len(types) == 1:
-        return next(iter(types))
-    return next((wide for narrow, wide in WIDER if types == {narrow, wide}), "text")
+    known = types - {WORD, LONG} | ({"bigint"} if LONG in types else set())
+    if "bytea" in known:
+        return "bytea" if known <= {"bytea", UTF8, "text"} else "text"
+    if known and known <= NUMBERS:
+        if len(known) == 1:
+            return next(iter(known))
+        # A double has 53 bits: what does not fit beside it is kept whole by numeric.
+        return "double precision" if known == {"bigint", "double precision"} and LONG not in types else "numeric"
+    return next(iter(known)) if len(types) == 1 and known <= set(TYPES.values()) | {"timestamp"} else "text"
 
 
-def _type(value: Any, typed: bool) -> str:
-    if not typed:
-        return "bigint" if WHOLE.fullmatch(value) else "double precision" if DECIMAL.fullmatch(value) else "text"
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return "numeric"
+def _kind(value: Any, typed: bool) -> str:
+    if isinstance(value, str):
+        return WORD if cells.is_no_number(value) else "text" if typed else _by_look(value.strip())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "bigint" if abs(value) <= LARGEST else LONG if -(2**63) <= value < 2**63 else "numeric"
+    if isinstance(value, bytes):
+        return UTF8 if _is_utf8(value) else "bytea"
+    if isinstance(value, list | dict):
+        return NESTED
     if isinstance(value, datetime) and value.tzinfo is None:
         return "timestamp"
     return TYPES.get(type(value), "text")
 
 
-def choose(columns: dict[str, Column], part: Part, text: str, label: str) -> tuple[str, str]:
-    """The names of the text and the label column of `part`, each as given, or found when '' was given.
-
-    A text column is the one with a usual name, else the one with most characters. A label column is one whose classes
-    the source declares, else one with a usual name, else the one of fewest values. Raises `MissingColumn`,
-    `ImportFailed` or `OneClass`.
-    """
-    own = [columns[name] for name in part.columns]
-    listed = ", ".join(part.columns)
-    for wanted, setting in ((text, "TEXT_COLUMN"), (label, "LABEL_COLUMN")):
-        if wanted and wanted not in part.columns:
-            raise MissingColumn(f"The dataset has no column {wanted!r}: its columns are {listed}. Correct {setting}.")
-    if not label:
-        label = _label(own, part, text)
-    if not text:
-        texts = [
-            column for column in own if _widest(column.types) == "text" and column.name != label and column.characters
-        ]
-        if not texts:
-            raise MissingColumn(f"No column of the dataset holds text: its columns are {listed}. Set TEXT_COLUMN.")
-        text = _usual(texts, TEXT_NAMES) or max(texts, key=lambda column: column.characters).name
-    if text == label:
-        raise ImportFailed(f"Text and label are the same column {text!r}: set TEXT_COLUMN or LABEL_COLUMN to another.")
-    _check_classes(columns[label])
-    return text, label
+def _by_look(text: str) -> str:
+    if WHOLE.fullmatch(text):
+        return "bigint" if abs(int(text)) <= LARGEST else LONG
+    # As a double it must read back as the number that is written there, which -0 does not.
+    if (
+        DECIMAL.fullmatch(text)
+        and math.isfinite(float(text))
+        and Decimal(repr(float(text))) == Decimal(text)
+        and not (text[0] == "-" and not float(text))
+    ):
+        return "double precision"
+    return "text"
 
 
-def _check_classes(label: Column) -> None:
-    if len(label.values) < 2:
-        raise OneClass(
-            f"Column {label.name!r} has {f'one value only, {min(label.values)!r}' if label.values else 'no value'}: "
-            "training needs two classes. Add rows, or set LABEL_COLUMN to another column."
-        )
-    if len(label.values) > MOST_CLASSES:
-        raise ImportFailed(
-            f"Column {label.name!r} has more than {MOST_CLASSES} different values: that is no label. "
-            "Set LABEL_COLUMN to another column."
-        )
-
-
-def _label(own: list[Column], part: Part, text: str) -> str:
-    possible = [column for column in own if column.name != text and 1 <= len(column.values) <= MOST_CLASSES]
-    declared = [column.name for column in possible if column.name in part.classes]
-    found = declared[0] if declared else _usual(possible, LABEL_NAMES)
-    if found:
-        return found
-    several = [column for column in possible if len(column.values) > 1 and column.name.lower() not in TEXT_NAMES]
-    if not several:
-        listed = ", ".join(part.columns)
-        raise MissingColumn(
-            f"No column of the dataset looks like a label (2 to {MOST_CLASSES} different values): "
-            f"its columns are {listed}. Set LABEL_COLUMN."
-        )
-    return min(several, key=lambda column: len(column.values)).name
-
-
-def _usual(columns: list[Column], names: tuple[str, ...]) -> str | None:
-    by_name = {column.name.lower(): column.name for column in columns}
-    return next((by_name[name] for name in names if name in by_name), None)
-
-
-def cell(value: Any, sql_type: str, problems: Problems) -> Any:
-    """`value` as COPY takes it; counts what it must repair."""
-    if value is None or (sql_type != "text" and not isinstance(value, str)):
-        return value
-    if isinstance(value, list | dict):
-        value = json.dumps(value, ensure_ascii=False, default=str)
-    text = str(value)
-    if "\0" in text:
-        problems["repaired: NUL characters removed, which PostgreSQL cannot hold"] += 1
-        text = text.replace("\0", "")
-    text, replaced = SURROGATE.subn("\N{REPLACEMENT CHARACTER}", text)
-    if replaced:
-        problems["repaired: bytes that are not UTF-8 replaced by \N{REPLACEMENT CHARACTER}"] += 1
-    return text
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,26 @@
+"""What the files of a model version answer, the same for who judges it and for who serves it.
+
+Reads one folder and computes: no service, no network, no code from the folder. Nothing but our manifest, golden.json,
+tokenizer.json, ONNX, safetensors and config.json is read.
+"""
+
+from model_runner.answering import answers, latency_ms, scores
+from model_runner.errors import CannotServe
+from model_runner.loading import load, wants_torch
+from model_runner.model import Logits, Model, Probabilities, softmax
+from model_runner.text import Encoded, Encoder
+
+__all__ = [
+    "CannotServe",
+    "Encoded",
+    "Encoder",
+    "Logits",
+    "Model",
+    "Probabilities",
+    "answers",
+    "latency_ms",
+    "load",
+    "scores",
+    "softmax",
+    "wants_torch",
+]

@@ -1,0 +1,164 @@
+"""Which form of a classifier is served: the fastest whose answers cannot be told from fp32's."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_runner import Model, Probabilities, machine, scores
+from model_runner.artifact import Form
+from training_endpoint.data.snapshot import Rows
+from training_endpoint.judge.compare import mcnemar
+from training_endpoint.judge.evaluate import Labels
+
+ROWS = 1000
+"""Rows on which a form is compared with fp32: test rows first, then training rows, for no label is needed."""
+DIFFERING = 0.01
+"""The share of these rows on which its answer may be another."""
+SIGNIFICANCE = 0.05
+"""Of McNemar's exact test: below it, a form's accuracy on the test rows is another than fp32's."""
+TIMED = 48
+"""Rows, one text a call, that tell a form's speed."""
+
+FP32 = Form("fp32", "model.fp32.onnx")
+# In the order in which they are tried: the quickest first, and of those the one that every processor can run. Without
+# VNNI pairs of products are added in 16 bits, which weights of 8 bits overflow; with 7 all processors do the same.
+INT8 = Form("int8", "model.int8.onnx")
+INT8_FULL = Form("int8-full", "model.int8-full.onnx", frozenset({machine.VNNI}))
+INT8_MIXED = Form("int8-mixed", "model.int8-mixed.onnx", frozenset({machine.VNNI}))
+QUANTISED = (INT8, INT8_FULL, INT8_MIXED)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One form against fp32."""
+
+    form: str
+    passed: bool
+    rows: int
+    differing: float
+    """Share of the rows whose answer is another than fp32's."""
+    accuracy: float
+    fp32_accuracy: float
+    p_value: float
+    """McNemar's, on the test rows among them, as the accuracies."""
+    speedup: float
+    """One text a call, one thread."""
+
+    def __str__(self) -> str:
+        told = (
+            f"{self.form}: {self.differing:.2%} of {self.rows:,} rows answered otherwise than by fp32 "
+            f"(limit {DIFFERING:.0%}), "
+            f"accuracy {self.accuracy:.4f} against {self.fp32_accuracy:.4f} (p = {self.p_value:.2g}), "
+            f"{self.speedup:.1f} times as fast"
+        )
+        return f"served as {told}" if self.passed else f"not as {told}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The forms that the version carries, the one served here first, with its answers on the test rows."""
+
+    forms: list[Form]
+    model: Model
+    answers: Probabilities
+    trials: list[Trial]
+
+    @property
+    def reason(self) -> str:
+        """For people."""
+        told = [str(trial) for trial in self.trials]
+        return "; ".join(told if any(trial.passed for trial in self.trials) else [*told, "served as fp32"])
+
+
+def choose(run: Callable[[Form], Model], folder: Path, test: Rows, train: Sequence[str], cores: int) -> Choice:
+    """Tries the forms of fp32's file in `folder`, and leaves there the files of those that the version carries.
+
+    `run` makes a form's file there a model. Where the best needs what not every processor has, fp32 is carried as well.
+    """
+    shared = min(len(test), ROWS)
+    extra, labels = list(train[: ROWS - shared]), np.asarray(test.labels[:shared])
+    fp32 = run(FP32)
+    reference = scores(fp32, [*test.texts[:shared], *extra], cores)
+    trials: list[Trial] = []
+    for form in QUANTISED:
+        if not form.needs <= machine.features():
+            continue
+        quantise(folder, form)
+        model = run(form)
+        answers = scores(model, [*test.texts, *extra], cores)
+        compared = np.concatenate([answers[:shared], answers[len(test) :]])
+        trial = _trial(form, compared, reference, labels, _speedup(fp32, model, test.texts))
+        trials.append(trial)
+        if trial.passed:
+            forms = [form, FP32] if form.needs else [form]
+            if FP32 not in forms:
+                (folder / FP32.file).unlink()
+            return Choice(forms, model, answers[: len(test)], trials)
+        (folder / form.file).unlink()
+    rest = scores(fp32, test.texts[shared:], cores)
+    return Choice([FP32], fp32, np.concatenate([reference[:shared], rest]), trials)
+
+
+def quantise(folder: Path, form: Form) -> None:
+    """Makes the file of `form` from fp32's: products by rows, and attention by ONNX Runtime's own means.
+
+    Embeddings stay as they are: one scale for all words would cost more than all the rest.
+    """
+    import onnx  # noqa: PLC0415 - only where it is used
+    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
+
+    from training_endpoint.judge import rows  # noqa: PLC0415 - it imports onnx
+
+    file = folder / form.file
+    rows.quantise(folder / FP32.file, file, bits=7 if form is INT8 else 8)
+    if form is INT8_MIXED:
+        return
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        quantize_dynamic(
+            file,
+            file,
+            op_types_to_quantize=["Attention"],
+            per_channel=True,
+            reduce_range=form is INT8,
+            weight_type=QuantType.QInt8,
+            # Of what the joined nodes give, which ONNX's own inference of types does not know.
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+    finally:
+        root.setLevel(level)
+
+
+def _trial(form: Form, answers: Probabilities, reference: Probabilities, labels: Labels, speedup: float) -> Trial:
+    """`labels` belong to the first rows."""
+    found, wanted = answers.argmax(axis=1), reference.argmax(axis=1)
+    right, fp32_right = found[: len(labels)] == labels, wanted[: len(labels)] == labels
+    differing, p_value = float((found != wanted).mean()), mcnemar(right, fp32_right)
+    return Trial(
+        form=form.name,
+        passed=bool(np.isfinite(answers).all()) and differing <= DIFFERING and p_value >= SIGNIFICANCE,
+        rows=len(answers),
+        differing=differing,
+        accuracy=float(right.mean()),
+        fp32_accuracy=float(fp32_right.mean()),
+        p_value=p_value,
+        speedup=speedup,
+    )
+
+
+def _speedup(fp32: Model, other: Model, texts: Sequence[str]) -> float:
+    """How many times as fast `other` is, one text a call; by turns, the median, for the machine may be busy."""
+    ratios = []
+    for text in fp32.encode(list(texts[:TIMED])):
+        start = time.perf_counter()
+        fp32.logits([text])
+        between = time.perf_counter()
+        other.logits([text])
+        ratios.append((between - start) / (time.perf_counter() - between))
+    return float(np.median(ratios))
