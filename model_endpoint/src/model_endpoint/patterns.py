@@ -5,6 +5,7 @@ process of its own, with a limit on its time and memory: what it tries cannot be
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -31,7 +32,8 @@ def refuse_slow(tokenizer: Path) -> None:
         return  # no pattern is the version's own
     command = [sys.executable, "-m", "model_endpoint.patterns", str(tokenizer)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=6 * SECONDS, check=False)
+        path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, capture_output=True, timeout=6 * SECONDS, check=False, env=path)
     except subprocess.TimeoutExpired:
         raise CannotServe(
             f"The tokenizer's patterns take longer than {SECONDS} s for a text of 4096 characters."
