@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from model_runner import scores
+from model_runner.artifact import Form
 from tests import tiny_models
 from training_endpoint.judge import export, forms, rows
 
@@ -17,7 +18,7 @@ LABELS = ["bad", "good"]
 
 @pytest.mark.parametrize("architecture", tiny_models.ARCHITECTURES)
 @pytest.mark.parametrize("form", forms.QUANTISED, ids=lambda form: form.name)
-def test_each_form_answers_almost_as_fp32(architecture: str, form: forms.Form, tmp_path: Path) -> None:
+def test_each_form_answers_almost_as_fp32(architecture: str, form: Form, tmp_path: Path) -> None:
     classifier = tiny_models.classifier(tmp_path / "base", LABELS, architecture)
     export.to_onnx(classifier, tmp_path / forms.FP32.file, tiny_models.TEXTS[:3])
     forms.quantise(tmp_path, form)
