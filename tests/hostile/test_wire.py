@@ -215,10 +215,10 @@ def damaged(dice: random.Random, path: str) -> tuple[bytes, dict[str, str]]:
 def binary(dice: random.Random, _: str) -> tuple[bytes, dict[str, str]]:
     head = b'{"inputs":[{"name":"text","datatype":"BYTES","shape":[%d]}]}' % dice.randrange(4)
     body = head
-    for _ in range(dice.randrange(4)):
+    for _number in range(dice.randrange(4)):
         body += struct.pack("<I", dice.choice([1, 1, 2, 0, 7, 2**31, 2**32 - 1])) + dice.randbytes(dice.randrange(4))
-    length = dice.choice([len(head)] * 5 + [0, 5, len(body), len(body) + 1, 10**9])
-    return body, {"Inference-Header-Content-Length": str(length)}
+    told = dice.choice([len(head)] * 5 + [0, 5, len(body), len(body) + 1, 10**9])
+    return body, {"Inference-Header-Content-Length": str(told)}
 
 
 @pytest.mark.timeout(1800)
