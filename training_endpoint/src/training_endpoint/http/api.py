@@ -4,6 +4,7 @@ from pathlib import Path
 
 from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.exceptions import MethodNotAllowed
 
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors, require_token
@@ -38,7 +39,8 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
 
     @app.before_request
     def only_the_platform_changes_anything() -> None:
-        if request.method not in ("GET", "HEAD", "OPTIONS"):
+        nothing_to_do = isinstance(request.routing_exception, MethodNotAllowed)
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not nothing_to_do:
             require_token(settings.platform_token)
 
     @app.get("/health")
