@@ -75,10 +75,12 @@ case $command in
   up) up ;;
   promote | rollback | unpin | history)
     [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    make_env # a newer version may want secrets that this one's launch did not make
     release_desk "$command" "$@"
     ;;
   status | logs | down)
     [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    make_env # a newer version may want secrets that this one's launch did not make
     if [ "$mode" = native ]; then
       sh native/platform.sh "$command" "$@"
     else

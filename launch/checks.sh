@@ -88,7 +88,9 @@ check_doors() {
     is_secret PLATFORM_TOKEN || refuse_door TRAINING_BIND_ADDRESS 'the training endpoint' 'its token is empty or short' 'set PLATFORM_TOKEN in .env to 12 characters or more, or delete the line'
   fi
   if is_public DATABASE_BIND_ADDRESS; then
-    is_secret TRAINING_DATABASE_PASSWORD || refuse_door DATABASE_BIND_ADDRESS 'the training database' 'its password is empty or short' 'set TRAINING_DATABASE_PASSWORD in .env to 12 characters or more'
+    for name in TRAINING_DATABASE_PASSWORD TRAINING_SUPERUSER_PASSWORD; do
+      is_secret "$name" || refuse_door DATABASE_BIND_ADDRESS 'the training database' "$name is empty or short" "set $name in .env to 12 characters or more"
+    done
   fi
 }
 

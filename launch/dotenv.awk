@@ -48,7 +48,7 @@ function statement(   char, name, rest) {
   while (at <= size) {
     char = substr(source, at, 1)
     if (char == "=" || char == ":" || char == "\n") break
-    if (!blank(char) && char !~ /[A-Za-z0-9_.\[\]-]/ && char !~ /[\200-\377]/)
+    if (index("!\"$%&'()*+,/;<>?@\\^`{|}~#", char))
       refuse("unexpected \"" char "\" in a name; a line is NAME=value, or a comment that begins with #")
     name = name char
     at++

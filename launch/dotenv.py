@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -13,7 +14,8 @@ def read(file: Path) -> dict[str, str]:
     """What `file` sets, nothing where it is absent; ValueError with the line that Compose would refuse."""
     if not file.exists():
         return {}
-    done = subprocess.run(["awk", "-f", str(READER), str(file)], capture_output=True, check=False)
+    bytewise = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(["awk", "-f", str(READER), str(file)], env=bytewise, capture_output=True, check=False)
     if done.returncode != 0:
         raise ValueError(done.stderr.decode(errors="replace").strip())
     pairs = (line.split("=", 1) for line in done.stdout.decode().split("\n")[:-1])

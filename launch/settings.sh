@@ -17,12 +17,12 @@ setting() {
 }
 
 # from_file NAME FILE: nothing where the file does not set it
-from_file() { [ ! -f "$2" ] || awk -v want="$1" -f launch/dotenv.awk "$2" 2>/dev/null || true; }
+from_file() { [ ! -f "$2" ] || LC_ALL=C awk -v want="$1" -f launch/dotenv.awk "$2" 2>/dev/null || true; }
 
 # A file that Compose would refuse is refused here, before any effect, with the line that is wrong.
 check_env() {
   for file in .env training_endpoint/.env; do
-    [ ! -f "$file" ] || said=$(awk -f launch/dotenv.awk "$file" 2>&1 >/dev/null) ||
+    [ ! -f "$file" ] || said=$(LC_ALL=C awk -f launch/dotenv.awk "$file" 2>&1 >/dev/null) ||
       fail "$said" 'docs/settings/README.md says how lines are written'
   done
 }

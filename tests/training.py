@@ -8,7 +8,6 @@ from flask.testing import FlaskClient
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from training_endpoint.http.api import create_app
 from training_endpoint.settings import Settings
 
 TRAIN = [(f"a fine film number {n}", "good") for n in range(6)] + [(f"a dull film number {n}", "bad") for n in range(6)]
@@ -28,6 +27,8 @@ def settings(database_url: str, state_dir: Path, **variables: str) -> Settings:
 
 def client(settings: Settings) -> FlaskClient:
     """One of the training endpoint's HTTP side, which sends the token."""
+    from training_endpoint.http.api import create_app  # heavy: it brings all that training needs
+
     found = create_app(settings).test_client()
     found.environ_base["HTTP_AUTHORIZATION"] = "Bearer secret"
     return found

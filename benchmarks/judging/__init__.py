@@ -4,5 +4,7 @@ import sys
 
 from tests.services import ROOT
 
-PACKAGES = [str(ROOT / folder) for folder in ("contract/src", "runner/src", "training_endpoint/src")]
+PACKAGES = [
+    str(ROOT / folder) for folder in ("contract/src", "runner/src", "model_endpoint/src", "training_endpoint/src")
+]
 sys.path[:0] = PACKAGES  # which are not installed

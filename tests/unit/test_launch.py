@@ -1,6 +1,7 @@
 """launch.sh's shell functions, with a docker that prints what it is asked."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -128,3 +129,14 @@ def test_no_secret_stands_in_a_command_line(clone: Path) -> None:
     assert "exec -T" in command and "-e AIRFLOW_PASSWORD " in command, done.stderr
     assert not any(secret in command for secret in ("secret of the relay", "of people", "token"))
     assert handed_over == "secret of the relay"
+
+
+def test_after_an_update_status_and_down_find_the_secrets_that_are_new(clone: Path) -> None:
+    shutil.copy(ROOT / "launch.sh", clone)
+    (clone / ".env").write_text("PLATFORM_TOKEN=old\n")
+    environment = {"PATH": f"{clone}:{os.environ['PATH']}", "RUNTIMES": "{}"}
+    subprocess.run(
+        ["sh", "launch.sh", "down"], cwd=clone, env=environment, capture_output=True, check=False, timeout=60
+    )
+    text = (clone / ".env").read_text()
+    assert text.startswith("PLATFORM_TOKEN=old\n") and "\nMLFLOW_PASSWORD=" in text

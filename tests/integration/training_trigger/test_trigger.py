@@ -280,5 +280,8 @@ def test_a_temporary_table_is_refused(connection: Connection) -> None:
     "change", ["UPDATE promotion_ledger SET who = ''", "DELETE FROM promotion_ledger", "TRUNCATE promotion_ledger"]
 )
 def test_the_ledger_only_grows_even_for_the_superuser(connection: Connection, change: str) -> None:
+    connection.execute(
+        "INSERT INTO promotion_ledger (who, model_name, verdict, reason) VALUES ('me', 'model', 'better', 'so')"
+    )
     with pytest.raises(psycopg.Error, match="append-only"):
         connection.execute(change)

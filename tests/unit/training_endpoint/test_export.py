@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from training_endpoint.data.snapshot import Rows
 from training_endpoint.errors import TrainingFailed
 from training_endpoint.judge import export
 from training_endpoint.judge.evaluate import predict
+from training_endpoint.judge.exported import Served
 
 TEXTS = tiny_models.TEXTS
 ROWS = Rows(TEXTS, [number % 2 for number in range(40)])
@@ -48,6 +50,8 @@ def test_the_folder_answers_alone_what_the_model_answers(architecture: str, tmp_
         assert expected == pytest.approx(list(trained[TEXTS.index(case["text"])]), abs=0.05)
     labels, found = answers(folder, TEXTS, 2)
     assert labels == LABELS and np.array_equal(found, told)
+    kept = json.loads(json.dumps({**asdict(served), "folder": ""}))
+    assert replace(Served(**kept), folder=folder) == served, "a job that is interrupted here goes on with it"
 
 
 def test_only_the_listed_files_are_shipped_and_their_sums_are_right(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-
 
         def run(form: Form) -> Model:
             assert (tmp_path / form.file).exists()
-            return models[form.name.replace("-", "_")]
+            return models.get(form.name.replace("-", "_"), Known(range(400)))  # which is wrong on all test rows
 
         choice = forms.choose(run, tmp_path, TEST, TRAIN, 2)
         assert {file.name for file in tmp_path.iterdir()} == {form.file for form in choice.forms}

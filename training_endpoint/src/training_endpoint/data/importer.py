@@ -11,13 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from psycopg import errors as pg
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from mlops_contract.env import SettingError
 from mlops_contract.errors import PlatformError
 from training_endpoint import database
-from training_endpoint.data import sources, tables
+from training_endpoint.data import counts, sources, tables
 from training_endpoint.data.labels import label_names
 from training_endpoint.data.sources import columns as kinds
 from training_endpoint.data.sources import words
@@ -29,9 +28,6 @@ from training_endpoint.data.sources.problems import Problems
 from training_endpoint.data.tables import Progress
 from training_endpoint.errors import DataError, ImportBusy, ImportConflict, ImportFailed
 from training_endpoint.settings import Settings
-
-EXACT_ROWS = 500_000
-SAMPLED_ROWS = 100_000
 
 
 def import_dataset(
@@ -96,7 +92,7 @@ def current(database_url: str) -> dict[str, Any] | None:
 
     {"name", "train_table", "test_table", "text_column", "label_column", "labels", "source",
     "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label
-    are in "rows" alone. A table of more than EXACT_ROWS rows is sampled and says "estimated": true.
+    are in "rows" alone. A table of more than counts.EXACT_ROWS rows is sampled and says "estimated": true.
     Raises `DatabaseUnavailable`.
     """
     with database.connect(database_url) as connection:
@@ -196,7 +192,7 @@ def _with_test(
 
 def _labels(connection: database.Connection, table: str, label: str, declared: list[str]) -> list[str]:
     """The labels of the training rows as text, in the order that the source declares, else in their own."""
-    found = list(_counts(connection, table, label, exact=True)["classes"])
+    found = list(counts.of_table(connection, table, label, exact=True)["classes"])
     return sorted(found, key=declared.index) if set(found) <= set(declared) else found
 
 
@@ -218,34 +214,9 @@ def _describe(connection: database.Connection) -> dict[str, Any] | None:
         return None
     both = [dataset["train_table"], dataset["test_table"]]
     pending = connection.execute(database.query("dataset_pending"), {"tables": both}).fetchone()
-    counts = [_counts(connection, table, dataset["label_column"]) for table in both]
+    train, test = (counts.of_table(connection, table, dataset["label_column"]) for table in both)
     dataset["labels"] = label_names(dataset["labels"])
-    return {**dataset, "train": counts[0], "test": counts[1], "pending_events": pending["events"] if pending else 0}
-
-
-def _counts(connection: database.Connection, table: str, label: str, exact: bool = False) -> dict[str, Any]:
-    name = sql.SQL(table)  # regclass printed it, quoted where it must be
-    names: dict[str, sql.Composable] = {"table": name, "label": sql.Identifier(label)}
-    rows = 0 if exact else _estimate(connection, name)
-    query = database.query("dataset_counts")
-    if rows > EXACT_ROWS:
-        share = SAMPLED_ROWS / rows
-        query = database.query("dataset_sample")
-        names |= {"percent": sql.Literal(100 * share), "times": sql.Literal(1 / share)}
-    found = connection.execute(query.format(**names)).fetchall()
-    classes = {row["label"]: row["rows"] for row in found if row["label"] is not None}
-    counted = sum(row["rows"] for row in found)
-    return (
-        {"rows": rows, "classes": classes, "estimated": True}
-        if rows > EXACT_ROWS
-        else {"rows": counted, "classes": classes}
-    )
-
-
-def _estimate(connection: database.Connection, table: sql.SQL) -> int:
-    """What the planner thinks of the number of rows: it knows the table's size on disk, analyzed or not."""
-    plan = connection.execute(database.query("dataset_estimate").format(table=table)).fetchone()
-    return int(plan["QUERY PLAN"][0]["Plan"]["Plan Rows"]) if plan else 0
+    return {**dataset, "train": train, "test": test, "pending_events": pending["events"] if pending else 0}
 
 
 def main(arguments: list[str] | None = None) -> int:

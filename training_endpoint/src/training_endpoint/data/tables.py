@@ -69,7 +69,8 @@ def fill(
         if counts[what]:
             say(f"{table}: {counts[what]:,} rows have no {what} in {column!r}: no run trains on them.")
     if not counts["rows"]:
-        raise EmptyTable(f"No row was left for {table} ({'; '.join(problems.lines()) or 'there is none'}): add rows.")
+        reasons = "; ".join(problems.lines()) or "equal texts stay on one side"
+        raise EmptyTable(f"No row was left for {table} ({reasons}): add rows with other texts.")
 
 
 def put_aside(connection: database.Connection, known: dict[str, Any], progress: Progress) -> None:

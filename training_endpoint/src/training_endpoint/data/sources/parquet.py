@@ -9,7 +9,7 @@ from training_endpoint.data.sources.part import Part, Row
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.errors import ImportFailed
 
-BATCH_ROWS = 1_000
+BATCH_ROWS = 100  # one value repeated is short in the file and whole in memory
 
 
 def read(file: File, _: str) -> Part:
