@@ -10,7 +10,9 @@ launch.sh runs without containers, the one that it left in .platform/psql.
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
+import io
 import json
 import subprocess
 import sys
@@ -98,21 +100,72 @@ def pool_rows(dataset: dict[str, Any], wanted: int) -> list[Row]:
 
 
 def file_rows(file: Path, dataset: dict[str, Any]) -> list[Row]:
-    """The rows of a CSV file whose header names a text and a label column: "text" and "label", or as in the table."""
+    """The rows of a CSV file whose header names a text and a label column: "text" and "label", or as in the table.
+
+    As the importer: cells are separated by , ; tab or |, and rows without a text or a label are left out, and told.
+    """
+    content = decoded(file).lstrip("\r\n")
+    first, _, rest = content.partition("\n")
+    told = first.strip().strip('"').lower() if len(first.strip()) < 8 else ""
+    separators = ",;\t|"
+    if told.startswith("sep="):  # Excel's way to say it
+        separators, content = told[4:] or "\t", rest
+    csv.field_size_limit(1 << 30)
+    header: list[str] = []
+    for separator in separators:
+        reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, skipinitialspace=True)
+        try:
+            found = [name.strip() for name in next(reader, [])]
+            text = place(found, dataset["text_column"], "text")
+            label = place(found, dataset["label_column"], "label")
+            header = max(header, found, key=len)
+            if text is not None and label is not None:
+                return whole(file, [line for line in reader if line], text, label)
+        except csv.Error as error:
+            raise Problem(f"{file} cannot be read as CSV, line {reader.line_num}: {error}") from error
+    raise Problem(f"{file} needs the columns text and label; its header has {', '.join(header) or 'none'}.")
+
+
+def decoded(file: Path) -> str:
+    """The file's text: UTF-8, what a byte order mark says, else Windows' western encoding, which is told."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            header = reader.fieldnames or []
-            text = next((name for name in (dataset["text_column"], "text") if name in header), None)
-            label = next((name for name in (dataset["label_column"], "label") if name in header), None)
-            if text is None or label is None:
-                found = ", ".join(header) or "none"
-                raise Problem(f"{file} needs the columns text and label; its header has {found}.")
-            rows = [(line[text] or "", line[label] or "") for line in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Problem(f"{file} cannot be read as CSV in UTF-8: {error}") from error
-    if not rows:
-        raise Problem(f"{file} has a header but no rows.")
+        data = file.read_bytes()
+    except OSError as error:
+        raise Problem(f"{file} cannot be read: {error}") from error
+    encodings = ["utf-8-sig", "cp1252", "latin-1"]
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        encodings = ["utf-32"]
+    elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    for encoding in encodings:
+        try:
+            content = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding in ("cp1252", "latin-1"):
+            print(f"{file} is not UTF-8: read as {encoding}.", file=sys.stderr)
+        return content
+    raise Problem(f"{file} cannot be read as {encodings[0]}: it is damaged.")
+
+
+def place(header: list[str], *names: str) -> Optional[int]:
+    """Where the first of `names` that the header has stands in it, in whatever case."""
+    for wanted in names:
+        for same in (str, str.lower):
+            if same(wanted) in map(same, header):
+                return [same(name) for name in header].index(same(wanted))
+    return None
+
+
+def whole(file: Path, lines: list[list[str]], text: int, label: int) -> list[Row]:
+    """The text and the label of each line that has both."""
+    most = max(text, label)
+    cells = [(line[text], line[label].strip()) for line in lines if len(line) > most]
+    rows = [row for row in cells if row[0].strip() and row[1]]
+    if not lines or not rows:
+        raise Problem(f"{file} has a header but no rows with a text and a label.")
+    if len(rows) < len(lines):
+        print(f"{file}: {len(lines) - len(rows)} rows without a text or a label were left out.", file=sys.stderr)
     return rows
 
 
@@ -123,8 +176,11 @@ def check(rows: list[Row], dataset: dict[str, Any]) -> None:
     if unknown:
         wrong, right = ", ".join(map(repr, sorted(unknown))), ", ".join(sorted(known))
         raise Problem(f"{dataset['name']} has no label {wrong}, it has {right}: nothing was inserted.")
-    if any(not text.strip() or "\0" in text for text, _ in rows):
-        raise Problem("A text is empty or holds a zero byte: nothing was inserted.")
+    for number, (text, _) in enumerate(rows, 1):
+        if not text.strip():
+            raise Problem(f"Text {number} is empty: nothing was inserted.")
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise Problem(f"Text {number} has what no text in the database can hold: a zero or half a character.")
 
 
 def insert(rows: list[Row], dataset: dict[str, Any]) -> Optional[str]:

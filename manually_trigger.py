@@ -95,13 +95,15 @@ def request(
 ) -> tuple[int, Any, dict[str, str]]:
     """One call; returns the status, the parsed JSON (else the text) and the headers, raises Unreachable."""
     context = None if verify else ssl._create_unverified_context()  # noqa: S323 - for what is public anyway
+    # No proxy leads to the platform's doors.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
     call = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http by contract
     try:
-        with urllib.request.urlopen(call, timeout=timeout, context=context) as answer:  # noqa: S310
+        with direct.open(call, timeout=timeout) as answer:
             status, text, received = answer.status, answer.read(), dict(answer.headers)
     except urllib.error.HTTPError as error:
         status, text, received = error.code, error.read(), dict(error.headers)
@@ -243,6 +245,8 @@ def served_version(platform: Platform) -> str | None:
 
 def progress_line(job: dict[str, Any]) -> str:
     """Phase, per cent, the job's own words, and the time left."""
+    if job["status"] in ("failed", "cancelled"):
+        return f"  {job['status']:<22}"  # how far it came says nothing any more
     line = f"  {job.get('phase') or job['status']:<22} {job.get('progress') or 0:4.0%}"
     if job.get("message"):
         line += f"  {job['message']}"
@@ -359,7 +363,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Starts the training pipeline through Airflow.")
     parser.add_argument("--wait", action="store_true", help="follow the run to its end")
-    parser.add_argument("--epochs", type=float, help="train so many epochs instead of the default")
+    parser.add_argument("--epochs", type=int, metavar="N", help="train so many epochs instead of the default")
     parser.add_argument("--conf", type=json_object, default={}, metavar="JSON", help="the run's conf")
     return guarded(start, parser.parse_args())
 

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Every check and test, on a machine with nothing prepared: the locked environments are made first.
 #
-#   sh test.sh                    checks, then unit, integration, chaos and end-to-end tests
-#   sh test.sh unit [PYTEST…]     one part: checks, unit, integration, chaos, e2e
+#   sh test.sh                    checks, then unit, integration, hostile (short), chaos and end-to-end tests
+#   sh test.sh unit [PYTEST…]     one part: checks, unit, integration, hostile, chaos, e2e
+#
+# `sh test.sh hostile` sends more than 10,000 hostile requests, and ends with a table of what was answered.
 #
 # The end-to-end test drives real containers where a Docker Engine answers and plain processes where
 # none does (both with CI=true). What is skipped is listed with its reason at the end of each part.
@@ -47,7 +49,9 @@ export PATH AIRFLOW_PYTHON
 failed=''
 case ${1:-all} in
   all)
-    for name in checks unit integration chaos e2e; do
+    HOSTILE_CASES=${HOSTILE_CASES:-600}
+    export HOSTILE_CASES
+    for name in checks unit integration hostile chaos e2e; do
       sh ./test.sh "$name" || failed="$failed $name"
     done
     if [ -n "$failed" ]; then

@@ -1,11 +1,13 @@
 """Airflow's REST API as the relay uses it, answering what a test tells it to."""
 
+import ast
 import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +18,17 @@ LOST = 0
 """A planned answer: the run is accepted, but the connection breaks before the relay hears of it."""
 BROKEN = -1
 """A planned answer: the connection breaks and nothing was accepted."""
+
+
+def known_names() -> set[str]:
+    """What the product's own plugin lets through; it imports Airflow, so its text is read."""
+    plugin = ast.parse((Path(__file__).parent.parent / "airflow/plugins/known_conf.py").read_text())
+    values = [
+        node.value
+        for node in plugin.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "KNOWN"
+    ]
+    return set(ast.literal_eval(values[0]))
 
 
 class FakeAirflow:
@@ -62,6 +75,9 @@ class FakeAirflow:
         planned = self.planned.popleft() if self.planned else None
         if planned not in (None, LOST):
             return planned, {"detail": "planned"}
+        unknown = set(body["conf"]) - known_names()
+        if unknown:
+            return 400, {"detail": f"conf has {unknown}"}
         if body["dag_run_id"] in self.runs:
             return (409, {"detail": "exists"}) if planned is None else (LOST, {})
         self.runs[body["dag_run_id"]] = body["conf"]

@@ -15,19 +15,20 @@ settings = Settings.from_env(os.environ)
 # An absent training endpoint is waited for by retries, which hold no worker.
 patient = {"retries": settings.patience_s // RETRY_DELAY_S + 1, "retry_delay": timedelta(seconds=RETRY_DELAY_S)}
 
+# As the training endpoint checks them; here they are refused before there is a run.
 training = Param(
     {},
     title="Training overrides",
-    description="Replaces the training endpoint's defaults in this run. Their ranges are checked there.",
+    description="Replaces the training endpoint's defaults in this run.",
     type="object",
     additionalProperties=False,
     properties={
-        "epochs": {"type": "number"},
-        "batch_size": {"type": "integer"},
-        "learning_rate": {"type": "number"},
-        "base_model": {"type": "string"},
-        "seed": {"type": "integer"},
-        "max_rows": {"type": ["integer", "null"]},
+        "epochs": {"type": "integer", "minimum": 1, "maximum": 100},
+        "batch_size": {"type": "integer", "minimum": 1, "maximum": 1024},
+        "learning_rate": {"type": "number", "minimum": 1e-7, "maximum": 1e-2},
+        "max_rows": {"type": ["integer", "null"], "minimum": 2, "maximum": 1_000_000_000},
+        "seed": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+        "base_model": {"type": "string", "minLength": 1, "maxLength": 300},
         "start_from": {"enum": ["base", "champion"]},
     },
 )

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-READS = re.compile(r"""\.(?:text|integer|number|choice|flag)\(\s*["']([A-Z][A-Z0-9_]+)["']""")
+READS = re.compile(r"""\.(?:text|integer|number|choice|flag|model_name|model_alias)\(\s*["']([A-Z][A-Z0-9_]+)["']""")
 
 
 def settings_modules() -> list[Path]:

@@ -17,7 +17,8 @@ def call(
     """One call and its answer; raises Unavailable or Refused."""
     url = settings.training_url + path
     try:
-        return read(httpx.request(method, url, json=body, headers=_token(settings), timeout=timeout_s))
+        headers = _token(settings)
+        return read(httpx.request(method, url, json=body, headers=headers, timeout=timeout_s, trust_env=False))
     except httpx.HTTPError as error:
         raise unreachable(url, error) from error
 
@@ -47,6 +48,8 @@ def current_dataset(settings: Settings) -> tuple[dict[str, Any], bool]:
 
 def progress_line(job: dict[str, Any]) -> str:
     """Where a job is, in one line: phase, per cent, its own message and the time left."""
+    if job["status"] in ("failed", "cancelled"):
+        return f"{job['status']}: {job.get('error') or 'no reason given'}"
     line = f"{job.get('phase') or job['status']} {job.get('progress') or 0:.0%}"
     if job.get("message"):
         line += f" – {job['message']}"

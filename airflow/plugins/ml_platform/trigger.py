@@ -38,13 +38,13 @@ class TrainingJobTrigger(BaseTrigger):
         return "ml_platform.trigger.TrainingJobTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(trust_env=False) as client:
             yield TriggerEvent(await self._outcome(client))
 
     async def on_kill(self) -> None:
         """Somebody ended the task: nobody waits for the job any more, so it ends too."""
         self.log.info("The task was ended by hand: cancelling the training job.")
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(trust_env=False) as client:
             await self._call(client, "DELETE")
 
     async def _call(self, client: httpx.AsyncClient, method: str) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Typed reading of environment variables, for the one settings module that each service has."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 
 class SettingError(ValueError):
@@ -25,6 +27,22 @@ class Env:
         if default is None:
             raise SettingError(f"{name} is not set: launch.sh writes it to .env")
         return default
+
+    def model_name(self, name: str, default: str) -> str:
+        """A registered model's name, as MLflow takes it."""
+        value = self.text(name, default)
+        if "/" in value or ":" in value or not value.isprintable() or value in (".", ".."):
+            raise SettingError(f"{name} is {value!r}: a model's name has neither / nor : in it, which MLflow refuses")
+        return value
+
+    def model_alias(self, name: str, default: str) -> str:
+        """An alias of a registered model, as MLflow takes it."""
+        value = self.text(name, default)
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", value):
+            raise SettingError(f"{name} is {value!r}: an alias is of letters, digits, - and _, at most 255 of them")
+        if value.lower() == "latest" or re.fullmatch(r"[vV]\d+", value):
+            raise SettingError(f"{name} is {value!r}: MLflow keeps latest, v1, v2 … for itself, choose another word")
+        return value
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
         """One of `choices`."""
@@ -54,3 +72,14 @@ class Env:
         if not low <= number <= high:
             raise SettingError(f"{name} is {value}: it must be from {low:g} to {high:g}")
         return number
+
+
+def bypass_proxies(variables: MutableMapping[str, str], *urls: str) -> None:
+    """Has every HTTP client of this process and its children reach the hosts of `urls` directly."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in variables.get(name, "").split(",") if host.strip()]
+        variables[name] = ",".join([*hosts, *(host for host in map(_host, urls) if host and host not in hosts)])
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""

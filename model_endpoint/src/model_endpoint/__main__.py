@@ -6,6 +6,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped] # it has no types
 
+from mlops_contract.env import SettingError
 from model_endpoint.api import Server, create_app
 from model_endpoint.settings import Settings
 from model_endpoint.worker import Worker
@@ -13,8 +14,9 @@ from model_endpoint.worker import Worker
 # Beyond the predictions, and as many threads that stay with a connection: the switch's calls, health checks and
 # metrics get a thread even at full load.
 SPARE_THREADS = 16
-# Two arenas instead of eight a core keep the freed memory of an old model from being spread and kept.
-MALLOC = {"MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false"}
+# Two arenas instead of eight a core keep the freed memory of an old model from being spread and kept. Whatever a
+# replica calls is a neighbour, to which no proxy leads.
+PROCESS = {"MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false", "NO_PROXY": "*", "no_proxy": "*"}
 
 
 class Replica(BaseApplication):  # type: ignore[misc] # as above
@@ -53,11 +55,15 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
 
 def main() -> None:
     """Runs until SIGTERM; then the requests in work are answered first."""
-    if any(os.environ.get(name) != value for name, value in MALLOC.items()):
+    if any(os.environ.get(name) != value for name, value in PROCESS.items()):
         # The C library reads them at the start of a process only.
-        os.environ.update(MALLOC)
+        os.environ.update(PROCESS)
         os.execv(sys.executable, [sys.executable, "-m", "model_endpoint"])  # noqa: S606
-    Replica(Settings.from_env(os.environ)).run()
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingError as error:
+        sys.exit(f"model endpoint: {error}")
+    Replica(settings).run()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, request, send_file
 from mlops_contract.hosts import Hosts
 from mlops_contract.voucher import DIGEST, Voucher
 from mlops_contract.web import OwnNames, install_errors, require_token
+from model_endpoint.compression import plain
 from model_endpoint.cores import Cores
 from model_endpoint.errors import InvalidInput, NoSuchFile, WrongContentType
 from model_endpoint.front import EXCHANGE, Answers, Exchange, Shortcut
@@ -22,6 +23,8 @@ HERE = Path(__file__).parent
 # The page is one file: it loads nothing, asks only its own server, and nobody may frame it.
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
 img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+# What everybody may read of what training wrote down about a version.
+PUBLIC_TAGS = ("verdict", "verdict_text", "train_rows", "precision")
 # Compact, keys in the order in which they stand.
 JSON = json.JSONEncoder(separators=(",", ":"))
 
@@ -41,7 +44,7 @@ class Server:
 
     def classify(self, texts: Any, exchange: Exchange) -> Answer:
         """The request's texts, classified; the answer's model goes into the headers."""
-        answer = self.predictor.classify(texts, exchange.leases)
+        answer = self.predictor.classify(texts, exchange.leases, exchange.wanted)
         self.metrics.texts.observe(len(texts))
         exchange.loaded = answer.loaded
         return answer
@@ -71,11 +74,17 @@ def model_of(version: Any) -> dict[str, Any]:
     return {"name": version.name, "version": str(version.version), "run_id": version.run_id}
 
 
+def payload() -> bytes:
+    """The request's body, expanded where it is compressed."""
+    most = request.max_content_length or 0
+    return plain(request.get_data(), request.headers.get("Content-Encoding", ""), most)
+
+
 def body() -> bytes:
     """The request's body, which must be said to be JSON."""
     if request.mimetype != "application/json":
         raise WrongContentType("Send JSON, with the header 'Content-Type: application/json'.")
-    return request.get_data()
+    return payload()
 
 
 def exchange() -> Exchange:
@@ -133,7 +142,7 @@ def public(app: Flask, server: Server) -> None:
     def ready() -> Response:
         told: dict[str, Any] = {"ready": replica.version is not None, "model": server.model()}
         if not told["ready"]:
-            told["message"] = server.joiner.trouble or "No model is loaded yet."
+            told["message"] = "No model is loaded yet: run the pipeline once, its first model becomes the Champion."
         response = jsonify(told)
         response.status_code = 200 if told["ready"] else 503
         return response
@@ -142,7 +151,7 @@ def public(app: Flask, server: Server) -> None:
     def champion() -> Response:
         loaded = replica.slot.current
         metrics = loaded.version.metrics if loaded else {}
-        tags = loaded.version.tags if loaded else {}
+        tags = {name: text for name, text in loaded.version.tags.items() if name in PUBLIC_TAGS} if loaded else {}
         labels = loaded.model.labels if loaded else []
         told = {"model": server.model(), "labels": labels, "metrics": metrics, "tags": tags}
         return jsonify({**told, "switches": replica.switches})
@@ -202,7 +211,7 @@ def inside(app: Flask, server: Server) -> None:
     @app.get("/models")
     def models() -> Response:
         require_token(server.settings.token)
-        return jsonify(replica.describe())
+        return jsonify({**replica.describe(), "trouble": server.joiner.trouble})
 
     @app.get("/metrics")
     def metrics() -> Response:

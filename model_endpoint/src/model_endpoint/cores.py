@@ -9,11 +9,12 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from model_endpoint.errors import tame
 from model_runner import Encoded, Logits, Model
 
 
@@ -21,6 +22,10 @@ def _shut() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
     return lock
+
+
+def _wanted() -> None:
+    """The check of what is computed in any case."""
 
 
 @dataclass(eq=False)
@@ -31,7 +36,7 @@ class Piece:
     texts: list[Encoded]
     turn: threading.Lock = field(default_factory=_shut)
     logits: Logits | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def result(self) -> Logits:
         """What was computed; raises what went wrong."""
@@ -61,26 +66,46 @@ class Cores:
         """How many pieces wait for a core now."""
         return len(self._waiting)
 
-    def logits(self, model: Model, texts: list[Encoded]) -> Logits:
-        """What `model` gives for `texts`, in their order; many are cut into pieces, computed side by side."""
+    def logits(self, model: Model, texts: list[Encoded], check: Callable[[], None] = _wanted) -> Logits:
+        """What `model` gives for `texts`, in their order; many are cut into pieces, computed side by side.
+
+        `check` is called while there is more to do; what it raises ends the rest. The request's own thread hands in
+        pieces too, so that no request waits until all of another's are done.
+        """
         side_by_side = min(self.count, model.parallel)
         size = max(1, min(model.piece, math.ceil(len(texts) / side_by_side)))
         if len(texts) <= size:
-            return self._piece(model, texts)
+            return self._piece(model, texts, check)
         # Longest first, so that the last pieces are short on every core.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index].ids), reverse=True)
-        pieces = [order[start : start + size] for start in range(0, len(order), size)]
+        left = deque(order[start : start + size] for start in range(0, len(order), size))
         logits = np.empty((len(texts), len(model.labels)), np.float32)
 
-        def compute(piece: list[int]) -> None:
-            logits[piece] = self._piece(model, [texts[index] for index in piece])
+        def work() -> None:
+            while True:
+                try:
+                    piece = left.popleft()
+                except IndexError:
+                    return
+                try:
+                    check()
+                    logits[piece] = self._piece(model, [texts[index] for index in piece], check)
+                except BaseException:
+                    left.clear()
+                    raise
 
-        for _ in (map if side_by_side == 1 else self._pool.map)(compute, pieces):
-            pass
+        helpers = [self._pool.submit(work) for _ in range(min(side_by_side, len(left)) - 1)]
+        try:
+            work()
+        finally:
+            started = [helper for helper in helpers if not helper.cancel()]
+            wait(started)
+        for helper in started:
+            helper.result()
         return logits
 
-    def _piece(self, model: Model, texts: list[Encoded]) -> Logits:
-        """What `model` gives for `texts`, at most `model.piece` of them."""
+    def _piece(self, model: Model, texts: list[Encoded], check: Callable[[], None]) -> Logits:
+        """What `model` gives for `texts`, at most `model.piece` of them; `check` is called after a wait for a core."""
         piece = Piece(model, texts)
         batch = [piece]
         with self._lock:
@@ -93,8 +118,10 @@ class Cores:
             piece.turn.acquire()
             if piece.logits is not None or piece.error is not None:
                 return piece.result()
-            batch += self._companions(piece)
         try:
+            if not free:
+                check()
+                batch += self._companions(piece)
             self._settle(batch)
         finally:
             for other in batch[1:]:
@@ -129,9 +156,9 @@ class Cores:
         try:
             self._check()
             logits = batch[0].model.logits([text for piece in batch for text in piece.texts])
-        except Exception as error:
+        except BaseException as error:
             if len(batch) == 1:
-                batch[0].error = error
+                batch[0].error = tame(error)
                 return
             for piece in batch:  # one of them may be to blame, and the others not
                 self._settle([piece])

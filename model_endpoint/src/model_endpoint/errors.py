@@ -3,11 +3,28 @@
 from mlops_contract.errors import PlatformError
 
 
+def tame(error: BaseException) -> BaseException:
+    """`error`, or where it is one that `except Exception` misses and that asks no thread to end, a ModelBroke for it.
+
+    The tokenizers' Rust code panics with such a one: it would end the thread, or the process, that it passes through.
+    """
+    if isinstance(error, Exception | SystemExit | KeyboardInterrupt | GeneratorExit):
+        return error
+    return ModelBroke(f"The served model broke down over this input ({type(error).__name__}).")
+
+
 class InvalidInput(PlatformError):
     """The request cannot be understood or is out of its limits."""
 
     status = 400
     code = "invalid_input"
+
+
+class Contradiction(PlatformError):
+    """Two parts of the request, each well formed, contradict each other."""
+
+    status = 409
+    code = "contradiction"
 
 
 class WrongContentType(PlatformError):
@@ -17,11 +34,31 @@ class WrongContentType(PlatformError):
     code = "wrong_content_type"
 
 
+class UnknownEncoding(PlatformError):
+    """The body is compressed in a way that is not known here."""
+
+    status = 415
+    code = "unknown_encoding"
+
+
 class TooLarge(PlatformError):
-    """The body, the number of texts or a text is over its limit."""
+    """The body, the number of texts, a text, or the work that they are, is over its limit."""
 
     status = 413
     code = "too_large"
+
+
+class NobodyWaits(PlatformError):
+    """The client has gone; what is left to compute is given up, and nobody reads this."""
+
+    status = 499
+    code = "nobody_waits"
+
+
+class ModelBroke(PlatformError):
+    """The served version's own files broke down over an input."""
+
+    code = "model_broke"
 
 
 class UnknownModel(PlatformError):

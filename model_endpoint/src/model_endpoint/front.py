@@ -1,6 +1,10 @@
 """What stands in front of Flask: every answer's headers and numbers, and a short way for the one busy route."""
 
 import io
+import json
+import logging
+import select
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wsgi import ClosingIterator
 
+from mlops_contract.errors import PlatformError
+from model_endpoint.errors import NobodyWaits, Overloaded, tame
 from model_endpoint.metrics import Metrics
 from model_endpoint.replica import Replica
 from model_endpoint.slot import Loaded
@@ -15,7 +21,17 @@ from model_endpoint.slot import Loaded
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+log = logging.getLogger(__name__)
+
 EXCHANGE = "model_endpoint.exchange"
+# So many requests with large bodies are read at a time: what they hold of the memory is bounded, and others wait.
+LARGE_BYTES = 256 * 1024
+LARGE_AT_A_TIME = 8
+# What nginx does with an answer that has it: it asks another replica.
+ASK_ANOTHER = ("X-Accel-Redirect", "@another")
+# What a page of another origin may read of an answer, and send.
+READABLE = "X-Model-Version, X-Model-Run-Id, X-Replica, Retry-After"
+SENDABLE = "Content-Type, Content-Encoding, Inference-Header-Content-Length"
 
 
 @dataclass
@@ -26,39 +42,94 @@ class Exchange:
     loaded: Loaded | None = None
     endpoint: str = ""
     error: Exception | None = None
+    socket: Any = None
+
+    def wanted(self) -> None:
+        """Raises NobodyWaits when the client has closed the connection."""
+        if self.socket is not None:
+            look = select.poll()
+            look.register(self.socket, select.POLLRDHUP)
+            if look.poll(0):
+                raise NobodyWaits("The client has gone.")
 
 
 class Answers:
     """Around the application: every answer says which replica and model gave it, and is counted.
 
-    It calls each request's leases when its answer has been sent, and not before.
+    It calls each request's leases when its answer has been sent, and not before. Nothing that the application raises
+    ends the thread, but what asks it to end.
     """
 
     def __init__(self, application: "WSGIApplication", replica: Replica, metrics: Metrics) -> None:
         self.application = application
         self.replica = replica
         self.metrics = metrics
+        self.origins = frozenset(replica.settings.cors_origins)
+        self.large = threading.Semaphore(LARGE_AT_A_TIME)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         start = time.perf_counter()
-        exchange = environ[EXCHANGE] = Exchange()
+        exchange = environ[EXCHANGE] = Exchange(socket=environ.get("gunicorn.socket"))
 
         def begin(status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[[bytes], object]:
             headers += self._headers(exchange.loaded or self.replica.slot.current, status)
+            if self.origins:
+                headers += self._sharing(environ)
             endpoint = exchange.endpoint or environ["werkzeug.request"].endpoint or "unknown"
             self.metrics.answered(endpoint, status[:3], time.perf_counter() - start)
             return start_response(status, headers, error)
 
-        return ClosingIterator(self.application(environ, begin), exchange.leases)
+        try:
+            self._admit(environ, exchange)
+            return ClosingIterator(self.application(environ, begin), exchange.leases)
+        except BaseException as error:
+            for lease in exchange.leases:
+                lease()
+            known = tame(error)
+            if not isinstance(known, PlatformError):
+                raise
+            log.error("%s %s: %s", environ["REQUEST_METHOD"], environ["PATH_INFO"], known.message)
+            exchange.endpoint = exchange.endpoint or "unknown"
+            sent = json.dumps({"error": {"code": known.code, "message": known.message}}).encode()
+            begin(f"{known.status} ERROR", [("Content-Type", "application/json"), ("Content-Length", str(len(sent)))])
+            return [sent]
+
+    def _admit(self, environ: "WSGIEnvironment", exchange: Exchange) -> None:
+        """Waits until a large body may be read; Overloaded when that takes too long."""
+        length = environ.get("CONTENT_LENGTH") or "0"
+        known = (
+            length.isdecimal() and "HTTP_CONTENT_ENCODING" not in environ and "HTTP_TRANSFER_ENCODING" not in environ
+        )
+        if known and int(length) < LARGE_BYTES:
+            return
+        if not self.large.acquire(timeout=self.replica.settings.answer_seconds):
+            raise Overloaded("Too many large requests are in work here; try again later.")
+        exchange.leases.append(self.large.release)
 
     def _headers(self, loaded: Loaded | None, status: str) -> list[tuple[str, str]]:
         headers = [("X-Replica", self.replica.settings.replica)]
         if loaded:
             headers.append(("X-Model-Version", str(loaded.version.version)))
             headers.append(("X-Model-Run-Id", loaded.version.run_id))
+        elif status.startswith("503"):
+            headers.append(ASK_ANOTHER)
         if status.startswith("503"):
             headers.append(("Retry-After", "1"))
         return headers
+
+    def _sharing(self, environ: "WSGIEnvironment") -> list[tuple[str, str]]:
+        """What lets the pages of MODEL_CORS_ORIGINS read the answer."""
+        origin = environ.get("HTTP_ORIGIN", "")
+        if not origin or not self.origins & {origin, "*"}:
+            return [("Vary", "Origin")]
+        headers = [("Access-Control-Allow-Origin", "*" if "*" in self.origins else origin), ("Vary", "Origin")]
+        if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            headers += [
+                ("Access-Control-Allow-Methods", "GET, POST"),
+                ("Access-Control-Allow-Headers", SENDABLE),
+                ("Access-Control-Max-Age", "600"),
+            ]
+        return [*headers, ("Access-Control-Expose-Headers", READABLE)]
 
 
 class Shortcut:
@@ -87,7 +158,7 @@ class Shortcut:
     def _text(self, environ: "WSGIEnvironment") -> str | None:
         length = environ.get("CONTENT_LENGTH", "")
         plain = environ["REQUEST_METHOD"] == "POST" and environ.get("CONTENT_TYPE") == "application/json"
-        if not plain or not length.isdecimal() or int(length) > self.max_body:
+        if not plain or not length.isdecimal() or int(length) > self.max_body or environ.get("HTTP_CONTENT_ENCODING"):
             return None
         body = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = io.BytesIO(body)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from model_endpoint.cores import Cores
-from model_endpoint.errors import InvalidInput, TooLarge
+from model_endpoint.encoding import encode
+from model_endpoint.errors import InvalidInput, Overloaded, TooLarge
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
 from model_runner import Probabilities, softmax
 
-# Line ends and tabs are text; the other control characters and lone surrogates are damage.
-DAMAGE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# What no text in a database can hold either, so no model has been trained on it.
+DAMAGE = re.compile(r"[\x00\ud800-\udfff]")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def parse_json(body: bytes) -> Any:
     if not body:
         raise InvalidInput("The body is empty: send JSON.")
     try:
-        return json.loads(body.decode())
+        return json.loads(body.removeprefix(BYTE_ORDER_MARK).decode())
     except UnicodeDecodeError:
         raise InvalidInput("The body is not UTF-8.") from None
     except RecursionError:
@@ -59,11 +62,21 @@ def parse_object(body: bytes, fields: set[str]) -> dict[str, Any]:
     return found
 
 
+def whole_number(value: Any) -> int | None:
+    """The integer that a JSON number from 1 is, 2.0 too; None for all else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
 def parse_top_k(value: Any) -> int | None:
     """How many labels are wanted; None means all."""
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+    if value is None:
+        return None
+    found = whole_number(value)
+    if found is None:
         raise InvalidInput("top_k must be a whole number from 1.")
-    return value
+    return found
 
 
 class Predictor:
@@ -74,17 +87,33 @@ class Predictor:
         self.cores = cores
         self.settings = settings
 
-    def classify(self, texts: Any, leases: list[Callable[[], None]]) -> Answer:
+    def classify(
+        self, texts: Any, leases: list[Callable[[], None]], wanted: Callable[[], None] = lambda: None
+    ) -> Answer:
         """The scores of `texts`, after a check of what they are; all from one model.
 
-        Raises InvalidInput, TooLarge, NoModel or Overloaded. `leases` are to be called when the answer is sent.
+        Raises InvalidInput, TooLarge, NoModel, Overloaded, ModelBroke, or what `wanted` raises, which is called now
+        and then while there is more to do. `leases` are to be called when the answer is sent.
         """
         self._check(texts)
-        return self.slot.run(lambda loaded: self._answer(loaded, texts), leases)
+        end = time.monotonic() + self.settings.answer_seconds
 
-    def _answer(self, loaded: Loaded, texts: list[str]) -> Answer:
-        encoded = loaded.model.encode(texts)
-        logits = self.cores.logits(loaded.model, encoded)
+        def check() -> None:
+            wanted()
+            if time.monotonic() > end:
+                self._give_up(len(texts))
+
+        return self.slot.run(lambda loaded: self._answer(loaded, texts, check), leases)
+
+    def _give_up(self, texts: int) -> None:
+        seconds = self.settings.answer_seconds
+        if texts > 1:
+            raise TooLarge(f"{texts} texts of this length take longer than {seconds:g} s here: send fewer at a time.")
+        raise Overloaded(f"No core was free within {seconds:g} s; try again later.")
+
+    def _answer(self, loaded: Loaded, texts: list[str], check: Callable[[], None]) -> Answer:
+        encoded = encode(loaded.model, texts, self.settings.max_tokens, check)
+        logits = self.cores.logits(loaded.model, encoded, check)
         return Answer(loaded, softmax(logits), [row.truncated for row in encoded])
 
     def _check(self, texts: Any) -> None:
@@ -101,6 +130,7 @@ class Predictor:
                 raise InvalidInput(f"Input {index} is empty.")
             damage = DAMAGE.search(text)
             if damage:
+                what = "the character zero" if damage.group() == "\0" else "half of a surrogate pair"
                 raise InvalidInput(
-                    f"Input {index} has the control character U+{ord(damage.group()):04X} at {damage.start()}."
+                    f"Input {index} has {what}, U+{ord(damage.group()):04X}, at {damage.start()}: that is in no text."
                 )

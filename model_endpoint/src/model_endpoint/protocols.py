@@ -8,11 +8,12 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from mlops_contract.voucher import Voucher
-from model_endpoint.api import Server, body, exchange
-from model_endpoint.errors import InvalidInput, NoModel, UnknownModel
-from model_endpoint.predict import Answer, parse_json, parse_object, parse_top_k
+from model_endpoint.api import Server, body, exchange, payload
+from model_endpoint.errors import Contradiction, InvalidInput, NoModel, UnknownModel
+from model_endpoint.predict import Answer, parse_json, parse_object, parse_top_k, whole_number
 
 MLFLOW_FORMATS = ("inputs", "instances", "dataframe_split", "dataframe_records")
+OUTPUTS = ("label", "score", "scores")
 BINARY_HEADER = "Inference-Header-Content-Length"
 
 
@@ -32,10 +33,7 @@ def mlflow(app: Flask, server: Server) -> None:
         given = [name for name in MLFLOW_FORMATS if name in asked]
         if len(given) != 1:
             raise InvalidInput(f"Send exactly one of {', '.join(MLFLOW_FORMATS)}.")
-        params = asked.get("params") or {}
-        if not isinstance(params, dict):
-            raise InvalidInput("params must be an object.")
-        top_k = parse_top_k(params.get("top_k"))
+        top_k = parse_top_k(_object(asked, "params").get("top_k"))
         answer = server.classify(_mlflow_texts(given[0], asked[given[0]]), exchange())
         rows = [_elements(row) for row in answer.ranked(top_k)]
         return jsonify({"predictions": [row[0] for row in rows] if top_k is None else rows})
@@ -51,20 +49,35 @@ def mlflow(app: Flask, server: Server) -> None:
         return Response(installed_version("mlflow"), mimetype="text/plain")
 
 
+def _object(asked: dict[str, Any], field: str) -> dict[str, Any]:
+    """The object that a field may hold; {} where it is null or not there."""
+    value = asked.get(field)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{field} must be an object.")
+    return value
+
+
 def _mlflow_texts(form: str, value: Any) -> list[Any]:
     """The texts in any of MLflow's shapes; a table must have one column, or one named `text` or `input`."""
     if form == "dataframe_split":
         if not isinstance(value, dict) or not isinstance(value.get("data"), list):
             raise InvalidInput('dataframe_split must be an object with "columns" and "data".')
-        rows, columns = value["data"], value.get("columns") or ["text"]
-        if not isinstance(columns, list) or any(not isinstance(row, list) or len(row) != len(columns) for row in rows):
+        rows, columns = value["data"], value.get("columns", ["text"])
+        if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
+            raise InvalidInput("The columns of dataframe_split must be a list of names.")
+        if any(not isinstance(row, list) or len(row) != len(columns) for row in rows):
             raise InvalidInput("Each row of dataframe_split must be a list as long as the columns.")
-        value = [dict(zip(map(str, columns), row, strict=True)) for row in rows]
+        place = columns.index(_column(dict.fromkeys(columns)))
+        return [row[place] for row in rows]
     if isinstance(value, dict):
         column: Any = value[_column(value)]
         return column if isinstance(column, list) else [column]
-    if not isinstance(value, list):
+    if isinstance(value, str):
         return [value]
+    if not isinstance(value, list):
+        raise InvalidInput(f"{form} must be a text, a list or an object.")
     return [_cell(row) for row in value]
 
 
@@ -99,7 +112,9 @@ def open_inference(app: Flask, server: Server) -> None:
     @app.after_request
     def plain_errors(response: Response) -> Response:
         if request.path.startswith("/v2") and response.status_code >= 400 and response.is_json:
-            response.set_data(json.dumps({"error": response.get_json()["error"]["message"]}))
+            error = response.get_json().get("error")
+            if isinstance(error, dict):
+                response.set_data(json.dumps({"error": error["message"]}))
         return response
 
     @app.get("/v2")
@@ -141,13 +156,17 @@ def open_inference(app: Flask, server: Server) -> None:
     @app.post("/v2/models/<name>/versions/<number>/infer")
     def infer(name: str, number: str | None = None) -> Response:
         served(name, number)
-        document, binary = _split_binary(request.get_data(), request.headers.get(BINARY_HEADER))
+        document, binary = _split_binary(payload(), request.headers.get(BINARY_HEADER))
+        outputs = _wanted(document.get("outputs"))
+        if not isinstance(document.get("id"), str | None):
+            raise InvalidInput('"id" must be a text.')
+        _object(document, "parameters")
         answer = server.classify(_tensor_texts(document, binary), exchange())
         version = answer.loaded.version
         told: dict[str, Any] = {"model_name": version.name, "model_version": str(version.version)}
-        if "id" in document:
+        if document.get("id") is not None:
             told["id"] = document["id"]
-        return jsonify({**told, "outputs": _tensors(answer, document.get("outputs"))})
+        return jsonify({**told, "outputs": [tensor for tensor in _tensors(answer) if tensor["name"] in outputs]})
 
 
 def _split_binary(data: bytes, header_length: str | None) -> tuple[dict[str, Any], bytes]:
@@ -170,16 +189,16 @@ def _tensor_texts(document: dict[str, Any], binary: bytes) -> list[Any]:
     shape = tensor.get("shape")
     if tensor.get("name") != "text" or tensor.get("datatype") != "BYTES":
         raise InvalidInput('The input tensor must have the name "text" and the datatype "BYTES".')
-    if not isinstance(shape, list) or not all(isinstance(size, int) for size in shape) or len(shape) not in (1, 2):
-        raise InvalidInput("The shape must be [texts] or [texts, 1].")
-    if len(shape) == 2 and shape[1] != 1:
-        raise InvalidInput("The shape must be [texts] or [texts, 1].")
+    _object(tensor, "parameters")
+    sizes = [whole_number(size) for size in shape] if isinstance(shape, list) else []
+    if len(sizes) not in (1, 2) or None in sizes:
+        raise InvalidInput("The shape must be [texts] or [texts, 1], and there must be a text.")
     texts = _unpack(binary) if binary else tensor.get("data")
-    if not isinstance(texts, list):
+    if not isinstance(texts, list) or not texts:
         raise InvalidInput('The input tensor has no "data".')
     texts = [text[0] if isinstance(text, list) and len(text) == 1 else text for text in texts]
-    if len(texts) != shape[0]:
-        raise InvalidInput(f"The shape says {shape[0]} texts, the data has {len(texts)}.")
+    if [len(texts), 1][: len(sizes)] != sizes:
+        raise Contradiction(f"The shape says {' × '.join(map(str, sizes))} texts, the data has {len(texts)}.")
     return texts
 
 
@@ -201,28 +220,28 @@ def _unpack(binary: bytes) -> list[str]:
     return texts
 
 
-def _tensors(answer: Answer, wanted: Any) -> list[dict[str, Any]]:
+def _wanted(outputs: Any) -> set[str]:
+    """The names of the output tensors that are asked for: all, where none is."""
+    if outputs is None or outputs == []:
+        return set(OUTPUTS)
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+        raise InvalidInput('"outputs" must be a list of objects with a name.')
+    for output in outputs:
+        if output.get("name") not in OUTPUTS:
+            raise InvalidInput(f"There is no output {str(output.get('name'))[:50]!r}: there are {', '.join(OUTPUTS)}.")
+        _object(output, "parameters")
+    return {output["name"] for output in outputs}
+
+
+def _tensors(answer: Answer) -> list[dict[str, Any]]:
     best = [row[0] for row in answer.ranked(1)]
     count, labels = answer.scores.shape
-    tensors = [
+    scores = answer.scores.round(6).ravel().tolist()
+    return [
         {"name": "label", "datatype": "BYTES", "shape": [count], "data": [label for label, _ in best]},
         {"name": "score", "datatype": "FP32", "shape": [count], "data": [score for _, score in best]},
-        {
-            "name": "scores",
-            "datatype": "FP32",
-            "shape": [count, labels],
-            "data": answer.scores.round(6).ravel().tolist(),
-        },
+        {"name": "scores", "datatype": "FP32", "shape": [count, labels], "data": scores},
     ]
-    if not wanted:
-        return tensors
-    if not isinstance(wanted, list) or not all(isinstance(output, dict) for output in wanted):
-        raise InvalidInput('"outputs" must be a list of objects with a name.')
-    names = {str(output.get("name")) for output in wanted}
-    unknown = sorted(names - {str(tensor["name"]) for tensor in tensors})
-    if unknown:
-        raise InvalidInput(f"There is no output {unknown[0][:50]!r}: there are label, score and scores.")
-    return [tensor for tensor in tensors if tensor["name"] in names]
 
 
 def hugging_face(app: Flask, server: Server) -> None:
@@ -231,14 +250,14 @@ def hugging_face(app: Flask, server: Server) -> None:
     @app.post("/")
     def text_classification() -> Response:
         asked = parse_object(body(), {"inputs", "parameters", "options"})
-        parameters = asked.get("parameters") or {}
-        if not isinstance(parameters, dict):
-            raise InvalidInput("parameters must be an object.")
+        parameters = _object(asked, "parameters")
+        _object(asked, "options")
         if parameters.get("function_to_apply") not in (None, "softmax"):
             raise InvalidInput("function_to_apply can only be softmax.")
+        top_k = parse_top_k(parameters.get("top_k"))
         texts = asked.get("inputs")
         answer = server.classify([texts] if isinstance(texts, str) else texts, exchange())
-        return jsonify([_elements(row) for row in answer.ranked(parse_top_k(parameters.get("top_k")))])
+        return jsonify([_elements(row) for row in answer.ranked(top_k)])
 
 
 def _elements(row: list[tuple[str, float]]) -> list[dict[str, Any]]:

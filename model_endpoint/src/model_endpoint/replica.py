@@ -13,6 +13,7 @@ from typing import Any
 from mlops_contract.addresses import resolve
 from mlops_contract.store import FilesLost, Store, mlflow_files, replica_files
 from mlops_contract.voucher import Voucher
+from model_endpoint import patterns
 from model_endpoint.memory import Memory
 from model_endpoint.metrics import Metrics
 from model_endpoint.settings import Settings
@@ -112,6 +113,8 @@ class Replica:
             folder = self.store.fetch(voucher, folders, sources)
         except FilesLost as error:
             raise CannotServe(error.message) from error
+        if (folder / "tokenizer.json").exists():
+            patterns.refuse_slow(folder / "tokenizer.json")
         return Loaded(voucher, load(folder, backend))
 
     def _after_commit(self, number: int, previous: int | None) -> None:

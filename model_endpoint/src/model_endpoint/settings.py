@@ -1,12 +1,13 @@
 """What a replica is told by its environment."""
 
 import math
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_contract.env import Env
+from mlops_contract.env import Env, SettingError
 from model_runner.machine import cores
 
 
@@ -33,6 +34,9 @@ class Settings:
     max_body_bytes: int
     max_texts: int
     max_characters: int
+    max_tokens: int
+    answer_seconds: float
+    cors_origins: tuple[str, ...]
 
     @property
     def mlflow_account(self) -> tuple[str, str] | None:
@@ -48,7 +52,7 @@ class Settings:
             mlflow_url=env.text("MLFLOW_TRACKING_URI", "http://tracking-server:5001").rstrip("/"),
             mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
             mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
-            model_name=env.text("MODEL_NAME", "text-classifier"),
+            model_name=env.model_name("MODEL_NAME", "text-classifier"),
             token=env.text("PLATFORM_TOKEN"),
             extra_hosts=env.text("NGINX_EXTRA_HOSTS", ""),
             endpoints=env.text("MODEL_ENDPOINTS", "model-endpoint:9998"),
@@ -64,7 +68,21 @@ class Settings:
             max_body_bytes=env.integer("MODEL_MAX_BODY_BYTES", 4 << 20, 1024, 1 << 30),
             max_texts=env.integer("MODEL_MAX_TEXTS", 512, 1, 100_000),
             max_characters=env.integer("MODEL_MAX_CHARACTERS", 100_000, 1, 10_000_000),
+            max_tokens=env.integer("MODEL_MAX_TOKENS", 32_768, 16, 100_000_000),
+            answer_seconds=env.number("MODEL_ANSWER_SECONDS", 10, 0.1, 3600),
+            cors_origins=_origins(env.text("MODEL_CORS_ORIGINS", "")),
         )
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    """Whose pages may ask: `*`, or addresses without a path, comma separated."""
+    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^\s/?#,*]+", origin):
+            raise SettingError(
+                f"MODEL_CORS_ORIGINS has {origin!r}: an origin is * or, without a path, https://app.example.org"
+            )
+    return origins
 
 
 def _share(replicas: int) -> int:

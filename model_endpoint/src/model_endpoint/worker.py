@@ -8,6 +8,9 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 # Longer than a busy proxy takes to send the next request, short enough for a prompt end.
 STAY_SECONDS = 0.2
+# At the end a connection is not closed while a proxy may just be sending a request on it: the answer to that one says
+# that it was the last.
+LINGER_SECONDS = 2
 
 
 class Worker(ThreadWorker):  # type: ignore[misc] # as above
@@ -20,16 +23,35 @@ class Worker(ThreadWorker):  # type: ignore[misc] # as above
         super().__init__(*arguments, **named)
         self._stays = threading.Semaphore(self.cfg.threads // 2)
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """As gunicorn's; at the end the door is shut at once, so that no proxy sends a request that nobody answers."""
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                waiting = select.poll()
+                waiting.register(listener, select.POLLIN)
+                while waiting.poll(0):
+                    self.accept(listener)
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
     def handle(self, conn: Any) -> Any:
         """Answers the connection's request, and those that soon come after it; what gunicorn's method returns."""
         kept = super().handle(conn)
-        while kept is True and self.alive and self._stays.acquire(blocking=False):
+        while kept is True:
+            lingers = not self.alive
+            if not lingers and not self._stays.acquire(blocking=False):
+                break
             try:
                 next_one = select.poll()
                 next_one.register(conn.sock, select.POLLIN)
-                if not next_one.poll(STAY_SECONDS * 1000):
-                    break
+                came = next_one.poll(1000 * (LINGER_SECONDS if lingers else STAY_SECONDS))
             finally:
-                self._stays.release()
-            kept = super().handle(conn)
+                if not lingers:
+                    self._stays.release()
+            if came:
+                kept = super().handle(conn)
+            elif lingers or self.alive:
+                break
         return kept

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from mlops_contract.errors import PlatformError
+from training_endpoint.learn.hyperparameters import Hyperparameters
+
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -108,6 +111,11 @@ class FakeTraining(Fake):
     def start(self, body: dict[str, Any]) -> Answer:
         if self.refusal:
             return self.refusal
+        overrides = {name: value for name, value in body.items() if name != "run_id"}
+        try:
+            Hyperparameters.from_request(overrides, Hyperparameters())
+        except PlatformError as refused:
+            return error(refused.status, refused.code, refused.message)
         known = body["run_id"] in self.jobs
         job = {"job_id": f"job-{len(self.jobs)}", "run_id": body["run_id"], "status": "queued", "phase": "queued"}
         job |= {"progress": 0.0, "eta_s": None, "message": ""}

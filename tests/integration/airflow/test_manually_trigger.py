@@ -65,7 +65,8 @@ def test_a_run_is_followed_to_the_version_that_is_served(
         assert task in done.stdout
     assert "Verdict on version 4: promoted – version 4 is better than 3" in done.stdout
     assert "Served now: version 4" in done.stdout
-    assert next(body for method, path, body in training.calls if path == "/train" and body)["epochs"] == 2
+    asked = next(body for method, path, body in training.calls if path == "/train" and body)["epochs"]
+    assert (asked, type(asked)) == (2, int)
 
 
 def test_a_failed_job_is_told_with_its_reason(script: Script, training: FakeTraining) -> None:
@@ -89,7 +90,8 @@ def test_an_absent_airflow_is_one_sentence(script: Script) -> None:
 
 
 def test_a_conf_that_makes_no_sense_is_refused(script: Script) -> None:
-    assert "Airflow refuses the run" in refusal(script("--conf", '{"training": {"epoch": 1}}'))
+    for conf in ('{"training": {"epoch": 1}}', '{"epochs": 1}', '{"training": {"epochs": 0}}', '{"trainning": {}}'):
+        assert "Airflow refuses the run (400)" in refusal(script("--conf", conf))
 
 
 def test_a_paused_dag_is_one_sentence(script: Script, airflow_service: Airflow) -> None:

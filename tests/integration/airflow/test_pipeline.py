@@ -75,10 +75,12 @@ def test_a_failed_job_fails_the_run_at_once_and_switches_nothing(
 
 
 def test_overrides_that_make_no_sense_are_refused_before_a_run_exists(airflow_service: Airflow) -> None:
-    body = {"dag_run_id": "typo", "logical_date": None, "conf": {"training": {"epoch": 3}}}
-    status, answer = airflow_service.call("POST", f"dags/{DAG}/dagRuns", body)
-    assert status == 400
-    assert "epoch" in str(answer)
+    for conf in ({"training": {"epoch": 3}}, {"training": {"epochs": 0.5}}, {"epochs": 3}):
+        body = {"dag_run_id": "typo", "logical_date": None, "conf": conf}
+        status, answer = airflow_service.call("POST", f"dags/{DAG}/dagRuns", body)
+        assert status == 400
+        assert "epoch" in str(answer)
+    assert airflow_service.call("GET", f"dags/{DAG}/dagRuns/typo")[0] == 404
 
 
 def test_a_run_survives_the_training_endpoint_being_away(airflow_service: Airflow) -> None:

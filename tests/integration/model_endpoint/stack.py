@@ -1,5 +1,6 @@
 """Real replicas as processes, with nginx in front where the machine has one."""
 
+import os
 import re
 import socket
 import sys
@@ -135,8 +136,9 @@ class Serving:
         (home / "site.conf").write_text(site)
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         folders = " ".join(f"{kind}_temp_path {home}/tmp;" for kind in kinds)
+        user = "user root; " if os.geteuid() == 0 else ""  # whose files large bodies go to
         (home / "nginx.conf").write_text(
-            f"daemon off; pid {home}/pid; error_log {home}/error.log; events {{ worker_connections 1024; }}"
+            f"{user}daemon off; pid {home}/pid; error_log {home}/error.log; events {{ worker_connections 1024; }}"
             f"http {{ access_log {home}/access.log; {folders} include {home}/site.conf; }}"
         )
         command = [nginx, "-e", f"{home}/error.log", "-c", f"{home}/nginx.conf"]

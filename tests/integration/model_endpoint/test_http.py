@@ -1,6 +1,9 @@
 """What odd, hostile and too many requests get through the real nginx from real servers around a stub of a model."""
 
+import gzip
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -13,10 +16,12 @@ import pytest
 import requests
 
 from tests.integration.model_endpoint.stack import TOKEN, Serving, serving
+from tests.services import wait_until
 
 BODY = b'{"input":"good"}'
 JSON = b"Content-Type: application/json"
 LENGTH = b"Content-Length: 16"
+ZIPPED = gzip.compress(BODY)
 POST = b"POST /predict HTTP/1.1"
 GET = b"GET /health HTTP/1.1"
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -56,7 +61,9 @@ def ask(
         (POST, [JSON, LENGTH], BODY, 200),
         (POST, [JSON, CHUNKED], CHUNKS, 200),
         (POST, [JSON, LENGTH, b"Expect: 100-continue"], BODY, 200),
-        (POST, [JSON, LENGTH, b"Content-Encoding: gzip"], BODY, 200),
+        (POST, [JSON, LENGTH, b"Content-Encoding: gzip"], BODY, 400),
+        (POST, [JSON, b"Content-Length: %d" % len(ZIPPED), b"Content-Encoding: gzip"], ZIPPED, 200),
+        (POST, [JSON, LENGTH, b"Content-Encoding: br"], BODY, 415),
         (POST, [JSON, CHUNKED], b"zz\r\n" + CHUNKS, 400),
         (POST, [JSON, LENGTH, CHUNKED], CHUNKS, 400),
         (POST, [JSON, LENGTH, b"Content-Length: 15"], BODY, 400),
@@ -174,3 +181,154 @@ def test_many_idle_connections_keep_nobody_waiting(tmp_path: Path) -> None:
         finally:
             for connection in idle:
                 connection.close()
+
+
+def test_a_request_that_kills_a_replica_is_not_sent_to_the_next(tmp_path: Path) -> None:
+    with stubbed(tmp_path, 2) as fleet:
+        door = fleet.door()
+        before = [replica.worker for replica in fleet.replicas]
+        answer = requests.post(f"{door}/predict", json={"input": "kill"}, timeout=20)
+        assert answer.status_code == 503 and "error" in answer.json()
+        wait_until("a new worker", lambda: all(replica.up() for replica in fleet.replicas), 30)
+        after = [replica.worker for replica in fleet.replicas]
+        assert sum(old != new for old, new in zip(before, after, strict=True)) == 1
+
+
+def test_a_request_that_takes_too_long_is_not_sent_to_the_next(tmp_path: Path) -> None:
+    with stubbed(tmp_path, 2, STUB_SECONDS="3") as fleet:
+        door = fleet.door(NGINX_REPLICA_TIMEOUT="1s")
+        start = time.monotonic()
+        answer = requests.post(f"{door}/predict", json={"input": "good"}, timeout=20)
+        assert answer.status_code == 503 and time.monotonic() - start < 3
+        in_work = [requests.get(f"{replica.url}/metrics", timeout=5).text for replica in fleet.replicas]
+        assert sum("model_requests_in_work 1.0" in text for text in in_work) <= 1
+
+
+def test_a_panic_costs_one_answer_and_no_process(tmp_path: Path) -> None:
+    with stubbed(tmp_path, 2) as fleet:
+        door = fleet.door()
+        before = [replica.worker for replica in fleet.replicas]
+        for path, field in (("predict", "input"), ("invocations", "inputs"), ("", "inputs")):
+            for _ in range(10):
+                answer = requests.post(f"{door}/{path}", json={field: "panic"}, timeout=20)
+                assert answer.status_code == 500 and answer.json()["error"]["code"] == "model_broke"
+        assert [replica.worker for replica in fleet.replicas] == before
+        assert requests.post(f"{door}/predict", json={"input": "good"}, timeout=5).ok
+
+
+def test_what_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
+    with stubbed(tmp_path, 1, STUB_SECONDS="0.2", MODEL_ANSWER_SECONDS="60", MODEL_CORES="2") as fleet:
+        door, replica = fleet.door(), fleet.replicas[0]
+
+        def in_work() -> bool:
+            return "model_requests_in_work 0.0" not in requests.get(f"{replica.url}/metrics", timeout=5).text
+
+        body = json.dumps({"input": ["good"] * 500}).encode()
+        for address in (door, replica.url):
+            place = address.partition("//")[2].partition(":")
+            client = HTTPConnection(place[0], int(place[2]), timeout=5)
+            client.request("POST", "/predict", body, {"Content-Type": "application/json"})
+            wait_until("it is in work", in_work, 5)
+            client.close()
+            wait_until("it is given up", lambda: not in_work(), 3)
+        assert 'status="499"} 2.0' in requests.get(f"{replica.url}/metrics", timeout=5).text
+
+
+def test_a_replica_without_a_model_sends_requests_on(tmp_path: Path) -> None:
+    with stubbed(tmp_path, 1, STUB_EMPTY="1", MODEL_REPLICAS="2") as fleet:
+        door = fleet.door()
+        alone = requests.post(f"{door}/predict", json={"input": "good"}, timeout=5)
+        assert alone.status_code == 503 and "run the pipeline" in alone.json()["error"]["message"]
+        fleet.add(1)
+        del fleet.variables["STUB_EMPTY"]
+        fleet.start(fleet.replicas[1])
+        door = fleet.door()
+        found = {requests.post(f"{door}/predict", json={"input": "good"}, timeout=5).status_code for _ in range(30)}
+        assert found == {200}
+        assert requests.get(f"{door}/ready", timeout=5).ok
+
+
+def test_pages_of_the_named_origins_may_ask(tmp_path: Path) -> None:
+    with stubbed(tmp_path, 1, MODEL_CORS_ORIGINS="https://app.example.org, http://localhost:3000") as fleet:
+        door = fleet.door()
+
+        def asked(origin: str) -> requests.Response:
+            preflight = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            allowed = requests.options(f"{door}/predict", headers=preflight, timeout=5)
+            assert allowed.ok
+            methods = allowed.headers.get("Access-Control-Allow-Methods", "")
+            assert ("POST" in methods) == ("Access-Control-Allow-Origin" in allowed.headers)
+            return requests.post(f"{door}/predict", json={"input": "good"}, headers={"Origin": origin}, timeout=5)
+
+        for origin in ("https://app.example.org", "http://localhost:3000"):
+            assert asked(origin).headers["Access-Control-Allow-Origin"] == origin
+        for origin in ("https://evil.example.org", "https://app.example.org.evil", "null", "http://app.example.org"):
+            assert "Access-Control-Allow-Origin" not in asked(origin).headers
+        refused = requests.post(
+            f"{door}/predict", json={"input": ""}, headers={"Origin": "http://localhost:3000"}, timeout=5
+        )
+        assert refused.status_code == 400 and refused.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+
+
+def test_other_pages_may_not_unless_told(door: str) -> None:
+    headers = {"Origin": "https://app.example.org", "Access-Control-Request-Method": "POST"}
+    for answer in (
+        requests.options(f"{door}/predict", headers=headers, timeout=5),
+        requests.post(f"{door}/predict", json={"input": "good"}, headers=headers, timeout=5),
+    ):
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+@pytest.mark.parametrize("method", [b"TRACE", b"CONNECT", b"PUT", b"DELETE", b"PATCH", b"FOO"])
+@pytest.mark.parametrize("path", [b"/predict", b"/v2/models/a/infer", b"/health"])
+def test_a_wrong_method_is_told_which_are_right(door: str, method: bytes, path: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", int(door.rpartition(":")[2])), 5) as raw:
+        raw.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        head, _, said = b"".join(iter(lambda: raw.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert head.split()[1] == b"405" and b"\r\nAllow: " in head
+    assert isinstance(json.loads(said)["error"], str if path.startswith(b"/v2") else dict)
+
+
+def test_the_doors_own_errors_have_the_shape_of_the_asked_protocol(tmp_path: Path) -> None:
+    with stubbed(tmp_path, 1) as fleet:
+        door = fleet.door()
+        large = {"inputs": ["a" * 100_000]}
+        answer = requests.post(f"{door}/v2/models/text-classifier/infer", json=large, timeout=5)
+        assert answer.status_code == 413 and isinstance(answer.json()["error"], str)
+        assert isinstance(requests.get(f"{door}/nothing", timeout=5).json()["error"], dict)
+        assert isinstance(requests.get(f"{door}/v2/models/x%0a", timeout=5).json()["error"], str)
+
+
+def test_large_requests_wait_and_small_ones_do_not(tmp_path: Path) -> None:
+    """More large requests at a time than are read at a time: none fails, and small ones are answered beside them."""
+    with stubbed(tmp_path, 1, STUB_SECONDS="0.02", MODEL_CORES="1") as fleet:
+        door = fleet.door(NGINX_MAX_BODY="4m")
+
+        def ask_for(texts: list[str]) -> str:
+            answer = requests.post(f"{door}/predict", json={"input": texts}, timeout=60)
+            return "answered" if answer.ok else answer.text
+
+        with ThreadPoolExecutor(24) as pool:
+            large = [pool.submit(ask_for, ["ab " * 33_000] * 40) for _ in range(16)]
+            assert {ask_for(["good"]) for _ in range(5)} == {"answered"}
+            assert {future.result() for future in large} == {"answered"}
+
+
+def test_a_replica_that_stops_takes_no_more_connections_and_answers_what_it_has(tmp_path: Path) -> None:
+    with stubbed(tmp_path, 2, STUB_SECONDS="0.02") as fleet:
+        door = fleet.door()
+        stop = time.monotonic() + 6
+
+        def ask_on(_: int) -> list[int]:
+            statuses = []
+            with requests.Session() as session:
+                while time.monotonic() < stop:
+                    statuses.append(session.post(f"{door}/predict", json={"input": "good"}, timeout=10).status_code)
+            return statuses
+
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(ask_on, range(8))
+            time.sleep(1)
+            os.kill(fleet.replicas[0].process.pid, signal.SIGTERM)
+            statuses = [status for one in found for status in one]
+        assert len(statuses) > 50 and set(statuses) == {200}

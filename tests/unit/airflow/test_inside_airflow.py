@@ -13,7 +13,9 @@ def test_the_cases_pass_inside_airflow(tmp_path: Path) -> None:
     need_airflow()
     platform = {"TRAINING_URL": "http://training", "PLATFORM_TOKEN": "secret"}
     folders = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "airflow/plugins")}
-    sources = os.pathsep.join(str(ROOT / folder) for folder in ("contract/src", "airflow/plugins"))
+    sources = os.pathsep.join(
+        str(ROOT / folder) for folder in ("contract/src", "airflow/plugins", "training_endpoint/src")
+    )
     done = subprocess.run(
         [str(PYTHON), "-m", "unittest", "discover", "-s", "tests/unit/airflow/inside", "-p", "*_cases.py"],
         cwd=ROOT,

@@ -12,6 +12,7 @@ from model_endpoint.api import create_app
 from model_endpoint.cores import Cores
 from model_endpoint.predict import Predictor
 from model_endpoint.slot import Loaded, Slot
+from model_runner import Encoded, Logits
 from tests.unit.model_endpoint import stub
 
 JSON = {"Content-Type": "application/json"}
@@ -60,8 +61,9 @@ def test_a_long_text_is_cut_and_says_so(client: FlaskClient) -> None:
         (b'{"input": {"a": 1}}', 400, "at least one text"),
         (b'{"input": ["a", 3]}', 400, "Input 1 is no text"),
         (b'{"input": ["a", " "]}', 400, "Input 1 is empty"),
-        (b'{"input": "a\\u0000"}', 400, r"control character U\+0000 at 1"),
-        (b'{"input": "\\ud800"}', 400, r"control character U\+D800"),
+        (b'{"input": "a\\u0000"}', 400, r"the character zero, U\+0000, at 1"),
+        (b'{"input": "\\ud800"}', 400, r"half of a surrogate pair, U\+D800, at 0"),
+        (b'{"input": "ok \\udc00\\ud800"}', 400, r"half of a surrogate pair, U\+DC00, at 3"),
         (b'{"input": "a", "topk": 1}', 400, "Unknown field 'topk'"),
         (b'{"input": "a", "top_k": 0}', 400, "whole number from 1"),
         (b'{"input": "a", "top_k": true}', 400, "whole number from 1"),
@@ -73,7 +75,7 @@ def test_a_long_text_is_cut_and_says_so(client: FlaskClient) -> None:
         (b'{"input": "a", "top_k": ' + b"9" * 5000 + b"}", 400, "not JSON"),
         (b'{"input": [NaN]}', 400, "Input 0 is no text"),
         (b'{"input": "a"} {}', 400, "not JSON"),
-        (b'\xef\xbb\xbf{"input": "a"}', 400, "not JSON"),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"input": "a"}', 400, "not JSON"),
         (json.dumps({"input": "a"}).encode("utf-16"), 400, "not UTF-8"),
         (b'{"a": ' * 3000, 400, "nested too deeply"),
         (b'{"<b>": 1}', 400, "Unknown field '<b>'"),
@@ -87,6 +89,78 @@ def test_bad_input_is_refused_with_a_sentence(client: FlaskClient, body: bytes, 
     assert answer.status_code == status
     assert answer.json is not None
     assert re.search(said, answer.json["error"]["message"])
+
+
+@pytest.mark.parametrize("text", ["page one\x0cpage two", "\x1b[1mbold\x1b[0m", "a\x7fb", "a\x0bb", "\ufeffa", "\x85a"])
+def test_a_text_that_a_database_takes_is_answered(client: FlaskClient, text: str) -> None:
+    assert client.post("/predict", json={"input": text}, buffered=True).status_code == 200
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json(client: FlaskClient) -> None:
+    for path, field in (("/predict", "input"), ("/invocations", "inputs"), ("/", "inputs")):
+        body = b"\xef\xbb\xbf" + json.dumps({field: "good"}).encode()
+        assert client.post(path, data=body, headers=JSON, buffered=True).status_code == 200
+
+
+def test_a_count_that_a_program_writes_as_a_float_is_a_count(client: FlaskClient) -> None:
+    told = client.post("/predict", json={"input": "good", "top_k": 1.0}, buffered=True).json
+    assert told and len(told["predictions"][0]["scores"]) == 1
+    assert client.post("/predict", json={"input": "good", "top_k": 1.5}, buffered=True).status_code == 400
+
+
+def test_more_tokens_than_a_request_may_have_are_refused_before_they_are_computed(tmp_path: Path) -> None:
+    model = stub.Stub()
+    server = stub.server(tmp_path, model, MODEL_MAX_TOKENS="100")
+    client = create_app(server.settings, server).test_client()
+    answer = client.post("/predict", json={"input": ["good " * 40] * 3}, buffered=True)
+    assert answer.status_code == 413 and answer.json and "100 tokens" in answer.json["error"]["message"]
+    assert not model.batches
+    assert client.post("/predict", json={"input": ["good " * 40] * 2}, buffered=True).status_code == 200
+
+
+def test_what_takes_too_long_is_given_up_and_says_what_to_do(tmp_path: Path) -> None:
+    model = stub.Stub(seconds=0.1)
+    server = stub.server(tmp_path, model, MODEL_ANSWER_SECONDS="0.25", MODEL_CORES="1")
+    client = create_app(server.settings, server).test_client()
+    answer = client.post("/predict", json={"input": ["good"] * 160}, buffered=True)
+    assert answer.status_code == 413 and answer.json and "send fewer at a time" in answer.json["error"]["message"]
+    assert len(model.batches) < 10
+    assert client.post("/predict", json={"input": "good"}, buffered=True).status_code == 200
+
+
+class Broken(stub.Stub):
+    """Its tokenizer, or its inference, raises what no `except Exception` catches."""
+
+    class Panic(BaseException):
+        pass
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    def encode(self, texts: list[str]) -> list[Encoded]:
+        if self.where == "encode" and "bomb" in texts[0]:
+            raise self.Panic("regex")
+        return super().encode(texts)
+
+    def logits(self, batch: list[Encoded]) -> Logits:
+        if self.where == "logits" and len(batch[0].ids) == 7:
+            raise self.Panic("inference")
+        return super().logits(batch)
+
+
+@pytest.mark.parametrize("where", ["encode", "logits"])
+@pytest.mark.parametrize("path", ["/predict", "/predict?", "/invocations", "/"])
+def test_a_model_that_panics_costs_one_answer_and_no_thread(tmp_path: Path, where: str, path: str) -> None:
+    server = stub.server(tmp_path, Broken(where))
+    client = create_app(server.settings, server).test_client()
+    field = "input" if "predict" in path else "inputs"
+    kind = "application/json" if path == "/predict" else "application/json; charset=utf-8"
+    for text in ("bomb a b c d e f", ["bomb a b c d e f"] * 20):
+        answer = client.post(path, data=json.dumps({field: text}), content_type=kind, buffered=True)
+        assert answer.status_code == 500 and answer.json and answer.json["error"]["code"] == "model_broke"
+    assert client.post("/predict", json={"input": ["good"] * 20}, buffered=True).status_code == 200
+    assert server.replica.slot.requests == 0
 
 
 def test_wrong_content_type_and_method_are_refused(client: FlaskClient) -> None:

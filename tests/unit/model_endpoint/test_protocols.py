@@ -75,6 +75,17 @@ def test_what_is_no_scoring_request_is_refused(client: FlaskClient, body: object
     assert client.post("/invocations", json=body, buffered=True).status_code == 400
 
 
+@pytest.mark.parametrize("compression", ["gzip", "deflate"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_tritons_client_may_compress(address: str, binary: bool, compression: str) -> None:
+    client = triton.InferenceServerClient(address)
+    tensor = triton.InferInput("text", [2], "BYTES")
+    tensor.set_data_from_numpy(np.array([text.encode() for text in TEXTS], dtype=object), binary_data=binary)
+    found = client.infer("text-classifier", [tensor], request_compression_algorithm=compression)
+    assert found.as_numpy("label").tolist() == ["positive", "negative"]
+    client.close()
+
+
 @pytest.mark.parametrize("binary", [False, True])
 def test_tritons_client(address: str, binary: bool) -> None:
     client = triton.InferenceServerClient(address)
@@ -121,12 +132,42 @@ def test_the_specifications_own_form_of_a_request(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"shape": [3]}, {"shape": [1, 2]}, {"shape": "2"}, {"datatype": "FP32"}, {"data": None}, {"data": [1, 2]}],
+    [
+        {"shape": [0]},
+        {"shape": [-2]},
+        {"shape": [True]},
+        {"shape": [1, 0]},
+        {"shape": [2, 1, 1]},
+        {"shape": "2"},
+        {"datatype": "FP32"},
+        {"data": None},
+        {"data": [1, 2]},
+        {"parameters": []},
+    ],
 )
 def test_a_wrong_tensor_is_refused_with_a_sentence(client: FlaskClient, change: dict[str, object]) -> None:
     tensor = {"name": "text", "shape": [2], "datatype": "BYTES", "data": TEXTS, **change}
     answer = client.post(INFER, json={"inputs": [tensor]}, buffered=True)
     assert answer.status_code == 400 and answer.json and isinstance(answer.json["error"], str)
+
+
+@pytest.mark.parametrize(("shape", "said"), [([3], "3"), ([1, 2], "1 × 2"), ([2, 2], "2 × 2")])
+def test_a_shape_that_contradicts_the_data_is_a_conflict(client: FlaskClient, shape: list[int], said: str) -> None:
+    tensor = {"name": "text", "shape": shape, "datatype": "BYTES", "data": TEXTS}
+    answer = client.post(INFER, json={"inputs": [tensor]}, buffered=True)
+    assert answer.status_code == 409 and answer.json == {"error": f"The shape says {said} texts, the data has 2."}
+
+
+@pytest.mark.parametrize("field", [{"id": 5}, {"parameters": 3}, {"outputs": 0}, {"outputs": [{"name": "other"}]}])
+def test_wrong_fields_beside_the_tensor_are_refused(client: FlaskClient, field: dict[str, object]) -> None:
+    tensor = {"name": "text", "shape": [2], "datatype": "BYTES", "data": TEXTS}
+    assert client.post(INFER, json={"inputs": [tensor], **field}, buffered=True).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/v2/nothing", "/v2/models", "/v2/models/a/b/c", "/v2/"])
+def test_what_is_not_there_is_said_in_the_protocols_own_shape(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, buffered=True)
+    assert answer.status_code == 404 and answer.json and isinstance(answer.json["error"], str)
 
 
 @pytest.mark.parametrize("data", [b"\x01", b"\x09\0\0\0ab", b"\x01\0\0\0\xff"])

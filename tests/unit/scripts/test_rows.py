@@ -28,12 +28,48 @@ def test_columns_are_found_by_either_name(tmp_path: Path, header: str) -> None:
     [
         ("a,b\n1,2\n", "needs the columns text and label; its header has a, b"),
         ("text,label\n", "no rows"),
+        ("text,label\n,yes\n", "no rows"),
         ("", "none"),
     ],
 )
 def test_a_file_without_rows_is_refused(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(Problem, match=said):
         database_trigger.file_rows(written(tmp_path, content), DATASET)
+
+
+WANTED = [("naïve, she said", "yes"), ("b", "no")]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_the_importer_takes_is_taken(
+    tmp_path: Path, separator: str, encoding: str, end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["", f"Subject{separator} Spam", f'"{WANTED[0][0]}"{separator} "yes"', "", f"b{separator}no "]
+    (tmp_path / "rows.csv").write_bytes(end.join(lines).encode(encoding))
+    assert database_trigger.file_rows(tmp_path / "rows.csv", DATASET) == WANTED
+    assert ("cp1252" in capsys.readouterr().err) == (encoding == "cp1252")
+
+
+def test_excels_separator_line_is_no_row(tmp_path: Path) -> None:
+    assert database_trigger.file_rows(written(tmp_path, "sep=;\ntext;label\na,b;yes\n"), DATASET) == [("a,b", "yes")]
+
+
+def test_rows_that_lack_something_are_left_out_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path, "text,label\na,yes\n ,yes\nb,\nc\n")
+    assert database_trigger.file_rows(file, DATASET) == [("a", "yes")]
+    assert "3 rows without a text or a label were left out" in capsys.readouterr().err
+
+
+def test_a_long_text_is_no_obstacle(tmp_path: Path) -> None:
+    assert database_trigger.file_rows(written(tmp_path, "text,label\n" + "a" * 200_000 + ",yes\n"), DATASET)
+
+
+def test_what_the_database_cannot_hold_is_a_sentence() -> None:
+    for text in ("a\0b", "\udce9"):
+        with pytest.raises(Problem, match="half a character"):
+            database_trigger.check([("fine", "no"), (text, "yes")], DATASET)
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests import tiny_models
 from training_endpoint.errors import BaseModelNotFound
 from training_endpoint.learn.classifier import find_base, load
+from training_endpoint.learn.encoding import usable_length
 
 
 def test_the_embedded_model_is_found_without_importing_it() -> None:
@@ -46,5 +47,34 @@ def test_a_folder_without_a_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(BaseModelNotFound, match=r"config\.json"):
         find_base(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(BaseModelNotFound, match="cannot be loaded"):
+    with pytest.raises(BaseModelNotFound, match="has no tokenizer"):
         load(find_base(str(tmp_path)), ["x", "y"], 64)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/x", "a\0b", "/" + "a" * 300 + "/x", "x" * 5000])
+def test_a_name_that_no_folder_can_have_is_said(name: str) -> None:
+    with pytest.raises(BaseModelNotFound):
+        find_base(name)
+
+
+def test_a_folder_without_its_tokenizer_is_said_whole(tmp_path: Path) -> None:
+    tiny_models.save("bert", tmp_path)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / file).unlink()
+    with pytest.raises(BaseModelNotFound, match="tokenizer"):
+        load(find_base(str(tmp_path)), ["x", "y"], 64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "positions", "wanted"),
+    [("xlnet", -1, 256), ("t5", None, 256), ("bert", 128, 128), ("camembert", 130, 128)],
+)
+def test_a_limit_that_is_none_does_not_count(kind: str, positions: int | None, wanted: int) -> None:
+    class Configuration:
+        model_type = kind
+        max_position_embeddings = positions
+
+    class Tokenizer:
+        model_max_length = 10**30
+
+    assert usable_length(Tokenizer, Configuration, 256) == wanted

@@ -19,6 +19,12 @@ def test_what_is_given_replaces_the_default() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
+        ("epochs", float("inf"), "1 to 100"),
+        ("epochs", float("nan"), "1 to 100"),
+        ("epochs", 10**300, "1 to 100"),
+        ("base_model", "a\0b", "up to 300 characters"),
+        ("base_model", "\ud800", "up to 300 characters"),
+        ("start_from", ["champion"], "base, champion"),
         ("epochs", 0, "1 to 100"),
         ("epochs", 2.5, "whole number"),
         ("epochs", True, "whole number"),
@@ -39,3 +45,8 @@ def test_a_wrong_one_is_named_with_its_range(field: str, value: Any, told: str) 
         Hyperparameters.from_request({field: value}, DEFAULTS)
     assert caught.value.status == 422
     assert field in caught.value.message and told in caught.value.message
+
+
+def test_a_whole_number_may_be_written_as_a_float() -> None:
+    found = Hyperparameters.from_request({"epochs": 2.0, "batch_size": 16.0}, DEFAULTS)
+    assert (found.epochs, type(found.epochs), type(found.batch_size)) == (2, int, int)

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it has no types
 
-from mlops_contract.env import SettingError
+from mlops_contract.env import SettingError, bypass_proxies
 from training_endpoint.http.api import create_app
 from training_endpoint.jobs.runner import Runner
 from training_endpoint.release.desk import Desk
@@ -60,7 +60,12 @@ def main() -> None:
         settings = Settings.from_env(os.environ)
     except SettingError as error:
         sys.exit(f"training endpoint: {error}")
-    (settings.state_dir / "tmp").mkdir(parents=True, exist_ok=True)  # TMPDIR in containers
+    # The hub and Slack may be behind a proxy; MLflow is a neighbour. Jobs inherit it.
+    bypass_proxies(os.environ, settings.mlflow_tracking_uri)
+    try:
+        (settings.state_dir / "tmp").mkdir(parents=True, exist_ok=True)  # TMPDIR in containers
+    except OSError as error:
+        sys.exit(f"training endpoint: the folder STATE_DIR cannot be made: {error}")
     Server(settings).run()
 
 

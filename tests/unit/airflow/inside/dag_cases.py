@@ -7,6 +7,8 @@ from unittest import TestCase
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import ParamValidationError
 
+from training_endpoint.learn.hyperparameters import OVERRIDES, RANGES, START_FROM
+
 FOLDER = Path(__file__).parents[4] / "airflow/dags"
 
 
@@ -37,8 +39,16 @@ class Pipeline(TestCase):
             self.assertGreaterEqual(task.retries * task.retry_delay.total_seconds(), 3600)
 
     def test_overrides_are_checked_by_name_and_type(self) -> None:
-        for wrong in ({"epoch": 1}, {"epochs": "many"}, {"start_from": "scratch"}, 3):
+        for wrong in ({"epoch": 1}, {"epochs": "many"}, {"epochs": 0.5}, {"start_from": "scratch"}, {"seed": -1}, 3):
             with self.assertRaises(ParamValidationError):
                 self.dag.params.get_param("training").resolve(wrong)
-        right = {"epochs": 0.5, "max_rows": None, "start_from": "champion"}
+        right = {"epochs": 1.0, "max_rows": None, "start_from": "champion"}
         self.assertEqual(self.dag.params.get_param("training").resolve(right), right)
+
+    def test_overrides_are_those_of_the_training_endpoint(self) -> None:
+        stated = self.dag.params.get_param("training").schema["properties"]
+        self.assertEqual(set(stated), OVERRIDES)
+        self.assertEqual(tuple(stated["start_from"]["enum"]), START_FROM)
+        for name, (kind, low, high) in RANGES.items():
+            self.assertEqual((stated[name]["minimum"], stated[name]["maximum"]), (low, high), name)
+            self.assertIn("integer" if kind is int else "number", stated[name]["type"], name)

@@ -35,11 +35,21 @@ class Service:
         client = httpx.Client(transport=transport)
         asynchronous = httpx.AsyncClient
         with (
-            mock.patch("httpx.request", client.request),
-            mock.patch("httpx.post", client.post),
-            mock.patch("httpx.AsyncClient", lambda: asynchronous(transport=transport)),
+            mock.patch("httpx.request", direct(client.request)),
+            mock.patch("httpx.post", direct(client.post)),
+            mock.patch("httpx.AsyncClient", lambda trust_env: asynchronous(transport=transport, trust_env=trust_env)),
         ):
             yield
+
+
+def direct(call: Any) -> Any:
+    """`call`, of which it is asked that it uses no proxy."""
+
+    def checked(*named: Any, trust_env: bool, **given: Any) -> Any:
+        assert not trust_env
+        return call(*named, **given)
+
+    return checked
 
 
 def error(status: int, code: str, message: str) -> Answer:

@@ -1,7 +1,10 @@
 """The HTTP side: takes requests, writes them into the queue, reads it back. Training itself happens elsewhere."""
 
+from pathlib import Path
+
 from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.exceptions import MethodNotAllowed
 
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors, require_token
@@ -30,12 +33,14 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
     install_errors(app)
     hosts = Hosts(NAMES, settings.extra_hosts)
     app.wsgi_app = OwnNames(app.wsgi_app, hosts, "TRAINING_EXTRA_HOSTS")  # type: ignore[method-assign]
+    description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs)
 
     @app.before_request
     def only_the_platform_changes_anything() -> None:
-        if request.method not in ("GET", "HEAD", "OPTIONS"):
+        nothing_to_do = isinstance(request.routing_exception, MethodNotAllowed)
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not nothing_to_do:
             require_token(settings.platform_token)
 
     @app.get("/health")
@@ -51,6 +56,10 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
     @app.get("/metrics")
     def prometheus() -> Response:
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(description, mimetype="application/json")
 
     @app.post("/datasets")
     def import_dataset() -> tuple[Response, int]:
@@ -76,7 +85,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
         asked = fields.body()
         run_id = fields.text(asked, "run_id", MAX_RUN_ID)
         overrides = {name: value for name, value in asked.items() if name != "run_id"}
-        Hyperparameters.from_request(overrides, Hyperparameters(base_model=settings.base_model))
+        Hyperparameters.from_request(overrides, Hyperparameters.defaults(settings))
         job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs)
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
 
@@ -86,11 +95,11 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
 
     @app.get("/train/<job_id>")
     def get_job(job_id: str) -> Response:
-        return jsonify(view(jobs.get(job_id)))
+        return jsonify(view(jobs.get(fields.job_id(job_id))))
 
     @app.delete("/train/<job_id>")
     def cancel_job(job_id: str) -> Response:
-        return jsonify(view(jobs.cancel(job_id)))
+        return jsonify(view(jobs.cancel(fields.job_id(job_id))))
 
     release.install(app, desk)
     return app

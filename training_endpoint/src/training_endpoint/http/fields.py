@@ -1,10 +1,14 @@
 """What requests carry: JSON objects with known fields, printable texts, whole numbers."""
 
+import re
 from typing import Any
 
 from flask import request
 
-from training_endpoint.errors import InvalidOverride, InvalidRequest, WrongContentType
+from training_endpoint.errors import InvalidOverride, InvalidRequest, JobNotFound, WrongContentType
+
+# Control characters, and halves of surrogate pairs, which no database takes.
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def body() -> dict[str, Any]:
@@ -13,7 +17,10 @@ def body() -> dict[str, Any]:
         raise WrongContentType("Send JSON with the header 'Content-Type: application/json'.")
     if not request.get_data():
         return {}
-    found = request.get_json()
+    try:
+        found = request.get_json()
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.") from None
     if not isinstance(found, dict):
         raise InvalidRequest("The body must be a JSON object, such as {}.")
     return found
@@ -31,9 +38,16 @@ def only(*names: str) -> dict[str, Any]:
 def text(fields: dict[str, Any], name: str, longest: int) -> str:
     """The printable text of a field."""
     value = fields.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > longest or not value.isprintable():
-        raise InvalidOverride(f"{name} must be text of 1 to {longest} printable characters.")
+    if not isinstance(value, str) or not value.strip() or len(value) > longest or UNFIT.search(value):
+        raise InvalidOverride(f"{name} must be text of 1 to {longest} characters, without control characters.")
     return value.strip()
+
+
+def job_id(found: str) -> str:
+    """An id of the path, which no database is asked for when it cannot be one."""
+    if not re.fullmatch(r"[0-9a-zA-Z_-]{1,64}", found):
+        raise JobNotFound("There is no such job: GET /train lists the jobs.")
+    return found
 
 
 def limit(name: str, usual: int, most: int) -> int:

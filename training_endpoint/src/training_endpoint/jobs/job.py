@@ -109,7 +109,7 @@ def _train(
         ended.append(_patiently(lambda: jobs.succeed(job["job_id"], result, taken.event_ids, decide)))
 
     lineage.write(taken, settings.max_text_chars, work / lineage.FOLDER)
-    parameters = Hyperparameters.from_request(job["request"], Hyperparameters(base_model=settings.base_model))
+    parameters = Hyperparameters.from_request(job["request"], Hyperparameters.defaults(settings))
     _patiently(lambda: peers.check_mlflow(settings))
     pipeline.run(
         pipeline.Job(

