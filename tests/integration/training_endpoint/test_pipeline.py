@@ -115,7 +115,8 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     served = got / "serving"
     manifest = json.loads((served / "manifest.json").read_text())
     assert manifest["labels"] == ["negative", "positive"]
-    assert (served / manifest["model"]).stat().st_size == manifest["files"][manifest["model"]]["bytes"]
+    file = manifest["forms"][0]["file"]
+    assert (served / file).stat().st_size == manifest["files"][file]["bytes"]
 
     run = mlflow_client.get_run(first.mlflow_run_id)
     assert run.info.status == "FINISHED" and run.data.params["seed"] == "1"
