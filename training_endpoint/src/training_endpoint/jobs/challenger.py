@@ -54,7 +54,8 @@ def make(job: Job, mlflow_run: str) -> Challenger:
         _log_inputs(job, mlflow_run, rows, base, computed_on)
 
     with clock("training"):
-        report(phase="training", progress=TRAINING_FROM, message=f"training on {len(rows):,} rows, {computed_on}{by_torch}")
+        told = f"training on {len(rows):,} rows, {computed_on}{by_torch}"
+        report(phase="training", progress=TRAINING_FROM, message=told)
 
         def say(step: trainer.Step) -> None:
             share = TRAINING_FROM + (TRAINING_TO - TRAINING_FROM) * step.progress
