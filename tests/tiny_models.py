@@ -12,8 +12,8 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 
 
-def save(architecture: str, folder: Path) -> Path:
-    """Saves an untrained base model of `architecture` with its tokenizer into `folder`."""
+def save(architecture: str, folder: Path, **others: Any) -> Path:
+    """Saves an untrained base model of `architecture`, `others` in its configuration, with its tokenizer."""
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -23,7 +23,7 @@ def save(architecture: str, folder: Path) -> Path:
         sizes |= {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
     else:
         sizes |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    AutoModel.from_config(AutoConfig.for_model(architecture, **sizes)).save_pretrained(folder)
+    AutoModel.from_config(AutoConfig.for_model(architecture, **{**sizes, **others})).save_pretrained(folder)
     _tokenizer().save_pretrained(folder)
     return folder
 

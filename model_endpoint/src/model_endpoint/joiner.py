@@ -83,7 +83,7 @@ class Joiner:
                 self.join()
             except PlatformError as error:
                 trouble = error.message
-            except Exception as error:
+            except BaseException as error:  # a panic in a library's Rust is no Exception
                 log.exception("the joiner goes on after an unexpected error")
                 trouble = f"{type(error).__name__}: {error}"
             if trouble not in (self.trouble, NOTHING_YET):

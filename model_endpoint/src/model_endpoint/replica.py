@@ -18,7 +18,7 @@ from model_endpoint.memory import Memory
 from model_endpoint.metrics import Metrics
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
-from model_runner import CannotServe, load, wants_torch
+from model_runner import CannotServe, gather, load
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +106,10 @@ class Replica:
 
     def _load(self, voucher: Voucher) -> Loaded:
         backend = self.settings.backend
-        folders = ("serving/", "model/") if wants_torch(backend) else ("serving/",)
         sources = [mlflow_files(self.settings.mlflow_url, voucher, self.settings.mlflow_account)]
         sources += [replica_files(address, self.settings.token) for address in self.peers()]
         try:
-            folder = self.store.fetch(voucher, folders, sources)
+            folder = gather(lambda *folders: self.store.fetch(voucher, folders, sources), backend)
         except FilesLost as error:
             raise CannotServe(error.message) from error
         if (folder / "tokenizer.json").exists():

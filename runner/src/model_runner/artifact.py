@@ -22,11 +22,15 @@ TORCH = "torch"
 
 @dataclass(frozen=True)
 class Form:
-    """One ONNX file; `needs` are words of `machine.features`."""
+    """One ONNX file, or `WEIGHTS`; `needs` are words of `machine.features`."""
 
     name: str
     file: str
     needs: frozenset[str] = frozenset()
+
+
+WEIGHTS = Form(TORCH, "model/")
+"""The only form of a version that ONNX cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Manifest:
         for name in found.files:
             if Path(name).name != name:
                 raise CannotServe(f"The manifest names the file {name!r}: files lie beside it.")
-        for name in (TOKENIZER, *(form.file for form in found.forms)):
+        for name in (TOKENIZER, *(form.file for form in found.forms if form.name != TORCH)):
             if name not in found.files:
                 raise CannotServe(f"The manifest does not list {name!r} among its files.")
         if len(set(found.labels)) < max(1, len(found.labels)) or found.max_length < 1:

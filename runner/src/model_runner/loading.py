@@ -1,5 +1,6 @@
 """From a version's folder to something that answers, proven on its golden texts."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,20 @@ def wants_torch(backend: str) -> bool:
     return backend == TORCH or (backend == "auto" and torch_model.gpu())
 
 
+def gather(fetch: Callable[..., Path], backend: str) -> Path:
+    """The folder with all that `load` needs of a version; `fetch` gets the version's folders that it is given."""
+    folder = fetch("serving/")
+    form = Manifest.read(folder).form(features())
+    if wants_torch(backend) or (form is not None and form.name == TORCH):
+        return fetch("serving/", "model/")
+    return folder
+
+
 def load(folder: Path, backend: str) -> Model:
     """The model in `folder`, its golden texts answered right; the folder has manifest.json and what that lists.
 
-    `backend` is onnx, torch (which needs `model/` too), or auto. CannotServe says why not.
+    `backend` is onnx, torch (which needs `model/` too), or auto; a version that ONNX cannot hold is run by PyTorch
+    whatever it is. CannotServe says why not.
     """
     manifest = Manifest.read(folder)
     form, model = _choose(folder, manifest, backend)
@@ -39,12 +50,14 @@ def _choose(folder: Path, manifest: Manifest, backend: str) -> tuple[str, Model]
     from model_runner.onnx_model import OnnxModel  # noqa: PLC0415 - imports onnxruntime
 
     form = manifest.form(features())
+    no_other = form is not None and form.name == TORCH
     weights = torch_model.has_weights(folder)
     try:
         encoder = Encoder.from_file(folder / TOKENIZER, manifest.max_length)
-        if backend == TORCH or (weights and (wants_torch(backend) or (backend == "auto" and form is None))):
+        if no_other or backend == TORCH or (weights and (wants_torch(backend) or (backend == "auto" and form is None))):
             if not weights:
-                raise CannotServe("The version has no safetensors, and MODEL_BACKEND is torch.")
+                why = "it has no other form" if no_other else "MODEL_BACKEND is torch"
+                raise CannotServe(f"The version has no safetensors, and {why}.")
             return TORCH, torch_model.TorchModel(folder, manifest, encoder)
         if form is None:
             raise CannotServe("The version has no ONNX form that this processor can run.")

@@ -28,7 +28,9 @@ INSERT INTO promotion_ledger (who, model_name, from_version, to_version, verdict
 """
 
 
-def test_old_decisions_are_sealed_and_old_champions_vouched_for(database: str, mlflow_url: str, tmp_path: Path) -> None:
+def test_old_decisions_are_sealed_and_old_champions_vouched_for(
+    database: str, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with psycopg.connect(database) as connection:
         connection.execute(OLD_LEDGER)
     services.apply_schema(database)
@@ -47,6 +49,9 @@ def test_old_decisions_are_sealed_and_old_champions_vouched_for(database: str, m
         (tmp_path / f"{number}/notes.txt").write_text("not read by anybody")
         client.log_artifacts(run.info.run_id, str(tmp_path / str(number)), "model")
         client.create_model_version("m", f"{run.info.artifact_uri}/model", run.info.run_id)
+    # The machine's proxy has no business between services.
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "example.org")
     voucher = inheritance.voucher(settings, 2)
     assert list(voucher.files) == ["serving/model.onnx"]
     assert (versions.files(settings, voucher, "serving/") / "model.onnx").read_text() == "model 2"

@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mlops_contract.words import Verdict
+from model_runner.artifact import Manifest
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows, Snapshot
 from training_endpoint.jobs import challenger, pipeline
@@ -22,6 +23,7 @@ from training_endpoint.release import alias, ledger, opponent, versions
 from training_endpoint.release.ledger import Ruling
 from training_endpoint.settings import Settings
 
+PHASES = ["starting", "training", "exporting", "evaluating", "registering", "comparing"]
 GOOD = ["a joy from start to end", "warm and funny", "I loved every minute", "simply wonderful", "a great evening"]
 BAD = ["a mess from start to end", "cold and dull", "I hated every minute", "simply awful", "a wasted evening"]
 
@@ -71,6 +73,8 @@ def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **o
     )
     shares = [fields["progress"] for fields in said if fields.get("progress") is not None]
     assert shares == sorted(shares) and shares[-1] >= 0.98
+    phases = [fields["phase"] for fields in said if fields.get("phase") is not None]
+    assert phases in (PHASES, [PHASES[0], PHASES[-1]]), "the second is what goes on with a registered version"
     return outcome
 
 
@@ -113,9 +117,9 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     loaded = mlflow.transformers.load_model(f"models:/{settings.model_name}/1")
     assert loaded("warm and funny")[0]["label"] in ("negative", "positive"), "MLflow's users can load it themselves"
     served = got / "serving"
-    manifest = json.loads((served / "manifest.json").read_text())
-    assert manifest["labels"] == ["negative", "positive"]
-    assert (served / manifest["model"]).stat().st_size == manifest["files"][manifest["model"]]["bytes"]
+    manifest = Manifest.read(served)
+    assert manifest.labels == ["negative", "positive"]
+    assert all((served / form.file).is_file() for form in manifest.forms)
 
     run = mlflow_client.get_run(first.mlflow_run_id)
     assert run.info.status == "FINISHED" and run.data.params["seed"] == "1"

@@ -9,12 +9,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from model_runner import answers
+from model_runner import CannotServe, answers
 from tests import tiny_models
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.errors import TrainingFailed
-from training_endpoint.judge import export
+from training_endpoint.judge import export, forms
 from training_endpoint.judge.evaluate import predict
 from training_endpoint.judge.exported import Served
 
@@ -72,7 +72,7 @@ def test_a_model_that_answers_no_numbers_is_said(tmp_path: Path) -> None:
         export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
 
 
-def test_a_file_that_answers_otherwise_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_answers_otherwise_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tiny_models.classifier(tmp_path / "other", LABELS)
     with torch.no_grad():
         other.model.classifier.bias[0] += 3
@@ -80,4 +80,47 @@ def test_a_file_that_answers_otherwise_is_seen(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(export, "trace", lambda _, file: honest(other, file))
     classifier = tiny_models.classifier(tmp_path / "base", LABELS)
     served, _ = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
-    assert served.difference > served.allowed
+    assert served.precision == "torch" and served.difference <= served.allowed
+    assert "answers otherwise" in served.reason and not list(served.folder.glob("*.onnx"))
+
+
+def test_a_model_that_onnx_cannot_hold_is_served_by_pytorch_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "LARGEST", 1000)
+    classifier = tiny_models.classifier(tmp_path / "base", LABELS)
+    began: list[bool] = []
+    served, told = export.export(
+        classifier, ROWS, [], tmp_path / "serving", Clock(), evaluating=lambda: began.append(True)
+    )
+    assert served.precision == "torch" and began == [True] and served.latency_ms > 0
+    assert served.reason.startswith("served by PyTorch, because ONNX cannot hold this model: its weights are more than")
+    folder = served.folder
+    assert sorted(file.name for file in folder.iterdir()) == ["golden.json", "manifest.json", "tokenizer.json"]
+    with pytest.raises(CannotServe, match="no other form"):
+        answers(folder, TEXTS, 2)
+    classifier.model.save_pretrained(folder / "model")
+    for backend in ("onnx", "auto", "torch"):
+        labels, found = answers(folder, TEXTS, 2, backend)
+        assert labels == LABELS and np.array_equal(found, told)
+    assert np.abs(told - predict(classifier, TEXTS)).max() < 1e-5
+
+
+def test_a_model_that_answers_otherwise_beside_longer_texts_is_served_as_it_answers_alone(tmp_path: Path) -> None:
+    tiny_models.save("fnet", tmp_path / "base", tpu_short_seq_length=64)
+    classifier = tiny_models.classifier(tmp_path / "base", LABELS, "fnet")
+    with torch.no_grad():
+        classifier.model.classifier.weight.mul_(100)
+    assert np.abs(predict(classifier, TEXTS) - predict(classifier, TEXTS, 1)).max() > export.AGREEMENT
+    served, told = export.export(classifier, ROWS, [], tmp_path / "serving", Clock())
+    assert served.precision == "torch" and served.difference <= served.allowed
+    assert np.abs(told - predict(classifier, TEXTS, 1)).max() < 1e-5
+
+
+def test_a_form_that_cannot_be_made_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("a node that the quantiser does not know")
+
+    monkeypatch.setattr(forms, "quantise", fail)
+    classifier = tiny_models.classifier(tmp_path / "base", LABELS)
+    assert export.export(classifier, ROWS, [], tmp_path / "serving", Clock())[0].precision == "fp32"

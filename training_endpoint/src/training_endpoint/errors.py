@@ -182,6 +182,13 @@ class BaseModelNotFound(PlatformError):
     code = "no_base_model"
 
 
+class UnusableBaseModel(PlatformError):
+    """The base model cannot be run as a text classifier in any way in which one is served."""
+
+    status = 422
+    code = "unusable_base_model"
+
+
 class OutOfMemory(PlatformError):
     """Not even the smallest batch fits into the memory; the message has advice."""
 

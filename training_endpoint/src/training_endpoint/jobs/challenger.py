@@ -13,7 +13,7 @@ from model_runner import machine
 from training_endpoint.data import lineage
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.jobs.context import Challenger, Job
-from training_endpoint.judge import evaluate, export, plots
+from training_endpoint.judge import evaluate, export, plots, trial
 from training_endpoint.judge.exported import Served
 from training_endpoint.learn import device, distributed, trainer
 from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
@@ -25,6 +25,7 @@ MODEL = "model"  # the folder of what a version holds
 CHALLENGER, ANSWERS = "challenger.json", "answers.npy"
 # The share of a job's progress at which training begins and ends; the other phases are short.
 TRAINING_FROM, TRAINING_TO = 0.05, 0.80
+EVALUATING_FROM = 0.83
 
 
 def kept(job: Job) -> Challenger | None:
@@ -46,12 +47,15 @@ def make(job: Job, mlflow_run: str) -> Challenger:
         processes = min(device.gpus() or 1, parameters.batch_size)
         trainer.seed_all(parameters.seed)  # the new head's weights are drawn now
         base, classifier = _start(job)
+        without_onnx = trial.trial(classifier, snapshot.test.texts, job.work)
+        by_torch = "; PyTorch is going to serve it" if without_onnx else ""
         rows = _drawn(snapshot.train, parameters)
         computed_on = f"{processes} x {where.type} {precision}"
         _log_inputs(job, mlflow_run, rows, base, computed_on)
 
     with clock("training"):
-        report(phase="training", progress=TRAINING_FROM, message=f"training on {len(rows):,} rows, {computed_on}")
+        told = f"training on {len(rows):,} rows, {computed_on}{by_torch}"
+        report(phase="training", progress=TRAINING_FROM, message=told)
 
         def say(step: trainer.Step) -> None:
             share = TRAINING_FROM + (TRAINING_TO - TRAINING_FROM) * step.progress
@@ -85,11 +89,19 @@ def make(job: Job, mlflow_run: str) -> Challenger:
         )
 
     with clock("exporting"):
-        message = f"exporting, and evaluating what is served on {len(snapshot.test):,} test rows"
-        report(phase="exporting", progress=TRAINING_TO, message=message)
+        report(phase="exporting", progress=TRAINING_TO, message="exporting")
         classifier.model.to("cpu")
         folder = job.work / MODEL / "serving"
-        served, answers = export.export(classifier, snapshot.test, snapshot.train.texts, folder, clock)
+        told = f"evaluating what is served on {len(snapshot.test):,} test rows"
+        served, answers = export.export(
+            classifier,
+            snapshot.test,
+            snapshot.train.texts,
+            folder,
+            clock,
+            without_onnx,
+            evaluating=lambda: report(phase="evaluating", progress=EVALUATING_FROM, message=told),
+        )
         metrics = evaluate.metrics(answers, job.labels)
 
     with clock("registering"):

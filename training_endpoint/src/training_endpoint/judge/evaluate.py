@@ -15,15 +15,15 @@ Labels = npt.NDArray[np.int64]
 BATCH = 32
 
 
-def predict(classifier: Classifier, texts: Sequence[str]) -> Probabilities:
-    """What PyTorch answers: probabilities float64 [texts, labels], computed in fp32."""
+def predict(classifier: Classifier, texts: Sequence[str], size: int = BATCH) -> Probabilities:
+    """What PyTorch answers: probabilities float64 [texts, labels], computed in fp32, `size` texts at a time."""
     import torch  # noqa: PLC0415 - takes seconds
 
     model = classifier.model.eval()
     ids = encode(classifier.tokenizer, texts, classifier.max_length)
     logits = np.empty((len(ids), len(classifier.label_names)), np.float32)
     with torch.inference_mode():
-        for batch in by_length(ids, BATCH):
+        for batch in by_length(ids, size):
             tokens, mask = (
                 torch.from_numpy(array).to(model.device)
                 for array in pad([ids[index] for index in batch], classifier.pad_id)

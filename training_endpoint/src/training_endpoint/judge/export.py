@@ -1,21 +1,24 @@
 """The folder `serving/` of a model version: an ONNX file, tokenizer.json, manifest.json, golden.json.
 
+A model that ONNX cannot hold has no ONNX file: PyTorch serves it from its safetensors, in `model/` beside `serving/`.
 docs/architecture.md has the contract; the serving side needs nothing else.
 """
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from model_runner import Model, Probabilities, latency_ms, machine, scores
-from model_runner.artifact import INPUTS, TOKENIZER, TORCH, Form, Manifest, write_golden
+from model_runner.artifact import INPUTS, TOKENIZER, TORCH, WEIGHTS, Form, Manifest, write_golden
 from model_runner.onnx_model import OnnxModel
+from model_runner.torch_model import TorchModel
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.errors import TrainingFailed
@@ -33,28 +36,48 @@ GOLDEN_TOLERANCE = 0.05  # between processors
 AGREEMENT = 0.01
 # The same between the traced graph and the smaller one made of it.
 SAME = 1e-4
+LARGEST = 2**31
+"""Bytes of weights that are too many: an ONNX file is one message of protobuf."""
+
+
+class CannotHold(Exception):
+    """ONNX cannot hold a model: the words say why, for people."""
 
 
 def export(
-    classifier: Classifier, test: Rows, train: Sequence[str], folder: Path, clock: Clock
+    classifier: Classifier,
+    test: Rows,
+    train: Sequence[str],
+    folder: Path,
+    clock: Clock,
+    without_onnx: str = "",
+    evaluating: Callable[[], object] = lambda: None,
 ) -> tuple[Served, Probabilities]:
-    """Writes `folder`; with it goes what the file that is served from it answers on the `test` rows.
+    """Writes `folder`; with it goes what is served of it answers on the `test` rows.
 
-    `train` are further texts to compare forms with. What the forms answer is evaluation, by `clock`. Raises
-    `TrainingFailed` where the model's answers are no numbers.
+    `train` are further texts to compare forms with; `without_onnx` says why ONNX is not tried. What the forms answer
+    is evaluation, by `clock`; `evaluating` is called when it begins. Raises `TrainingFailed` where the model's answers
+    are no numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    golden = _golden(test.texts)
-    trained = predict(classifier, golden)
+    golden = golden_texts(test.texts)
+    trained = predict(classifier, golden, 1)  # as it is served: some answer otherwise beside longer texts
     if not np.isfinite(trained).all():
         raise TrainingFailed("The trained model's answers are no numbers: lower learning_rate and train again.")
     write_tokenizer(classifier, folder / TOKENIZER)
-    to_onnx(classifier, folder / forms.FP32.file, golden)
+    try:
+        if without_onnx:
+            raise CannotHold(without_onnx)
+        difference = faithful(classifier, folder / forms.FP32.file, golden, trained, AGREEMENT, to_onnx)
+    except CannotHold as why:
+        evaluating()
+        with clock("evaluating"):
+            return _with_torch(classifier, test, folder, golden, trained, str(why))
 
     def run(form: Form) -> Model:
         return model_of(folder / form.file, classifier)
 
-    difference = float(np.abs(scores(run(forms.FP32), golden, 1) - trained).max())
+    evaluating()
     with clock("evaluating"):
         choice = forms.choose(run, folder, test, train, machine.cores())
     write_answers(classifier, folder, choice.forms, golden, trained)
@@ -68,6 +91,81 @@ def export(
         reason=choice.reason,
     )
     return served, choice.answers
+
+
+def fits(classifier: Classifier) -> bool:
+    """Whether an ONNX file can have so many weights."""
+    return sum(one.numel() * one.element_size() for one in classifier.model.parameters()) < LARGEST
+
+
+def faithful(
+    classifier: Classifier,
+    file: Path,
+    texts: Sequence[str],
+    wanted: Probabilities,
+    allowed: float,
+    write: Callable[[Classifier, Path, Sequence[str]], None],
+) -> float:
+    """Has `write` write `file`; the largest difference of its answers for `texts` from those `wanted`.
+
+    Raises `CannotHold`, and leaves no file, where it cannot be written or run, or differs by more than `allowed`.
+    """
+    try:
+        if not fits(classifier):
+            raise CannotHold(f"its weights are more than the {LARGEST / 1e9:.1f} GB that a file of ONNX holds")
+        why = "PyTorch cannot export it"
+        try:
+            write(classifier, file, texts)
+            why = "ONNX Runtime cannot run what is exported of it"
+            difference = float(np.abs(scores(model_of(file, classifier), texts, 1) - wanted).max())
+        except MemoryError:
+            raise
+        except Exception as error:  # there is no list of what the two raise
+            log.warning("%s: %s", why, first_words(error))
+            raise CannotHold(why) from error
+        if not difference <= allowed:  # nor where it is no number
+            raise CannotHold(f"what is exported of it answers otherwise, by {difference:.3f} on the golden texts")
+    except CannotHold:
+        for leftover in [*file.parent.glob("*.onnx"), *file.parent.glob("onnx__*")]:
+            leftover.unlink()
+        raise
+    return difference
+
+
+def run_by_torch(classifier: Classifier, folder: Path) -> TorchModel:
+    """What the serving side makes of `classifier`'s safetensors, which are written into `folder`."""
+    classifier.model.save_pretrained(folder / WEIGHTS.file)
+    manifest = Manifest(classifier.label_names, classifier.max_length, classifier.pad_id, [WEIGHTS])
+    return TorchModel(folder, manifest, encoder(classifier.tokenizer, classifier.max_length))
+
+
+def first_words(error: BaseException) -> str:
+    """What a library says, as far as it belongs into a sentence."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {line[:150].rstrip('.')}" if line else type(error).__name__
+
+
+def _with_torch(
+    classifier: Classifier, test: Rows, folder: Path, golden: Sequence[str], trained: Probabilities, why: str
+) -> tuple[Served, Probabilities]:
+    """As `export`, without any ONNX file."""
+    with TemporaryDirectory(dir=folder.parent) as name:
+        model = run_by_torch(classifier, Path(name))
+        answers = scores(model, test.texts, machine.cores())
+        on_golden = scores(model, golden, 1)
+        latency = latency_ms(model, golden)
+    _write(classifier, folder, [WEIGHTS], golden, {TORCH: on_golden})
+    reason = f"served by PyTorch, because ONNX cannot hold this model: {why}"
+    served = Served(
+        folder=folder,
+        precision=TORCH,
+        difference=float(np.abs(on_golden - trained).max()),
+        allowed=AGREEMENT,
+        latency_ms=latency,
+        evidence={"form": TORCH, "trials": [], "without_onnx": why},
+        reason=reason,
+    )
+    return served, answers
 
 
 def model_of(file: Path, classifier: Classifier) -> Model:
@@ -88,13 +186,23 @@ def write_answers(
 ) -> None:
     """Writes golden.json and manifest.json, for the files in `folder`; `trained` is PyTorch's answer on `golden`."""
     answers = {form.name: scores(model_of(folder / form.file, classifier), golden, 1) for form in carried}
+    _write(classifier, folder, carried, golden, {**answers, TORCH: trained})
+
+
+def _write(
+    classifier: Classifier,
+    folder: Path,
+    carried: Sequence[Form],
+    golden: Sequence[str],
+    answers: dict[str, Probabilities],
+) -> None:
     labels = classifier.label_names
     write_golden(
         folder,
         golden,
         {
             name: ([dict(zip(labels, map(float, row), strict=True)) for row in rows], GOLDEN_TOLERANCE)
-            for name, rows in {**answers, TORCH: trained}.items()
+            for name, rows in answers.items()
         },
     )
     Manifest(labels, classifier.max_length, classifier.pad_id, list(carried)).write(folder)
@@ -168,7 +276,7 @@ def _plain_attention(model: Any) -> Iterator[None]:
         model.set_attn_implementation(usual)
 
 
-def _golden(texts: Sequence[str]) -> list[str]:
+def golden_texts(texts: Sequence[str]) -> list[str]:
     """Different texts from the shortest to the longest, the same ones for the same rows."""
     ordered = sorted(set(texts), key=lambda text: (len(text), text))
     picks = np.linspace(0, len(ordered) - 1, min(GOLDEN_CASES, len(ordered)))

@@ -14,6 +14,8 @@ from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge.compare import mcnemar
 from training_endpoint.judge.evaluate import Labels
 
+log = logging.getLogger(__name__)
+
 ROWS = 1000
 """Rows on which a form is compared with fp32: test rows first, then training rows, for no label is needed."""
 DIFFERING = 0.01
@@ -87,9 +89,16 @@ def choose(run: Callable[[Form], Model], folder: Path, test: Rows, train: Sequen
     for form in QUANTISED:
         if not form.needs <= machine.features():
             continue
-        quantise(folder, form)
-        model = run(form)
-        answers = scores(model, [*test.texts, *extra], cores)
+        try:
+            quantise(folder, form)
+            model = run(form)
+            answers = scores(model, [*test.texts, *extra], cores)
+        except MemoryError:
+            raise
+        except Exception as error:  # there is no list of what the quantiser does with graphs that it does not know
+            log.warning("no form %s can be made of this model: %s", form.name, error)
+            (folder / form.file).unlink(missing_ok=True)
+            continue
         compared = np.concatenate([answers[:shared], answers[len(test) :]])
         trial = _trial(form, compared, reference, labels, _speedup(fp32, model, test.texts))
         trials.append(trial)

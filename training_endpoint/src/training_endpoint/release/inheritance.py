@@ -79,7 +79,10 @@ def _digest(settings: Settings, path: str) -> str:
 def _get(settings: Settings, path: str, asked: dict[str, Any]) -> requests.Response:
     url = f"{settings.mlflow_tracking_uri}/api/2.0/mlflow-artifacts/artifacts{path}"
     try:
-        answer = requests.get(url, params=asked, timeout=TIMEOUT_S, stream=bool(path))
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy of the machine has no business between services
+            account = settings.mlflow_account
+            answer = session.get(url, params=asked, auth=account, timeout=TIMEOUT_S, stream=bool(path))
         if answer.status_code in (400, 404):
             raise UnknownVersion(f"MLflow has no {path.lstrip('/') or asked['path']} any more.")
         answer.raise_for_status()

@@ -5,11 +5,12 @@ Only files that the ledger vouches for are read, by digest; nothing that came fr
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from mlops_contract.store import FilesLost
-from model_runner import CannotServe, machine
+from model_runner import CannotServe, gather, machine
 from model_runner import answers as answers_of
 from training_endpoint.errors import BaseModelNotFound, UnknownVersion
 from training_endpoint.judge.evaluate import Probabilities
@@ -42,7 +43,8 @@ def answers(settings: Settings, texts: Sequence[str], label_names: Sequence[str]
     troubles = []
     for version in known[:TRIED]:
         try:
-            folder = versions.files(settings, inheritance.voucher(settings, version), "serving/")
+            voucher = inheritance.voucher(settings, version)
+            folder = gather(partial(versions.files, settings, voucher), "onnx")
             names, found = answers_of(folder, texts, machine.cores())
         except (FilesLost, UnknownVersion, CannotServe) as error:
             troubles.append(f"version {version} cannot be loaded any more: {error.message}")
