@@ -75,9 +75,9 @@ def make(layout: Layout, folder: Path) -> None:
     options += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
     command = [binary("initdb"), *options, "--data-checksums", f"--pgdata={folder}"]
     if layout.account:
-        done = layout.account.run(command)
+        done = layout.account.run(command, cwd=folder)
     else:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     password.unlink()
     if done.returncode:
         raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")

