@@ -40,7 +40,7 @@ def test_positions_before_the_first_text_token_do_not_count(tmp_path: Path) -> N
 
 
 def test_a_model_that_looks_at_the_last_token_is_padded_in_front(tmp_path: Path) -> None:
-    tiny_models.save("xlnet", tmp_path, d_model=32, n_layer=1, n_head=2, d_inner=64)
+    tiny_models.save("xlnet", tmp_path)
     classifier = load(find_base(str(tmp_path)), ["x", "y"], 64)
     together = predict(classifier, tiny_models.TEXTS)
     assert np.abs(together - predict(classifier, tiny_models.TEXTS, 1)).max() < 1e-5
