@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from native import account, database
+from native import account, database, upgrade
 from native.layout import AIRFLOW_PYTHON, DATA, HOME, LOG, ROOT, RUN, Layout, known_settings, write
 from native.processes import Process, processes
 from native.supervision import Supervisor, holder, memory, owner, stop_strays, wait_until
@@ -54,11 +54,9 @@ def up() -> None:
     DATA.chmod(0o700)
     if layout.account:
         layout.account.own(DATA)
-    if not (database.FOLDER / "PG_VERSION").exists():
-        step("postgres", "making its data folder")
-        database.initialise(layout)
     supervisor = Supervisor()
     supervisor.configure(wanted)
+    prepare_data(layout, supervisor)
 
     by_name = {process.name: process for process in wanted}
     supervisor.start("postgres")
@@ -72,6 +70,19 @@ def up() -> None:
     for process in airflow:
         supervisor.start(process.name)
     wait_healthy(supervisor, [process for process in [*others, *airflow] if process.name != "postgres"], began)
+
+
+def prepare_data(layout: Layout, supervisor: Supervisor) -> None:
+    """Sees to a data folder of the version that this release runs."""
+    if upgrade.needed():
+        supervisor.stop(["postgres"])
+        began = time.monotonic()
+        step("postgres", f"its data is PostgreSQL {upgrade.OLD}'s: copying it to the version of this release")
+        kept = upgrade.upgrade(layout)
+        step("postgres", f"copied ({time.monotonic() - began:.0f} s); the old data is kept in {kept}")
+    elif not (database.FOLDER / "PG_VERSION").exists():
+        step("postgres", "making its data folder")
+        database.initialise(layout)
 
 
 def needed(layout: Layout) -> list[Path]:

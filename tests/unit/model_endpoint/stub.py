@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mlops_contract.voucher import Voucher
-from model_endpoint.api import Server
+from model_endpoint.server import Server
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded
 from model_runner import Encoded, Logits

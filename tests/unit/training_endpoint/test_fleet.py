@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlops_contract.voucher import Voucher
-from model_endpoint.api import Server
+from model_endpoint.server import Server
 from model_endpoint.slot import Loaded
 from model_runner import CannotServe
 from tests import training

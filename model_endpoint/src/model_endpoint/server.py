@@ -1,0 +1,61 @@
+"""The parts of a replica, joined together."""
+
+import json
+from typing import Any
+
+from model_endpoint.cores import Cores
+from model_endpoint.errors import InvalidInput
+from model_endpoint.front import Exchange
+from model_endpoint.joiner import Joiner
+from model_endpoint.metrics import Metrics
+from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
+from model_endpoint.replica import Replica
+from model_endpoint.settings import Settings
+
+# Compact, keys in the order in which they stand.
+JSON = json.JSONEncoder(separators=(",", ":"))
+
+
+class Server:
+    """The parts of a replica, joined together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.replica = Replica(settings, self.metrics)
+        self.joiner = Joiner(self.replica)
+        self.cores = Cores(settings.cores, self.replica.slot.check)
+        self.predictor = Predictor(self.replica.slot, self.cores, settings)
+        self.metrics.in_work.set_function(lambda: self.replica.slot.requests)
+        self.metrics.queue.set_function(lambda: self.cores.waiting)
+
+    def classify(self, texts: Any, exchange: Exchange) -> Answer:
+        """The request's texts, classified; the answer's model goes into the headers."""
+        answer = self.predictor.classify(texts, exchange.leases, exchange.wanted)
+        self.metrics.texts.observe(len(texts))
+        exchange.loaded = answer.loaded
+        return answer
+
+    def predict(self, body: bytes, exchange: Exchange) -> str:
+        """What `POST /predict` answers to a body."""
+        asked = parse_object(body, {"input", "top_k"})
+        if "input" not in asked:
+            raise InvalidInput('The field "input" is missing: a text or a list of texts.')
+        top_k = parse_top_k(asked.get("top_k"))
+        texts = asked["input"]
+        answer = self.classify([texts] if isinstance(texts, str) else texts, exchange)
+        predictions = [
+            {"label": row[0][0], "score": row[0][1], "scores": dict(row)} | ({"truncated": True} if cut else {})
+            for row, cut in zip(answer.ranked(top_k), answer.truncated, strict=True)
+        ]
+        return JSON.encode({"predictions": predictions, "model": model_of(answer.loaded.version)}) + "\n"
+
+    def model(self) -> dict[str, Any] | None:
+        """Who is served now, as answers name it."""
+        loaded = self.replica.slot.current
+        return model_of(loaded.version) if loaded else None
+
+
+def model_of(version: Any) -> dict[str, Any]:
+    """The part of an answer that names the model."""
+    return {"name": version.name, "version": str(version.version), "run_id": version.run_id}
