@@ -19,7 +19,10 @@ def save(architecture: str, folder: Path, **others: Any) -> Path:
 
     torch.manual_seed(0)
     sizes: dict[str, Any] = {"vocab_size": len(SPECIAL) + len(WORDS), "max_position_embeddings": 66, "pad_token_id": 0}
-    if architecture == "distilbert":
+    if architecture == "xlnet":  # has no limit
+        del sizes["max_position_embeddings"]
+        sizes |= {"d_model": 32, "n_layer": 1, "n_head": 2, "d_inner": 64}
+    elif architecture == "distilbert":
         sizes |= {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
     else:
         sizes |= {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}

@@ -59,6 +59,8 @@ class TorchModel:
         self._max_length = manifest.max_length
         self._encoder = encoder
         self._model = _load(folder / "model", dtype).to(self.device).eval()
+        # XLNet looks at the last token, be it padding.
+        self._pads_left = getattr(self._model.config, "summary_type", "") == "last"
         if self._model.config.num_labels != len(self.labels):
             raise CannotServe(
                 f"The model gives {self._model.config.num_labels} logits, the manifest names {len(self.labels)} labels."
@@ -86,10 +88,11 @@ class TorchModel:
     def _batch(self, texts: list[Encoded], width: int) -> Logits:
         ids = np.full((self._rows, width), self._pad, dtype=np.int64)
         mask = np.zeros_like(ids)
-        mask[:, 0] = 1  # the rows that only fill up
+        mask[len(texts) :, 0] = 1  # the rows that only fill up
         for index, text in enumerate(texts):
-            ids[index, : len(text.ids)] = text.ids
-            mask[index, : len(text.ids)] = 1
+            place = slice(width - len(text.ids), width) if self._pads_left else slice(len(text.ids))
+            ids[index, place] = text.ids
+            mask[index, place] = 1
         with self._torch.inference_mode():
             found: torch.Tensor = self._model(
                 input_ids=self._torch.from_numpy(ids).to(self.device),

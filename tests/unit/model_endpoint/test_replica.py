@@ -11,6 +11,7 @@ from mlops_contract.store import FilesLost
 from mlops_contract.voucher import Voucher
 from model_endpoint import replica as replicas
 from model_endpoint.api import Server
+from model_endpoint.slot import Loaded
 from model_runner.artifact import sha256
 from tests import tiny_models
 from tests.unit.model_endpoint import stub
@@ -65,7 +66,7 @@ def test_a_panic_while_loading_does_not_end_the_joiner(tmp_path: Path, monkeypat
     server.replica.memory.write(stub.voucher(4), [])
     outcomes = [Panic("index out of bounds"), FilesLost("gone for now")]
 
-    def load(voucher: Voucher) -> replicas.Loaded:
+    def load(voucher: Voucher) -> Loaded:
         if outcomes:
             raise outcomes.pop(0)
         return stub.loaded(4)

@@ -2,10 +2,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests import tiny_models
 from training_endpoint.errors import BaseModelNotFound
+from training_endpoint.judge.evaluate import predict
 from training_endpoint.learn.classifier import find_base, load
 from training_endpoint.learn.encoding import usable_length
 
@@ -35,6 +37,14 @@ def test_positions_before_the_first_text_token_do_not_count(tmp_path: Path) -> N
     (tmp_path / "roberta").mkdir()
     classifier = tiny_models.classifier(tmp_path / "roberta", ["x", "y"], "roberta", max_length=4096)
     assert classifier.max_length == 64
+
+
+def test_a_model_that_looks_at_the_last_token_is_padded_in_front(tmp_path: Path) -> None:
+    tiny_models.save("xlnet", tmp_path)
+    classifier = load(find_base(str(tmp_path)), ["x", "y"], 64)
+    together = predict(classifier, tiny_models.TEXTS)
+    assert np.abs(together - predict(classifier, tiny_models.TEXTS, 1)).max() < 1e-5
+    assert not tiny_models.classifier(tmp_path / "bert", ["x", "y"]).pads_left
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./none", "a/b/c", "~/none"])

@@ -26,7 +26,7 @@ def predict(classifier: Classifier, texts: Sequence[str], size: int = BATCH) -> 
         for batch in by_length(ids, size):
             tokens, mask = (
                 torch.from_numpy(array).to(model.device)
-                for array in pad([ids[index] for index in batch], classifier.pad_id)
+                for array in pad([ids[index] for index in batch], classifier.pad_id, classifier.pads_left)
             )
             logits[batch] = model(input_ids=tokens, attention_mask=mask).logits.float().cpu().numpy()
     return softmax(logits)

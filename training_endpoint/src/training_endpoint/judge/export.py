@@ -95,7 +95,7 @@ def export(
 
 def fits(classifier: Classifier) -> bool:
     """Whether an ONNX file can have so many weights."""
-    return sum(one.numel() * one.element_size() for one in classifier.model.parameters()) < LARGEST
+    return bool(sum(one.numel() * one.element_size() for one in classifier.model.parameters()) < LARGEST)
 
 
 def faithful(

@@ -27,6 +27,11 @@ class Classifier:
     def pad_id(self) -> int:
         return int(self.tokenizer.pad_token_id or 0)
 
+    @property
+    def pads_left(self) -> bool:
+        """Whether the model looks at the last token, be it padding: XLNet does."""
+        return getattr(self.model.config, "summary_type", "") == "last"
+
 
 @dataclass(frozen=True)
 class BaseModel:

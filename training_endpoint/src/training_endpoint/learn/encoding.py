@@ -33,14 +33,15 @@ def encoder(tokenizer: Any, max_length: int) -> Encoder:
     return Encoder.from_json(tokenizer.backend_tokenizer.to_str(), max_length)
 
 
-def pad(sequences: Sequence[Sequence[int]], pad_id: int) -> tuple[Ids, Ids]:
-    """`input_ids` and `attention_mask`, both int64 [batch, longest], padded on the right."""
+def pad(sequences: Sequence[Sequence[int]], pad_id: int, left: bool = False) -> tuple[Ids, Ids]:
+    """`input_ids` and `attention_mask`, both int64 [batch, longest], padded on the right, or on the left."""
     longest = max(len(sequence) for sequence in sequences)
     ids = np.full((len(sequences), longest), pad_id, dtype=np.int64)
     mask = np.zeros_like(ids)
     for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = sequence
-        mask[row, : len(sequence)] = 1
+        place = slice(longest - len(sequence), longest) if left else slice(len(sequence))
+        ids[row, place] = sequence
+        mask[row, place] = 1
     return ids, mask
 
 

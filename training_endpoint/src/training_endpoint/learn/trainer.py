@@ -201,7 +201,7 @@ class _Data:
         for start in range(0, len(share), size):
             part = share[start : start + size]
             arrays = (
-                *pad([self.ids[index] for index in part], self.classifier.pad_id),
+                *pad([self.ids[index] for index in part], self.classifier.pad_id, self.classifier.pads_left),
                 np.array([self.labels[index] for index in part]),
             )
             tokens, mask, wanted = (torch.from_numpy(array).to(self.device, non_blocking=True) for array in arrays)
