@@ -10,7 +10,7 @@ import pytest
 from mlops_contract.store import FilesLost
 from mlops_contract.voucher import Voucher
 from model_endpoint import replica as replicas
-from model_endpoint.api import Server
+from model_endpoint.server import Server
 from model_endpoint.slot import Loaded
 from model_runner.artifact import sha256
 from tests import tiny_models
