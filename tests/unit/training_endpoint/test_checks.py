@@ -104,3 +104,10 @@ def test_of_many_classes_a_few_are_named() -> None:
     many = replace(SNAPSHOT, label_names=names, test=Rows([f"t{n}" for n in range(770)], [n // 10 for n in range(770)]))
     (check,) = found(many, np.eye(77)[[0] * 770])
     assert check.detail == "never found: intent_1, intent_2, intent_3, intent_4, intent_5 and 71 more"
+
+
+def test_nobody_is_judged_on_test_rows_that_were_just_replaced() -> None:
+    for share, allowed in ((0.0, True), (0.5, True), (0.6, False), (1.0, False)):
+        made = checks(SNAPSHOT, RIGHT, None, SERVED, SETTINGS, share)
+        (check,) = [one for one in made if one.name.startswith("test rows are those")]
+        assert check.passed is allowed and check.blocks

@@ -95,3 +95,12 @@ def test_the_flattery_covers_what_selection_does(times: int) -> None:
         excess.append(scores.max() - scores.mean())
         spread.append((right[0] != right[1]).mean() / rows)
     assert np.mean(excess) < looks.flattery(math.sqrt(np.mean(spread)), Looks(times - 1)) < 4 * np.mean(excess)
+
+
+@pytest.mark.parametrize(("kept", "added", "share"), [(400, 0, 0.0), (400, 600, 0.0), (200, 0, 0.5), (0, 400, 1.0)])
+def test_the_share_of_replaced_test_rows_is_told_from_sketches(kept: int, added: int, share: float) -> None:
+    before = {"test": looks._sketch("test", Rows([f"row {n}" for n in range(400)], [0] * 400), ["a"])}
+    texts = [f"row {n}" for n in range(kept)] + [f"new {n}" for n in range(added)]
+    now = looks._sketch("test", Rows(texts, [0] * len(texts)), ["a"])
+    assert looks.replaced(now, before) == pytest.approx(share, abs=0.15)
+    assert looks.replaced(now, None) == looks.replaced(now, {}) == 0

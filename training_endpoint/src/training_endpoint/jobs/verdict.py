@@ -42,7 +42,7 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
         decision = compare.decide(
             settings.promotion_policy,
             settings.significance,
-            checks(job.snapshot, challenger.answers, _answers(champion), challenger.served, settings),
+            checks(job.snapshot, challenger.answers, _answers(champion), challenger.served, settings, known.replaced),
             found,
             metrics,
             champion_metrics,

@@ -15,6 +15,8 @@ CLASS_ROWS = 10
 """Of a class with fewer test rows it says too little that none is found."""
 KNOWN_ROWS = 6
 """The Champion knows a class of which it finds so many rows, or half of them and not one alone."""
+MOST_REPLACED = 0.5
+"""Whoever replaces more of the test rows than that decides by hand what they say: they may have been made for it."""
 SHOWN_CLASSES = 5
 """Of more classes the first are named."""
 
@@ -47,8 +49,9 @@ def checks(
     champion: ChampionAnswers | None,
     served: Served,
     settings: Settings,
+    replaced: float = 0.0,
 ) -> list[Check]:
-    """All of them, passed or not."""
+    """All of them, passed or not. `replaced`: share of the Champion's own test rows that are gone."""
     overlap = snapshot.overlap / len(snapshot.test)
     labels = np.asarray(snapshot.test.labels, np.int64)
     lost, missing = unfound(challenger, champion.probabilities if champion else None, labels, snapshot.label_names)
@@ -60,6 +63,11 @@ def checks(
             overlap <= settings.max_overlap,
             f"{snapshot.overlap} of {len(snapshot.test)} test texts are training texts too, "
             f"limit {settings.max_overlap:.0%}",
+        ),
+        Check(
+            "test rows are those that the Champion was judged on",
+            replaced <= MOST_REPLACED,
+            f"{replaced:.0%} of those are gone, limit {MOST_REPLACED:.0%}",
         ),
         Check("no class is lost", not lost, f"lost: {_named(lost)}" if lost else "what the Champion finds is found"),
         Check(

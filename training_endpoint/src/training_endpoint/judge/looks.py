@@ -29,6 +29,8 @@ class Looks:
     """Comparisons on these test rows before this one; one that had half of them counts half."""
     fresh: float = 0.0
     """Share of the training rows that the Champion was not trained on, 0 to 1; 0 where that is not known."""
+    replaced: float = 0.0
+    """Share of the test rows that the Champion was judged on and that are gone, 0 to 1; 0 where that is not known."""
 
 
 FIRST = Looks()
@@ -46,6 +48,15 @@ def fresh(sketch: Sequence[str], champions: Mapping[str, Any] | None) -> float:
     """Share of the rows behind a training `sketch` that are not behind the Champion's sketches; 0 if it has none."""
     seen = set((champions or {}).get("train", ()))
     return sum(row not in seen for row in sketch) / len(sketch) if seen and sketch else 0.0
+
+
+def replaced(sketch: Sequence[str], champions: Mapping[str, Any] | None) -> float:
+    """Share of the rows behind the Champion's test sketch that are not behind `sketch` any more; 0 if it has none.
+
+    Only hashes up to the largest of `sketch` tell: a row with a larger one may be there without standing in it.
+    """
+    judged = [row for row in (champions or {}).get("test", ()) if sketch and row <= max(sketch)]
+    return sum(row not in set(sketch) for row in judged) / len(judged) if judged else 0.0
 
 
 def level(looks: Looks, significance: float) -> float:

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from training_endpoint import database
 from training_endpoint.errors import ChampionChanged, JobEnded, LedgerBusy, UnknownVersion
-from training_endpoint.judge.looks import Looks, fresh
+from training_endpoint.judge.looks import Looks, fresh, replaced
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def looks(url: str, model_name: str, rows: Mapping[str, Any], champion_version: 
         given = {"model_name": model_name, "test": rows["test"], "version": champion_version}
         counted = connection.execute(database.query("ledger_looks"), given).fetchone()
         champions = connection.execute(database.query("ledger_rows_of"), given).fetchone()
-    return Looks(counted["earlier"] if counted else 0, fresh(rows["train"], champions and champions["rows"]))
+    before = champions and champions["rows"]
+    return Looks(counted["earlier"] if counted else 0, fresh(rows["train"], before), replaced(rows["test"], before))
 
 
 def decide_for_job(connection: database.Connection, model_name: str, job_id: str, ruling: Ruling) -> None:
