@@ -123,7 +123,9 @@ def _train(work: Path, rank: int, size: int) -> None:
 
 
 def _tell(**fields: Any) -> None:
-    print(json.dumps(fields), flush=True)
+    # One write: processes that fail at the same time share this pipe, and print() writes the line's end by itself.
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
 
 
 def _told(line: str) -> dict[str, Any]:
