@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Starts the training pipeline through Airflow's REST API: python3 manually_trigger.py [--wait] [--epochs N].
+"""Starts the training pipeline through Airflow's REST API: python3 manually_trigger.py [--classifier NAME] [--wait] …
 
 Standard library only, Python 3.9 or newer, and readable from standard input: it also runs where only Python is.
 Addresses and the account come from the environment (AIRFLOW_URL, AIRFLOW_USER, AIRFLOW_PASSWORD, TRAINING_URL,
@@ -158,7 +158,8 @@ class Airflow:
             raise Problem(
                 f"The DAG is paused, no run would start: unpause it at {self.platform.airflow_page}/dags/{DAG}."
             )
-        run_id = f"manual__{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}_{uuid.uuid4().hex[:6]}"
+        whose = f"{conf['classifier']}__" if conf.get("classifier") else ""
+        run_id = f"manual__{whose}{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}_{uuid.uuid4().hex[:6]}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
         status, answer = self.call("POST", f"dags/{DAG}/dagRuns", body)
         if status != 200:
@@ -243,6 +244,17 @@ def served_version(platform: Platform) -> str | None:
     return {name.lower(): value for name, value in headers.items()}.get("x-model-version")
 
 
+def is_served(platform: Platform, classifier: str) -> bool:
+    """Whether the replicas serve a classifier's Champion; True where the training endpoint does not say."""
+    try:
+        status, answer, _ = request(
+            "GET", f"{platform.training}/release?classifier={urllib.parse.quote(classifier)}", timeout=10
+        )
+    except Unreachable:
+        return True
+    return bool(status != 200 or answer.get("serves", True))
+
+
 def progress_line(job: dict[str, Any]) -> str:
     """Phase, per cent, the job's own words, and the time left."""
     if job["status"] in ("failed", "cancelled"):
@@ -311,6 +323,12 @@ def report(airflow: Airflow, run_id: str, state: str, before: str | None) -> Non
         raise Problem(f"The run failed: {reason or airflow.failure(run_id)}. See {airflow.page(run_id)}")
     if job.get("verdict"):
         print(f"Verdict on version {job.get('model_version')}: {job['verdict']} – {job.get('verdict_text')}")
+    if job.get("classifier") and not is_served(airflow.platform, job["classifier"]):
+        print(
+            f"The Champion of {job['classifier']} is version {job.get('champion_version')}: recorded, and not served, "
+            "for it is not the default classifier."
+        )
+        return
     after = served_version(airflow.platform)
     if after is None:
         raise Problem(
@@ -324,6 +342,8 @@ def start(arguments: argparse.Namespace) -> None:
     conf = arguments.conf
     if arguments.epochs is not None:
         conf = {**conf, "training": {**conf.get("training", {}), "epochs": arguments.epochs}}
+    if arguments.classifier:
+        conf = {**conf, "classifier": arguments.classifier}
     airflow = Airflow(Platform.load())
     before = served_version(airflow.platform) if arguments.wait else None
     run_id = airflow.trigger(conf)
@@ -362,6 +382,7 @@ def guarded(action: Any, arguments: argparse.Namespace) -> int:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Starts the training pipeline through Airflow.")
+    parser.add_argument("--classifier", metavar="NAME", help="whose rows are trained on (default: the default one's)")
     parser.add_argument("--wait", action="store_true", help="follow the run to its end")
     parser.add_argument("--epochs", type=int, metavar="N", help="train so many epochs instead of the default")
     parser.add_argument("--conf", type=json_object, default={}, metavar="JSON", help="the run's conf")

@@ -56,8 +56,8 @@ def dataset(
             connection.execute(sql.SQL("CREATE TABLE {} (text text, label text)").format(sql.Identifier(table)))
             connection.execute("SELECT watch_training_table(%s::regclass)", [table])
         connection.execute(
-            "INSERT INTO training_datasets (name, train_table, test_table, text_column, label_column, labels, source,"
-            " current) VALUES ('films', 'film_train', 'film_test', 'text', 'label', %s, 'test', true)",
+            "INSERT INTO classifiers (name, train_table, test_table, text_column, label_column, labels, source,"
+            " is_default) VALUES ('films', 'film_train', 'film_test', 'text', 'label', %s, 'test', true)",
             [Jsonb(list(labels))],
         )
     insert(url, "film_train", TRAIN if train is None else train)

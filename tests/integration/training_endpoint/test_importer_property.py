@@ -57,7 +57,7 @@ def imported(database: str, file: Path, **variables: str) -> tuple[Counter[Any],
             )
             rows.update(connection.execute(query).fetchall())
             connection.execute(f"DROP TABLE {table}".encode())
-        connection.execute("DELETE FROM training_datasets")
+        connection.execute("DELETE FROM classifiers")
     return rows, done
 
 

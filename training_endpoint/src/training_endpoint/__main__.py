@@ -12,7 +12,7 @@ from mlops_contract.env import SettingError, bypass_proxies
 from training_endpoint.http.api import create_app
 from training_endpoint.jobs.runner import Runner
 from training_endpoint.release.desk import Desk
-from training_endpoint.release.reconciler import Reconciler
+from training_endpoint.release.followers import Followers
 from training_endpoint.settings import Settings
 
 
@@ -22,7 +22,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.runner = Runner(settings)
-        self.reconciler = Reconciler(settings)
+        self.reconciler = Followers(settings)
         super().__init__()
 
     def load_config(self) -> None:

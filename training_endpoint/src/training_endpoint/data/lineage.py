@@ -63,11 +63,11 @@ def compare(folder: Path, url: str) -> tuple[dict[str, Any], Difference]:
     """Reads what `write` left in `folder` and looks for the same rows in the tables now."""
     recorded = json.loads((folder / "snapshot.json").read_text())
     rows = {row["sha256"]: row for row in pq.read_table(folder / "rows.parquet").to_pylist()}
-    dataset = {**recorded, "labels": recorded["label_names"]}
     now: dict[bytes, tuple[str, str, str]] = {}
     with database.connect(url) as connection:
-        for split in ("train", "test"):
-            table = snapshot.Table(connection, dataset, recorded[f"{split}_table"], recorded["max_text_chars"])
+        both = snapshot.sides(connection, recorded, recorded["max_text_chars"])
+        for split, table in zip(("train", "test"), both, strict=True):
+            table.keep(recorded["label_names"], {})
             for text, label in table.rows:
                 now[snapshot.row_hash(split, text, label)] = (split, label, text)
     again = sorted(rows.keys() & now.keys())

@@ -6,7 +6,7 @@ from dataclasses import replace
 import mlflow
 
 from mlops_contract.words import Verdict
-from training_endpoint.data.snapshot import left_out
+from training_endpoint.data.snapshot import Snapshot, left_out
 from training_endpoint.jobs.context import Challenger, Job, Outcome
 from training_endpoint.judge import compare, evaluate, looks, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
@@ -48,7 +48,7 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             champion_metrics,
             known,
         )
-        decision = _heeding(decision, champion, now, pinned, job.snapshot.dropped)
+        decision = _heeding(decision, champion, now, pinned, job.snapshot)
     version, served = challenger.voucher.version, challenger.served
     evidence = {**decision.evidence, "rows": rows_kept, "served": served.evidence}
     decision = replace(decision, text=f"{decision.text}; {served.reason}", evidence=evidence)
@@ -75,16 +75,21 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
 
 
 def _heeding(
-    decision: Decision, champion: Opponent | None, now: int | None, pinned: bool, dropped: dict[str, int]
+    decision: Decision, champion: Opponent | None, now: int | None, pinned: bool, snapshot: Snapshot
 ) -> Decision:
-    """The verdict, with what else a person must know: whom it met, whether the version is pinned, rows left out."""
+    """The verdict, with what else a person must know: whom it met, whether the version is pinned, and of the rows which
+    classes are new, which were left out, and which are perhaps one."""
     verdict, text = decision.verdict, decision.text
     if champion is not None and champion.probabilities is not None and champion.version != now:
         text = f"{text}; compared with version {champion.version}, because {champion.trouble}"
     if pinned and verdict.moves_champion:
         verdict, text = Verdict.KEPT_PINNED, f"version {now} is pinned; without the pin: {verdict}, {text}"
-    if any(dropped.values()):
-        text = f"{text}; {left_out(dropped)}"
+    if champion is not None and champion.probabilities is not None:
+        new = [name for name in snapshot.label_names if name not in champion.label_names]
+        text += f"; learned the new {'classes' if len(new) > 1 else 'class'} {', '.join(new)}" if new else ""
+    if any(snapshot.dropped.values()):
+        text = f"{text}; {left_out(snapshot.dropped)}"
+    text += "".join(f"; warning: {sentence.rstrip('.')}" for sentence in snapshot.alike)
     return replace(decision, verdict=verdict, text=text)
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import MlflowUnavailable, NothingToDecide, SwitchFailed
 from training_endpoint.release import inheritance, ledger, versions
 from training_endpoint.release.ledger import Decision
@@ -20,6 +21,15 @@ class Desk:
 
     settings: Settings
     reconciler: Reconciler
+
+    def of(self, classifier: Classifier) -> "Desk":
+        """The desk for a classifier's model."""
+        return Desk(classifier.settings(self.settings), self.reconciler.of(classifier))
+
+    def champion(self) -> int | None:
+        """The version that the ledger names."""
+        newest = ledger.newest(self.settings.database_url, self.settings.model_name)
+        return newest.to_version if newest else None
 
     def promote(self, version: int, who: str, reason: str, pinned: bool) -> dict[str, Any]:
         """Has `version` served from now on, whatever was measured; answers as `state` when every replica serves it.
@@ -46,8 +56,8 @@ class Desk:
         return self._decide(None, who, "unpin", reason, False)
 
     def state(self) -> dict[str, Any]:
-        """{"model_name", "champion", "pinned", "decision", "served", "alias", "switch", "trouble"}: what the ledger
-        names, and whether MLflow and every replica follow it already."""
+        """{"model_name", "champion", "pinned", "decision", "serves", "served", "alias", "switch", "trouble"}: what the
+        ledger names, and whether MLflow and every replica follow it already; `serves`: whether replicas are to."""
         newest = ledger.newest(self.settings.database_url, self.settings.model_name)
         state = self.reconciler.state
         current = newest is not None and state.decision is not None and state.decision.id == newest.id
@@ -57,6 +67,7 @@ class Desk:
             "champion": newest.to_version if newest else None,
             "pinned": newest.pinned if newest else False,
             "decision": shown(newest) if newest else None,
+            "serves": self.reconciler.serves,
             "served": current and state.served,
             "alias": current and state.alias,
             "switch": state.switch if current and state.served else {},
@@ -69,7 +80,7 @@ class Desk:
         self.reconciler.wake()
         while True:
             state = self.state()
-            if state["served"] or state["champion"] is None or time.monotonic() > deadline:
+            if state["served"] or state["champion"] is None or not state["serves"] or time.monotonic() > deadline:
                 return state
             time.sleep(POLL_S)
 
@@ -85,7 +96,7 @@ class Desk:
         )
         self.reconciler.wake(afresh=True)
         state = self._settled(decided)
-        if not state.served:
+        if self.reconciler.serves and not state.served:
             raise SwitchFailed(
                 f"Version {decided.to_version} is decided for and recorded, but not served everywhere yet: "
                 f"{state.trouble or 'no model endpoint has confirmed it'} It is tried again by itself; "
@@ -98,7 +109,11 @@ class Desk:
         deadline = time.monotonic() + self.settings.switch_seconds + 30
         while True:
             state = self.reconciler.state
-            if state.decision is not None and state.decision.id >= decided.id and (state.served or state.trouble):
+            if (
+                state.decision is not None
+                and state.decision.id >= decided.id
+                and (state.served or state.trouble or not self.reconciler.serves)
+            ):
                 return state
             if time.monotonic() > deadline:
                 return state

@@ -13,6 +13,7 @@ from typing import Any
 from mlops_contract.errors import PlatformError
 from mlops_contract.store import FilesLost, SourceAway
 from mlops_contract.voucher import Voucher
+from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import DatabaseUnavailable, MlflowUnavailable, SwitchBusy, SwitchFailed
 from training_endpoint.release import alias, inheritance, ledger, peers, versions
 from training_endpoint.release.fleet import Fleet
@@ -40,11 +41,13 @@ class State:
 
 
 class Reconciler:
-    """One thread. `state` is replaced as a whole at each step, so anybody may read it."""
+    """Of one classifier's model. `state` is replaced as a whole at each step, so anybody may read it."""
 
     def __init__(self, settings: Settings, fleet: Fleet | None = None) -> None:
         self.settings = settings
         self.fleet = fleet or Fleet(settings)
+        self.serves = True
+        """Whether the replicas are to serve the model."""
         self.state = State()
         self._failed: tuple[int, float, str] = (0, 0.0, "")
         self._looked = 0.0
@@ -62,6 +65,15 @@ class Reconciler:
         self._woken.set()
         self._thread.join()
 
+    def of(self, classifier: Classifier) -> "Reconciler":
+        """The one for a classifier's model."""
+        return self
+
+    @property
+    def trouble(self) -> str:
+        """What is in the way of any model, or ''."""
+        return self.state.trouble
+
     def wake(self, afresh: bool = False) -> None:
         """A decision has been written, or is waited for; `afresh` tries at once what has just failed."""
         if afresh:
@@ -73,13 +85,15 @@ class Reconciler:
         decision = ledger.newest(self.settings.database_url, self.settings.model_name)
         state = State(decision, switch=self.state.switch)
         known = self.state.decision
-        news = decision and (known is None or known.id != decision.id or not decision.served_at)
+        waits = decision and self.serves and not decision.served_at
+        news = decision and (known is None or known.id != decision.id or waits)
         if not news and time.monotonic() - self._looked < self.settings.reconcile_seconds:
             return
         self._looked = time.monotonic()
         troubles: list[str] = []
         if decision is not None and decision.to_version is not None:
-            for name, act in (("served", self._serve), ("alias", self._name)):
+            acts = (("served", self._serve), ("alias", self._name))
+            for name, act in acts if self.serves else acts[1:]:
                 try:
                     setattr(state, name, act(decision, self._voucher(decision), state))
                 except DatabaseUnavailable:
