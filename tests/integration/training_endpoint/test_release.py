@@ -22,6 +22,8 @@ from training_endpoint.http.api import create_app
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.release import __main__ as commands
 from training_endpoint.release import ledger, versions
+from training_endpoint.release.desk import Desk
+from training_endpoint.release.followers import Followers
 
 Make = Callable[..., Release]
 
@@ -355,3 +357,33 @@ def test_without_the_training_endpoint_the_command_says_so(capsys: pytest.Captur
 def test_decisions_need_the_token(make: Make, path: str) -> None:
     client = create_app(make().settings).test_client()
     assert client.post(path, json={"version": 1, "reason": "x"}).status_code == 401
+
+
+def test_each_classifier_has_decisions_and_an_alias_of_its_own_and_the_default_is_served(make: Make) -> None:
+    made = make()
+    settings = made.settings
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE films (text text, label text); CREATE TABLE mails (text text, label text);"
+            f"SELECT create_classifier('{NAME}', 'films'), create_classifier('spam', 'mails')"
+        )
+    made.crown()
+    other = stub.voucher(1, "spam")
+    versions.record(settings, other, None)
+    made.mlflow.runs["spam"] = {1: other.run_id}
+    ledger.decide_by_hand(settings.database_url, "spam", "ada", "override", "so", to_version=1, pinned=False)
+    followers = Followers(settings)
+    desk = Desk(settings, followers)
+    followers.step()
+    assert made.fleet.versions == [1, 1] and made.alias == 1
+    assert made.mlflow.aliases["spam"] == {ALIAS: 1}
+    client = create_app(settings, desk).test_client()
+    default, spam = (client.get(f"/release{query}").get_json() for query in ("", "?classifier=spam"))
+    assert (default["model_name"], default["serves"], default["served"]) == (NAME, True, True)
+    assert (spam["model_name"], spam["serves"], spam["served"], spam["champion"]) == ("spam", False, False, 1)
+    assert [one["who"] for one in client.get("/history?classifier=spam").get_json()["decisions"]] == ["ada"]
+    assert client.get("/release?classifier=nobody").status_code == 404
+    told = client.get("/classifiers").get_json()["classifiers"]
+    assert [(one["name"], one["is_default"], one["champion"]) for one in told] == [(NAME, True, 1), ("spam", False, 1)]
+    assert client.get("/classifiers/spam").get_json()["train_table"] == "mails"
+    assert client.get("/classifiers/a%00b").status_code == 404

@@ -234,7 +234,8 @@ def test_without_a_test_table_one_row_in_five_is_held_out_and_none_changes_sides
     execute(
         database,
         "UPDATE crm.mails SET spam = NOT spam WHERE body LIKE '%7';"
-        "INSERT INTO crm.mails SELECT * FROM crm.mails UNION ALL SELECT 'new ' || n, true FROM generate_series(1, 99) n",
+        "INSERT INTO crm.mails SELECT * FROM crm.mails"
+        " UNION ALL SELECT 'new ' || n, true FROM generate_series(1, 99) n",
     )
     after = snapshot.read(database, LIMIT, "spam")
     assert set(before.test.texts) <= set(after.test.texts) and set(before.train.texts) <= set(after.train.texts)
