@@ -105,11 +105,10 @@ refuse_door() {
 
 # Two clones would share containers, networks and volumes by name.
 check_clone() {
-  folder=$(docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX)mlflow_server" \
-    --format '{{.Label "com.docker.compose.project.working_dir"}}' | head -n 1)
-  here=$(pwd -P)/mlflow_server
-  [ -z "$folder" ] || [ "$folder" = "$here" ] || [ "$folder" = "$(pwd)/mlflow_server" ] ||
-    fail "a platform of the folder ${folder%/mlflow_server} is on this machine already" \
-      "stop it: sh '${folder%/mlflow_server}/launch.sh' down" \
+  folder=$(containers_folder)
+  [ -z "$folder" ] || [ "$folder" = "$(pwd -P)" ] || [ "$folder" = "$(pwd)" ] ||
+    [ ! -f "$folder/.env" ] || # moved here
+    fail "a platform of the folder $folder is on this machine already" \
+      "stop it: sh '$folder/launch.sh' down" \
       'or set PROJECT_PREFIX and other ports in .env to run a second one beside it'
 }

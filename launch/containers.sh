@@ -112,9 +112,7 @@ logs_containers() {
 
 # down_containers [--volumes]
 down_containers() {
-  for word in "$@"; do
-    [ "$word" = --volumes ] || fail "down does not know $word" 'sh launch.sh down [--volumes]'
-  done
+  mkdir -p .platform/log
   reversed=''
   for project in $projects; do reversed="$project $reversed"; done
   for project in $reversed; do

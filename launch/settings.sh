@@ -86,6 +86,7 @@ new_secret() {
   case $1 in
     AIRFLOW_FERNET_KEY) random_fernet_key ;;
     MLFLOW_PASSWORD) random_hex 12 ;; # people type it
+    PLATFORM_ID) random_hex 6 ;;
     *) random_hex ;;
   esac
 }

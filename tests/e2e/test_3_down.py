@@ -21,7 +21,7 @@ def test_down_keeps_everything(platform: Platform) -> None:
 
 
 def test_down_with_volumes_leaves_nothing(platform: Platform) -> None:
-    platform.launch("down", "--volumes")
+    platform.launch("down", "--volumes", "--yes")
     if platform.mode == "docker":
         assert platform.leftovers() == []
     else:
