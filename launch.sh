@@ -7,6 +7,9 @@
 #   sh launch.sh down               stop; all data is kept
 #   sh launch.sh down --volumes     stop and delete all data; asks first, unless --yes is given
 #
+#   sh launch.sh backup FILE            one consistent set of everything, taken while it runs
+#   sh launch.sh restore FILE [--yes]   start from it, here or on another machine, with or without containers
+#
 #   sh launch.sh history [--verify]                  who decided what is served, when and why; --verify proves it
 #   sh launch.sh promote VERSION --reason WHY        serve a version, whatever was measured; --pin holds it
 #   sh launch.sh rollback --reason WHY               serve the Champion before this one, and hold it
@@ -23,6 +26,7 @@ cd "$(dirname "$0")"
 . launch/identity.sh
 . launch/containers.sh
 . launch/first_run.sh
+. launch/backup.sh
 . launch/release.sh
 
 usage() { sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' launch.sh; }
@@ -53,7 +57,6 @@ up() {
     check_doors
     remember_mode
     claim_data
-    sh native/platform.sh up
   else
     check_machine
     check_owner
@@ -64,8 +67,12 @@ up() {
     remember_mode
     claim_data
     build_images
-    start_projects
   fi
+  start_platform
+}
+
+start_platform() {
+  if [ "$mode" = native ]; then sh native/platform.sh up; else start_projects; fi
   train_what_is_new
   show_next_steps
 }
@@ -93,13 +100,18 @@ down() {
 
 choose_mode "${1:-}"
 check_env
-resolve_settings
 [ "${1:-}" = --native ] && shift
 command=${1:-up}
 [ $# -gt 0 ] && shift
 
+[ "$command" = restore ] || resolve_settings # it brings other settings
 case $command in
   up) up ;;
+  backup)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    backup "$@"
+    ;;
+  restore) restore "$@" ;;
   promote | rollback | unpin | history)
     [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
     make_env # a newer version may want secrets that this one's launch did not make

@@ -12,6 +12,7 @@ compose() {
   shift
   if [ -f "$project/compose.gpu.yaml" ] && gpu_runtime; then set -- -f "$project/compose.gpu.yaml" "$@"; fi
   if [ "$project" = nginx ] && [ "$(door_scheme)" = https ]; then set -- -f nginx/compose.tls.yaml "$@"; fi
+  if [ "$project" = mlflow_server ] && [ -n "$(setting BACKUP_FOLDER)" ]; then set -- -f mlflow_server/compose.backup.yaml "$@"; fi
   if [ "$project" = training_endpoint ]; then
     [ ! -e "${DATASET:-}" ] || set -- -f training_endpoint/compose.dataset.yaml "$@"
     [ ! -e "${BASE_MODEL:-}" ] || set -- -f training_endpoint/compose.base_model.yaml "$@"
