@@ -3,12 +3,14 @@
 #
 #   sh launch.sh                    check, build, start, train the first Champion where there is none
 #   sh launch.sh status             every service with its health, and the version that is served
+#   sh launch.sh doctor             all that an operator would look at, a line each, and what to do; status 1 for a problem
 #   sh launch.sh logs [SERVICE]     the last log lines of all services, or of one (add -f to follow)
 #   sh launch.sh down               stop; all data is kept
 #   sh launch.sh down --volumes     stop and delete all data; asks first, unless --yes is given
 #
 #   sh launch.sh backup FILE            one consistent set of everything, taken while it runs
 #   sh launch.sh restore FILE [--yes]   start from it, here or on another machine, with or without containers
+#   sh launch.sh rotate [NAME...]       new passwords and tokens in .env, and everywhere that they are known
 #
 #   sh launch.sh history [--verify]                  who decided what is served, when and why; --verify proves it
 #   sh launch.sh promote VERSION --reason WHY        serve a version, whatever was measured; --pin holds it
@@ -27,6 +29,8 @@ cd "$(dirname "$0")"
 . launch/containers.sh
 . launch/first_run.sh
 . launch/backup.sh
+. launch/rotate.sh
+. launch/doctor.sh
 . launch/release.sh
 
 usage() { sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' launch.sh; }
@@ -55,6 +59,7 @@ up() {
     make_env
     check_certificate
     check_doors
+    check_passwords
     remember_mode
     claim_data
   else
@@ -63,6 +68,7 @@ up() {
     make_env
     check_certificate
     check_doors
+    check_passwords
     check_ports
     remember_mode
     claim_data
@@ -112,6 +118,14 @@ case $command in
     backup "$@"
     ;;
   restore) restore "$@" ;;
+  doctor)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    doctor
+    ;;
+  rotate)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    rotate "$@"
+    ;;
   promote | rollback | unpin | history)
     [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
     make_env # a newer version may want secrets that this one's launch did not make
@@ -129,7 +143,10 @@ case $command in
     else
       "${command}_containers" "$@"
     fi
-    [ "$command" != status ] || show_served_version
+    if [ "$command" = status ]; then
+      show_served_version
+      show_backlog
+    fi
     ;;
   -h | --help | help) usage ;;
   *)

@@ -57,6 +57,7 @@ restore() {
   make_env # a newer version may want secrets that are not in it
   check_certificate
   check_doors
+  check_passwords
   [ "$mode" = native ] || check_ports
   remember_mode
   claim_data

@@ -94,6 +94,18 @@ check_doors() {
   fi
 }
 
+# What a service would refuse after its start.
+check_passwords() {
+  for name in MLFLOW_PASSWORD MLFLOW_TRAINING_PASSWORD MLFLOW_SERVING_PASSWORD; do
+    [ "$(setting MLFLOW_AUTH)" != on ] || is_secret "$name" ||
+      fail "$name in .env is too short: MLflow wants at least 12 characters" "sh launch.sh rotate $name makes one"
+  done
+  for key in $(setting AIRFLOW_FERNET_KEY | tr ',' ' '); do
+    printf '%s\n' "$key" | grep -Eqx '[A-Za-z0-9_-]{43}=' ||
+      fail 'AIRFLOW_FERNET_KEY in .env is not a key: 32 bytes in URL-safe base64 are wanted' 'sh launch.sh rotate AIRFLOW_FERNET_KEY makes one'
+  done
+}
+
 is_public() { case $(setting "$1") in 127.* | localhost | ::1 | '[::1]') return 1 ;; esac; }
 
 is_secret() { secret=$(setting "$1") && [ "${#secret}" -ge 12 ]; }

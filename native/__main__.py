@@ -241,9 +241,11 @@ def python(*words: str) -> None:
         "AIRFLOW_URL": "airflow-apiserver:8080",
         "TRAINING_URL": "training-endpoint:9999",
         "MLFLOW_TRACKING_URI": "tracking-server:5001",
+        "RELAY_URL": "training-trigger:9997",
     }
     found = {name: f"http://{layout.localize(address)}" for name, address in addresses.items()}
     found["NGINX_URL"] = layout.door
+    found["MODEL_ENDPOINTS"] = layout.localize("model-endpoint:9998")
     found["PYTHONPATH"] = ":".join(str(ROOT / name / "src") for name in ("contract", "training_endpoint"))
     # The platform's own account, as in containers; people may change theirs.
     found |= {"AIRFLOW_USER": "relay", "AIRFLOW_PASSWORD": layout.settings["AIRFLOW_RELAY_PASSWORD"]}
