@@ -64,7 +64,7 @@ look_at_env() {
     ------) finding ok .env 'readable for its owner alone' ;;
     *) finding problem .env 'others can read it, and it holds every secret' 'chmod 600 .env' ;;
   esac
-  for name in $(LC_ALL=C awk -f launch/dotenv.awk .env | sed 's/=.*//'); do
+  LC_ALL=C awk -f launch/dotenv.awk .env | sed 's/=.*//' | while IFS= read -r name; do
     grep -q "^$name=" .env.example || finding warning .env "$name is no setting of the platform" 'a slip of the pen? .env.example lists them'
   done
   for name in $(secrets); do
