@@ -94,6 +94,18 @@ check_doors() {
   fi
 }
 
+# What a service would refuse after its start.
+check_passwords() {
+  for name in MLFLOW_PASSWORD MLFLOW_TRAINING_PASSWORD MLFLOW_SERVING_PASSWORD; do
+    [ "$(setting MLFLOW_AUTH)" != on ] || is_secret "$name" ||
+      fail "$name in .env is too short: MLflow wants at least 12 characters" "sh launch.sh rotate $name makes one"
+  done
+  for key in $(setting AIRFLOW_FERNET_KEY | tr ',' ' '); do
+    printf '%s\n' "$key" | grep -Eqx '[A-Za-z0-9_-]{43}=' ||
+      fail 'AIRFLOW_FERNET_KEY in .env is not a key: 32 bytes in URL-safe base64 are wanted' 'sh launch.sh rotate AIRFLOW_FERNET_KEY makes one'
+  done
+}
+
 is_public() { case $(setting "$1") in 127.* | localhost | ::1 | '[::1]') return 1 ;; esac; }
 
 is_secret() { secret=$(setting "$1") && [ "${#secret}" -ge 12 ]; }
@@ -105,11 +117,10 @@ refuse_door() {
 
 # Two clones would share containers, networks and volumes by name.
 check_clone() {
-  folder=$(docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX)mlflow_server" \
-    --format '{{.Label "com.docker.compose.project.working_dir"}}' | head -n 1)
-  here=$(pwd -P)/mlflow_server
-  [ -z "$folder" ] || [ "$folder" = "$here" ] || [ "$folder" = "$(pwd)/mlflow_server" ] ||
-    fail "a platform of the folder ${folder%/mlflow_server} is on this machine already" \
-      "stop it: sh '${folder%/mlflow_server}/launch.sh' down" \
+  folder=$(containers_folder)
+  [ -z "$folder" ] || [ "$folder" = "$(pwd -P)" ] || [ "$folder" = "$(pwd)" ] ||
+    [ ! -f "$folder/.env" ] || # moved here
+    fail "a platform of the folder $folder is on this machine already" \
+      "stop it: sh '$folder/launch.sh' down" \
       'or set PROJECT_PREFIX and other ports in .env to run a second one beside it'
 }

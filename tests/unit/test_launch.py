@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 DOCKER = """#!/bin/sh
 case $1 in
   info) printf '%s' "$RUNTIMES" ;;
+  volume) ;;
   *) printf '%s\\n' "$*" "$NGINX_CERTIFICATE $NGINX_KEY"; [ -z "$SHOW" ] || printenv "$SHOW" ;;
 esac
 """
