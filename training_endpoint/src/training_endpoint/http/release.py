@@ -1,5 +1,6 @@
 """The release desk over HTTP: what is served and why, and a person's decisions."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +17,14 @@ MAX_WHO = 200
 MAX_WAIT_S = 60
 MAX_LISTED = 1_000
 MAX_NAME = 60
+MAX_WAITING = 6
+"""So many may wait for a switch at a time; others are told the state at once, and threads are left for everybody."""
 
 
 def install(app: Flask, desk: Desk) -> None:
     """Adds the routes; each speaks of the classifier that the request names, else of the default one."""
     settings = desk.settings
+    waiting = threading.Semaphore(MAX_WAITING)
 
     def of(asked: Mapping[str, Any]) -> Desk:
         if asked.get("classifier") is not None:
@@ -34,7 +38,12 @@ def install(app: Flask, desk: Desk) -> None:
     def release() -> Response:
         wait = fields.limit("wait", 1, MAX_WAIT_S) if "wait" in request.args else 0
         own = of(request.args)
-        return jsonify(own.wait(wait) if wait else own.state())
+        if not wait or not waiting.acquire(blocking=False):
+            return jsonify(own.state())
+        try:
+            return jsonify(own.wait(wait))
+        finally:
+            waiting.release()
 
     @app.get("/history")
     def history() -> Response:
