@@ -56,5 +56,5 @@ def test_airflow_shows_the_pipeline(platform: Platform, page: Page) -> None:
 
 
 def test_mlflow_shows_the_champion(platform: Platform, page: Page) -> None:
-    page.goto(platform.url("MLFLOW_PORT", "/#/models/text-classifier"))
+    page.goto(platform.url("MLFLOW_PORT", "/#/models/sample"))
     expect(page.get_by_text("champion", exact=False).first).to_be_visible()
