@@ -7,10 +7,21 @@ UNION ALL
 SELECT 'ok', 'rows', 'all that came was trained on, or is being', ''
 WHERE NOT EXISTS (SELECT FROM public.training_backlog);
 
+SELECT 'warning', 'events of nobody',
+       format('%s changes of %s belong to no classifier', events, array_to_string(tables, ', ')),
+       'SELECT create_classifier(…) over the table, or unwatch_training_table'
+FROM public.training_events_of_none;
+
 SELECT CASE WHEN min(created_at) < clock_timestamp() - interval '15 minutes' THEN 'problem' ELSE 'ok' END, 'event queue',
        format('%s events wait for a run%s', count(*), coalesce(', the oldest since ' || to_char(min(created_at), 'YYYY-MM-DD HH24:MI'), '')),
        'sh launch.sh logs training-trigger'
-FROM public.training_event_queue;
+FROM (
+    SELECT created_at FROM public.training_event_queue
+    UNION ALL
+    SELECT e.created_at FROM public.training_event_history e
+    JOIN public.classifiers c ON c.name = e.classifier AND c.retired_at IS NULL
+    WHERE e.dag_run_id IS NULL AND e.classifier <> ''
+) waiting;
 
 SELECT CASE WHEN count(*) FILTER (WHERE status = 'running' AND started_at < clock_timestamp() - interval '1 day') > 0
             THEN 'warning' ELSE 'ok' END, 'jobs',
@@ -29,15 +40,22 @@ FROM (
     FROM public.training_jobs WHERE finished_at IS NOT NULL
 ) ended;
 
+-- The default classifier alone is served.
 SELECT DISTINCT ON (model_name)
-       CASE WHEN to_version IS NULL OR (served_at IS NOT NULL AND alias_at IS NOT NULL) THEN 'ok'
+       CASE WHEN to_version IS NULL OR ((served_at IS NOT NULL OR NOT served) AND alias_at IS NOT NULL) THEN 'ok'
             WHEN at < clock_timestamp() - interval '5 minutes' THEN 'problem' ELSE 'warning' END, 'decision',
        format('%s: version %s since %s%s%s', model_name, coalesce(to_version::text, '-'), to_char(at, 'YYYY-MM-DD HH24:MI'),
               CASE WHEN pinned THEN ', pinned' ELSE '' END,
-              CASE WHEN to_version IS NULL OR served_at IS NOT NULL THEN '' ELSE ', not served everywhere yet' END
+              CASE WHEN to_version IS NULL OR served_at IS NOT NULL THEN ''
+                   WHEN NOT served THEN ', not served, for it is not the default classifier''s'
+                   ELSE ', not served everywhere yet' END
               || CASE WHEN to_version IS NULL OR alias_at IS NOT NULL THEN '' ELSE ', not in MLflow yet' END),
        'sh launch.sh logs training-endpoint'
-FROM public.promotion_ledger ORDER BY model_name, id DESC;
+FROM (
+    SELECT l.*, coalesce(c.is_default, true) AS served
+    FROM public.promotion_ledger l LEFT JOIN public.classifiers c ON coalesce(c.model_name, c.name) = l.model_name
+) decisions
+ORDER BY model_name, id DESC;
 
 SELECT CASE WHEN count(*) = 0 THEN 'ok' ELSE 'problem' END, 'ledger',
        CASE WHEN count(*) = 0 THEN 'its chain is whole' ELSE format('its chain is broken at row %s', min(id)) END,

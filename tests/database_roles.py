@@ -24,7 +24,7 @@ def connected(database: str, role: str = "postgres") -> Iterator[Connection]:
 
 @contextmanager
 def writer_of(database: str, table: str = "datasets.reviews") -> Iterator[str]:
-    """`table`, of texts with labels, platform's own and a classifier's, and a role that may insert into it; its name."""
+    """`table`, of texts with labels, platform's and of a classifier, and a role that may insert into it; its name."""
     role = f"writer_{services.free_port()}"
     with connected(database, "platform") as platform:
         platform.execute(f"CREATE TABLE {table} (text text, label int)")
