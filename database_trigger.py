@@ -207,9 +207,9 @@ def taken_over(event: str, name: str, run: str) -> bool:
     return bool(query(COVERAGE, event=event, name=name)["run"] != run)
 
 
-def wait_for_version(event: str, name: str, airflow: Airflow) -> None:
+def wait_for_version(event: str, name: str, asked: str, airflow: Airflow) -> None:
     """Follows what becomes of an event until the version that was trained on it, or the verdict, is known."""
-    screen, before, started, hinted = Screen(), served_version(airflow.platform), time.monotonic(), False
+    screen, before, started, hinted = Screen(), served_version(airflow.platform, asked), time.monotonic(), False
     while True:
         coverage = query(COVERAGE, event=event, name=name)
         if coverage is None:
@@ -229,7 +229,7 @@ def wait_for_version(event: str, name: str, airflow: Airflow) -> None:
         screen.news(f"Run {run} takes these rows: {airflow.page(run)}")
         state = follow(airflow, run, screen, partial(taken_over, event, name, run))
         if state in ("success", "failed"):
-            report(airflow, run, state, before)
+            report(airflow, run, state, before, asked)
             return
 
 
@@ -248,11 +248,9 @@ def main_action(arguments: argparse.Namespace) -> None:
     counts = ", ".join(f"{label} {count}" for label, count in sorted(Counter(label for _, label in rows).items()))
     print(f"Inserted {len(rows)} rows into {dataset['table']} ({counts}).", flush=True)
     if event is None:
-        raise Problem(
-            f"{dataset['table']} is not watched, so no run follows: SELECT create_classifier(…) does that."
-        )
+        raise Problem(f"{dataset['table']} is not watched, so no run follows: SELECT create_classifier(…) does that.")
     if arguments.wait:
-        wait_for_version(event, dataset["name"], airflow)
+        wait_for_version(event, dataset["name"], arguments.classifier, airflow)
 
 
 def main() -> int:

@@ -235,24 +235,14 @@ def training_job(platform: Platform, run_id: str) -> dict[str, Any] | None:
     return next((job for job in jobs if job["run_id"] == run_id), None)
 
 
-def served_version(platform: Platform) -> str | None:
-    """The version that answers through nginx; None where none does."""
+def served_version(platform: Platform, classifier: str = "") -> str | None:
+    """The version of a classifier, '' for the default one, that answers through nginx; None where none does."""
+    place = f"/classifiers/{urllib.parse.quote(classifier)}" if classifier else ""
     try:
-        _, _, headers = request("GET", f"{platform.nginx}/ready", timeout=10, verify=False)
+        _, _, headers = request("GET", f"{platform.nginx}{place}/ready", timeout=10, verify=False)
     except Unreachable:
         return None
     return {name.lower(): value for name, value in headers.items()}.get("x-model-version")
-
-
-def is_served(platform: Platform, classifier: str) -> bool:
-    """Whether the replicas serve a classifier's Champion; True where the training endpoint does not say."""
-    try:
-        status, answer, _ = request(
-            "GET", f"{platform.training}/release?classifier={urllib.parse.quote(classifier)}", timeout=10
-        )
-    except Unreachable:
-        return True
-    return bool(status != 200 or answer.get("serves", True))
 
 
 def progress_line(job: dict[str, Any]) -> str:
@@ -315,21 +305,15 @@ WORDS = {
 }
 
 
-def report(airflow: Airflow, run_id: str, state: str, before: str | None) -> None:
-    """What a finished run came to; raises Problem for one that failed."""
+def report(airflow: Airflow, run_id: str, state: str, before: str | None, whose: str = "") -> None:
+    """What a finished run of a classifier, '' for the default one, came to; raises Problem for one that failed."""
     job = training_job(airflow.platform, run_id) or {}
     if state != "success":
         reason = job.get("error") if job.get("status") == "failed" else None
         raise Problem(f"The run failed: {reason or airflow.failure(run_id)}. See {airflow.page(run_id)}")
     if job.get("verdict"):
         print(f"Verdict on version {job.get('model_version')}: {job['verdict']} – {job.get('verdict_text')}")
-    if job.get("classifier") and not is_served(airflow.platform, job["classifier"]):
-        print(
-            f"The Champion of {job['classifier']} is version {job.get('champion_version')}: recorded, and not served, "
-            "for it is not the default classifier."
-        )
-        return
-    after = served_version(airflow.platform)
+    after = served_version(airflow.platform, whose)
     if after is None:
         raise Problem(
             f"The run succeeded, but nothing is served at {airflow.platform.nginx}: see `sh launch.sh status`."
@@ -345,11 +329,12 @@ def start(arguments: argparse.Namespace) -> None:
     if arguments.classifier:
         conf = {**conf, "classifier": arguments.classifier}
     airflow = Airflow(Platform.load())
-    before = served_version(airflow.platform) if arguments.wait else None
+    whose = conf.get("classifier") or ""
+    before = served_version(airflow.platform, whose) if arguments.wait else None
     run_id = airflow.trigger(conf)
     print(f"Started {run_id}: {airflow.page(run_id)}", flush=True)
     if arguments.wait:
-        report(airflow, run_id, follow(airflow, run_id, Screen()), before)
+        report(airflow, run_id, follow(airflow, run_id, Screen()), before, whose)
 
 
 def json_object(text: str) -> dict[str, Any]:

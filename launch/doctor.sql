@@ -40,21 +40,17 @@ FROM (
     FROM public.training_jobs WHERE finished_at IS NOT NULL
 ) ended;
 
--- The default classifier alone is served.
 SELECT DISTINCT ON (model_name)
-       CASE WHEN to_version IS NULL OR ((served_at IS NOT NULL OR NOT served) AND alias_at IS NOT NULL) THEN 'ok'
+       CASE WHEN to_version IS NULL OR (served_at IS NOT NULL AND alias_at IS NOT NULL) THEN 'ok'
             WHEN at < clock_timestamp() - interval '5 minutes' THEN 'problem' ELSE 'warning' END, 'decision',
        format('%s: version %s since %s%s%s', model_name, coalesce(to_version::text, '-'), to_char(at, 'YYYY-MM-DD HH24:MI'),
               CASE WHEN pinned THEN ', pinned' ELSE '' END,
-              CASE WHEN to_version IS NULL OR served_at IS NOT NULL THEN ''
-                   WHEN NOT served THEN ', not served, for it is not the default classifier''s'
-                   ELSE ', not served everywhere yet' END
+              CASE WHEN to_version IS NULL OR served_at IS NOT NULL THEN '' ELSE ', not served everywhere yet' END
               || CASE WHEN to_version IS NULL OR alias_at IS NOT NULL THEN '' ELSE ', not in MLflow yet' END),
        'sh launch.sh logs training-endpoint'
-FROM (
-    SELECT l.*, coalesce(c.is_default, true) AS served
-    FROM public.promotion_ledger l LEFT JOIN public.classifiers c ON coalesce(c.model_name, c.name) = l.model_name
-) decisions
+FROM public.promotion_ledger l
+WHERE NOT EXISTS (
+    SELECT FROM public.classifiers c WHERE coalesce(c.model_name, c.name) = l.model_name AND c.retired_at IS NOT NULL)
 ORDER BY model_name, id DESC;
 
 SELECT CASE WHEN count(*) = 0 THEN 'ok' ELSE 'problem' END, 'ledger',

@@ -40,11 +40,6 @@ def switch_latest_model(job: dict[str, Any], settings: Settings) -> dict[str, An
         raise
     except Refused as refusal:
         raise AirflowFailException(f"The training endpoint refuses to tell: {refusal}") from refusal
-    if not state.get("serves", True):
-        log.info(
-            "%s is not the default classifier: version %s is recorded, and not served.", job["classifier"], champion
-        )
-        return state
     switch = state.get("switch") or {"replicas": [], "seconds": 0.0}
     for replica in switch["replicas"]:
         log.info(describe_replica(replica))
@@ -60,7 +55,7 @@ def served(settings: Settings, classifier: str | None) -> dict[str, Any]:
     whose = f"&classifier={quote(classifier, safe='')}" if classifier else ""
     while True:
         state = training.call(settings, "GET", f"/release?wait={LOOK_S}{whose}")
-        if state["served"] or not state.get("serves", True):
+        if state["served"]:
             return state
         if time.monotonic() > deadline:
             raise AirflowFailException(

@@ -51,6 +51,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
         server = Server(self.settings)
         app = create_app(self.settings, server)
         server.joiner.start()
+        app.extensions["classifiers"].start()
         return app
 
 

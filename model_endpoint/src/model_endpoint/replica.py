@@ -16,6 +16,7 @@ from mlops_contract.voucher import Voucher
 from model_endpoint import patterns
 from model_endpoint.memory import Memory
 from model_endpoint.metrics import Metrics
+from model_endpoint.models import Models
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
 from model_runner import CannotServe, gather, load
@@ -31,8 +32,9 @@ REFUSAL_SECONDS = 60
 class Replica:
     """Store, memory and slot of one replica."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, models: Models) -> None:
         self.settings = settings
+        self.models = models
         self.store = Store(settings.cache, settings.cache_versions)
         self.memory = Memory(settings.cache, settings.model_name)
         self.slot = Slot(settings.max_requests, settings.hold_seconds)
@@ -114,7 +116,7 @@ class Replica:
             raise CannotServe(error.message) from error
         if (folder / "tokenizer.json").exists():
             patterns.refuse_slow(folder / "tokenizer.json")
-        return Loaded(voucher, load(folder, backend))
+        return Loaded(voucher, self.models.get(voucher.key, lambda: load(folder, backend)))
 
     def _after_commit(self, number: int, previous: int | None) -> None:
         # Gives the old model's memory back to the machine at once.

@@ -42,6 +42,11 @@ class Classifier:
     def tables(self) -> list[str]:
         return [table for table in (self.train_table, self.test_table) if table]
 
+    def beside(self, settings: Settings) -> Settings:
+        """`settings` for the replicas' own place for this classifier, where it is served whoever is the default."""
+        endpoints = tuple(f"{endpoint}/classifiers/{self.name}" for endpoint in settings.model_endpoints)
+        return replace(self.settings(settings), model_endpoints=endpoints)
+
     def settings(self, settings: Settings) -> Settings:
         """The service's settings with what this classifier has of its own."""
         return replace(

@@ -56,8 +56,8 @@ class Desk:
         return self._decide(None, who, "unpin", reason, False)
 
     def state(self) -> dict[str, Any]:
-        """{"model_name", "champion", "pinned", "decision", "serves", "served", "alias", "switch", "trouble"}: what the
-        ledger names, and whether MLflow and every replica follow it already; `serves`: whether replicas are to."""
+        """{"model_name", "champion", "pinned", "decision", "served", "alias", "switch", "trouble"}: what the ledger
+        names, and whether MLflow and every replica follow it already."""
         newest = ledger.newest(self.settings.database_url, self.settings.model_name)
         state = self.reconciler.state
         current = newest is not None and state.decision is not None and state.decision.id == newest.id
@@ -67,7 +67,6 @@ class Desk:
             "champion": newest.to_version if newest else None,
             "pinned": newest.pinned if newest else False,
             "decision": shown(newest) if newest else None,
-            "serves": self.reconciler.serves,
             "served": current and state.served,
             "alias": current and state.alias,
             "switch": state.switch if current and state.served else {},
@@ -80,7 +79,7 @@ class Desk:
         self.reconciler.wake()
         while True:
             state = self.state()
-            if state["served"] or state["champion"] is None or not state["serves"] or time.monotonic() > deadline:
+            if state["served"] or state["champion"] is None or time.monotonic() > deadline:
                 return state
             time.sleep(POLL_S)
 
@@ -96,7 +95,7 @@ class Desk:
         )
         self.reconciler.wake(afresh=True)
         state = self._settled(decided)
-        if self.reconciler.serves and not state.served:
+        if not state.served:
             raise SwitchFailed(
                 f"Version {decided.to_version} is decided for and recorded, but not served everywhere yet: "
                 f"{state.trouble or 'no model endpoint has confirmed it'} It is tried again by itself; "
@@ -109,11 +108,7 @@ class Desk:
         deadline = time.monotonic() + self.settings.switch_seconds + 30
         while True:
             state = self.reconciler.state
-            if (
-                state.decision is not None
-                and state.decision.id >= decided.id
-                and (state.served or state.trouble or not self.reconciler.serves)
-            ):
+            if state.decision is not None and state.decision.id >= decided.id and (state.served or state.trouble):
                 return state
             if time.monotonic() > deadline:
                 return state

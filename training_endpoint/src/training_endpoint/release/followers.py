@@ -1,55 +1,95 @@
-"""A reconciler for each classifier, all in one thread."""
+"""A reconciler for each classifier, and one for what is at the replicas' root, all in one thread."""
 
 import logging
-import threading
+import time
 from dataclasses import replace
 
+import requests
+
+from mlops_contract.addresses import resolve
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import DatabaseUnavailable
+from training_endpoint.release import peers
 from training_endpoint.release.fleet import Fleet
 from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
+
+TELL_S = 2.0
+"""Between two times that the replicas are told which classifiers there are; one that has just come up knows none."""
+TIMEOUT_S = 3
 
 log = logging.getLogger(__name__)
 
 
 class Followers(Reconciler):
-    """Steps the reconcilers of all classifiers, and of the settings' own model before there is any."""
+    """Steps the reconcilers of all classifiers, and of the settings' own model before there is any.
+
+    Each classifier is served under its name. The default one is served at the root too, where the one before it goes
+    on answering until it has a Champion.
+    """
 
     def __init__(self, settings: Settings, fleet: Fleet | None = None) -> None:
         super().__init__(settings, fleet)
-        self._all: dict[str, Reconciler] = {}
-        self._lock = threading.Lock()
+        self._own: dict[str, Reconciler] = {}
+        self._root: dict[str, Reconciler] = {}
+        """Of the default classifier alone."""
+        self._told: tuple[float, list[str]] = (0.0, [])
 
     def of(self, classifier: Classifier) -> Reconciler:
-        """The one for a classifier's model, which this one's thread steps."""
-        with self._lock:
-            found = self._all.get(classifier.name)
-            if found is None:
-                found = self._all[classifier.name] = Reconciler(classifier.settings(self.settings), self.fleet)
-                found._woken = self._woken
-        found.serves = classifier.is_default
-        return found
+        """Who says whether a classifier's model is served: of the default one, whether it is at the root."""
+        if classifier.is_default:
+            made = self._root.get(classifier.name) or self._made(classifier.settings(self.settings), self.fleet)
+            return self._root.setdefault(classifier.name, made)
+        return self._named(classifier)
 
     @property
     def trouble(self) -> str:
         """What is in the way of any of them, or ''."""
-        with self._lock:
-            troubles = [one.state.trouble for one in self._all.values()]
-        return " ".join(dict.fromkeys(filter(None, [self.state.trouble, *troubles])))
+        troubles = [one.state.trouble for one in (self, *self._root.values(), *self._own.values())]
+        return " ".join(dict.fromkeys(filter(None, troubles)))
 
     def step(self) -> None:
         """A step of each; what goes wrong with one keeps no other from its own."""
         found = classifiers.live(self.settings.database_url)
         if not found:
             super().step()
-        for classifier in found:
-            one = self.of(classifier)
+            return
+        self._tell(found)
+        steps = [(one.name, self._named(one)) for one in found]
+        steps = [(one.name, self.of(one)) for one in found if one.is_default] + steps
+        for known in (self._own, self._root):
+            for name in known.keys() - {one.name for one in found if known is self._own or one.is_default}:
+                del known[name]
+        for name, one in steps:
             try:
                 one.step()
             except DatabaseUnavailable:
                 raise
             except Exception as error:
-                log.exception("the reconciler of %s goes on after an unexpected error", classifier.name)
+                log.exception("the reconciler of %s goes on after an unexpected error", name)
                 one.state = replace(one.state, trouble=f"{type(error).__name__}: {error}")
+
+    def _named(self, classifier: Classifier) -> Reconciler:
+        made = self._own.get(classifier.name) or self._made(classifier.beside(self.settings), None)
+        return self._own.setdefault(classifier.name, made)
+
+    def _made(self, settings: Settings, fleet: Fleet | None) -> Reconciler:
+        made = Reconciler(settings, fleet)
+        made._woken = self._woken
+        return made
+
+    def _tell(self, found: list[Classifier]) -> None:
+        """Tells each replica which classifiers there are, and which is the default one."""
+        names = [one.name for one in found]
+        if names == self._told[1] and time.monotonic() - self._told[0] < TELL_S:
+            return
+        self._told = (time.monotonic(), names)
+        body = {"names": names, "default": next((one.name for one in found if one.is_default), "")}
+        headers = {"Authorization": f"Bearer {self.settings.platform_token}"}
+        for address in resolve(self.settings.model_endpoints):
+            try:
+                url = f"http://{address}/models/classifiers"
+                peers.call("POST", url, json=body, headers=headers, timeout=TIMEOUT_S)
+            except requests.RequestException:  # it is told when it answers again
+                continue

@@ -46,8 +46,6 @@ class Reconciler:
     def __init__(self, settings: Settings, fleet: Fleet | None = None) -> None:
         self.settings = settings
         self.fleet = fleet or Fleet(settings)
-        self.serves = True
-        """Whether the replicas are to serve the model."""
         self.state = State()
         self._failed: tuple[int, float, str] = (0, 0.0, "")
         self._looked = 0.0
@@ -85,15 +83,13 @@ class Reconciler:
         decision = ledger.newest(self.settings.database_url, self.settings.model_name)
         state = State(decision, switch=self.state.switch)
         known = self.state.decision
-        waits = decision and self.serves and not decision.served_at
-        news = decision and (known is None or known.id != decision.id or waits)
+        news = decision and (known is None or known.id != decision.id or not decision.served_at)
         if not news and time.monotonic() - self._looked < self.settings.reconcile_seconds:
             return
         self._looked = time.monotonic()
         troubles: list[str] = []
         if decision is not None and decision.to_version is not None:
-            acts = (("served", self._serve), ("alias", self._name))
-            for name, act in acts if self.serves else acts[1:]:
+            for name, act in (("served", self._serve), ("alias", self._name)):
                 try:
                     setattr(state, name, act(decision, self._voucher(decision), state))
                 except DatabaseUnavailable:
