@@ -191,4 +191,10 @@ NULLS = [
         {"r.csv": csv(pairs=[(t, "") for t in TEXTS])},
         refused=("No column of the dataset looks like a label",),
     ),
+    Case(
+        "no value",
+        "characters without width around labels",
+        "they go",
+        {"r.csv": csv(pairs=[(t, f"\u200b{c}\ufeff" if n % 3 else c) for n, (t, c) in enumerate(PAIRS)])},
+    ),
 ]

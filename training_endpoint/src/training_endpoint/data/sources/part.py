@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any
 
+from training_endpoint.data.sources.names import EDGES
 from training_endpoint.data.sources.problems import Problems
 
 TEST_SHARE = 0.2
@@ -84,7 +85,7 @@ def split(part: Part, text: str, label: str) -> tuple[Part, Part]:
     for row in part.rows(Problems()):
         digest = hashlib.sha256(str(row[text_at]).encode("utf-8", "surrogatepass")).digest()
         keys.append(int.from_bytes(digest[:8], "big"))
-        by_class[str(row[label_at]).strip()].append(keys[-1])
+        by_class[str(row[label_at]).strip().strip(EDGES)].append(keys[-1])
     test_keys: set[int] = set()
     for own in by_class.values():
         share = max(round(len(own) * TEST_SHARE), min(1, len(own) - 1))
