@@ -18,6 +18,7 @@ from tests.data_cases.case import (
     objects,
     parquet,
     typed,
+    without,
 )
 
 TYPED = [
@@ -275,5 +276,17 @@ TYPED = [
         {"r.csv": json.dumps(objects(), indent=1)},
         says=("holds JSON",),
         listed=False,
+    ),
+    Case(
+        "typed",
+        "class numbers beside nulls, as decimals",
+        "labels by name",
+        {
+            "r.parquet": parquet(
+                {"text": TEXTS, "label": [None if n % 7 == 0 else float(c == "good") for n, c in enumerate(LABELS)]},
+                hub(CLASS_LABEL),
+            )
+        },
+        rows=without(7),
     ),
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any
 
+from training_endpoint.data.sources import names
 from training_endpoint.data.sources.names import EDGES
 from training_endpoint.data.sources.problems import Problems
 
@@ -55,6 +56,19 @@ def join(parts: Sequence[Part]) -> Part:
         tuple(note for part in parts for note in part.notes),
         tuple(parts),
     )
+
+
+def alike(part: Part, columns: Sequence[str]) -> Part:
+    """`part` with its columns called as those of `columns` that differ in capitals, or in how accents are written."""
+    wanted = {names.same(name): name for name in columns}
+    called = [
+        name if name in columns or wanted.get(names.same(name)) in part.columns else wanted.get(names.same(name), name)
+        for name in part.columns
+    ]
+    if called == part.columns or len(set(called)) < len(called):
+        return part
+    new = dict(zip(part.columns, called, strict=True))
+    return replace(part, columns=called, classes={new[name]: known for name, known in part.classes.items()})
 
 
 def having(part: Part, columns: Iterable[str]) -> tuple[Part, list[str]]:
