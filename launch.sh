@@ -60,6 +60,7 @@ up() {
     check_certificate
     check_doors
     check_passwords
+    check_backup_folder
     remember_mode
     claim_data
   else
@@ -69,6 +70,7 @@ up() {
     check_certificate
     check_doors
     check_passwords
+    check_backup_folder
     check_ports
     remember_mode
     claim_data
