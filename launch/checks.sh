@@ -78,6 +78,7 @@ check_certificate() {
 
 # Each door but nginx's lets whoever comes through change something, so none is opened to others without its secret.
 check_doors() {
+  check_secrets
   is_public AIRFLOW_BIND_ADDRESS && [ "$(setting AIRFLOW_PASSWORD)" = admin ] &&
     refuse_door AIRFLOW_BIND_ADDRESS Airflow 'its password is admin' 'set AIRFLOW_PASSWORD in .env'
   if is_public MLFLOW_BIND_ADDRESS; then
@@ -115,7 +116,26 @@ check_passwords() {
 
 is_public() { case $(setting "$1") in 127.* | localhost | ::1 | '[::1]') return 1 ;; esac; }
 
-is_secret() { secret=$(setting "$1") && [ "${#secret}" -ge 12 ]; }
+# 12 characters or more, and not the same few again and again.
+is_secret() {
+  secret=$(setting "$1")
+  [ "${#secret}" -ge 12 ] && [ "$(printf '%s' "$secret" | fold -w 1 | sort -u | wc -l)" -ge 5 ]
+}
+
+is_plain() { [ -z "$(printf '%s' "$1" | LC_ALL=C tr -d ' -~' | tr '\n' n)" ]; }
+
+# Secrets travel in HTTP headers, and a role whose password is the superuser's is a superuser too.
+check_secrets() {
+  for name in $(secrets) MLFLOW_USER; do
+    is_plain "$(setting "$name")" || fail "$name in .env has a character that is not on every keyboard" 'letters, digits, blanks and punctuation of ASCII can be sent everywhere'
+  done
+  case $(setting MLFLOW_USER) in *:*) fail 'MLFLOW_USER in .env has a colon, which ends the name where one logs in' 'choose a name without one' ;; esac
+  superuser=$(setting TRAINING_SUPERUSER_PASSWORD)
+  for name in TRAINING_DATABASE_PASSWORD BACKEND_STORE_PASSWORD AIRFLOW_DATABASE_PASSWORD; do
+    [ -z "$superuser" ] || [ "$(setting "$name")" != "$superuser" ] ||
+      fail "$name and TRAINING_SUPERUSER_PASSWORD are the same in .env: whoever knows the one is superuser" 'delete the line of TRAINING_SUPERUSER_PASSWORD, and run sh launch.sh, which makes a new one'
+  done
+}
 
 # refuse_door SETTING WHOSE WHY WHAT_TO_DO
 refuse_door() {
