@@ -54,6 +54,11 @@ class Replica:
         """The addresses of all replicas, this one's too."""
         return resolve(self.settings.endpoints.split(","))
 
+    @property
+    def ready(self) -> bool:
+        """Whether it serves a version, and knows that this is the one to serve."""
+        return self.slot.current is not None and self.slot.standing.good
+
     def has_prepared(self, voucher: Voucher) -> bool:
         """Whether a commit of that version is all that is missing."""
         return self.slot.prepared is not None and self.slot.prepared.version.key == voucher.key
@@ -101,6 +106,8 @@ class Replica:
             "epoch": self.slot.epoch,
             "held": self.slot.held,
             "requests": self.slot.requests,
+            "standing": self.slot.standing.good,
+            "clock": time.monotonic(),
             "switches": self.switches,
         }
 
@@ -126,6 +133,6 @@ class Replica:
         current = self.slot.current
         if current:
             try:
-                self.memory.write(current.version, self.switches)
+                self.memory.write(current.version, self.slot.epoch, self.switches)
             except OSError as error:
                 log.warning("a restart without the others would serve an older version: %s", error)
