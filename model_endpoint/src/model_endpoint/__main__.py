@@ -49,8 +49,12 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
+    def server(self) -> Server:
+        """The parts that it serves with."""
+        return Server(self.settings)
+
     def load(self) -> Any:
-        server = Server(self.settings)
+        server = self.server()
         app = create_app(self.settings, server)
         server.joiner.start()
         server.joiner.settled(JOIN_SECONDS)
