@@ -20,6 +20,7 @@ cd "$(dirname "$0")"
 . launch/settings.sh
 . launch/checks.sh
 . launch/containers.sh
+. launch/replicas.sh
 . launch/first_run.sh
 . launch/release.sh
 

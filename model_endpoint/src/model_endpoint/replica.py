@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops_contract.addresses import resolve
+from mlops_contract.addresses import resolve, split
 from mlops_contract.store import FilesLost, Store, mlflow_files, replica_files
 from mlops_contract.voucher import Voucher
 from model_endpoint import patterns
@@ -52,7 +52,7 @@ class Replica:
 
     def peers(self) -> list[str]:
         """The addresses of all replicas, this one's too."""
-        return resolve(self.settings.endpoints.split(","))
+        return resolve(split(self.settings.endpoints))
 
     @property
     def ready(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_contract import addresses
 from mlops_contract.env import Env
 
 POLICIES = ("sequential", "better", "significant", "always")
@@ -75,7 +76,7 @@ class Settings:
             base_model=env.text("BASE_MODEL", "embedded"),
             huggingface_token=env.text("HUGGINGFACE_TOKEN", ""),
             slack_url=env.text("SLACK_URL", ""),
-            model_endpoints=_addresses(env.text("MODEL_ENDPOINTS", "")),
+            model_endpoints=addresses.split(env.text("MODEL_ENDPOINTS", "")),
             switch_seconds=env.number("MODEL_SWITCH_SECONDS", 300, 1, 3600),
             hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
             reconcile_seconds=env.number("RECONCILE_SECONDS", 2, 0.05, 3600),
@@ -96,8 +97,3 @@ class Settings:
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
             port=env.integer("PORT", 9999, 1, 65_535),
         )
-
-
-def _addresses(text: str) -> tuple[str, ...]:
-    """host:port parts of a comma-separated list."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
