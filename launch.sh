@@ -18,6 +18,7 @@ cd "$(dirname "$0")"
 
 . launch/words.sh
 . launch/settings.sh
+. launch/tokens.sh
 . launch/checks.sh
 . launch/containers.sh
 . launch/replicas.sh
@@ -47,6 +48,7 @@ up() {
   if [ "$mode" = native ]; then
     headline 'No containers: the platform runs as plain processes (docs/native.md)'
     make_env
+    hand_tokens_over
     check_certificate
     check_doors
     remember_mode
@@ -54,6 +56,7 @@ up() {
   else
     check_machine
     make_env
+    hand_tokens_over
     check_certificate
     check_doors
     check_ports

@@ -93,14 +93,15 @@ class Joiner:
 
     def _others(self) -> list[dict[str, Any]]:
         """What each replica that answers says of itself."""
-        headers = {"Authorization": f"Bearer {self.replica.settings.token}"}
 
         def ask(address: str) -> Any:
             try:
                 with requests.Session() as session:
                     session.trust_env = False  # a proxy of the machine has no business between replicas
                     url = f"http://{address}/models"
-                    answer = session.get(url, headers=headers, timeout=ANSWER_SECONDS)
+                    answer = self.replica.settings.token.send(
+                        lambda headers: session.get(url, headers=headers, timeout=ANSWER_SECONDS)
+                    )
                     return answer.json() if answer.ok else None
             except requests.RequestException:
                 return None

@@ -114,7 +114,7 @@ class Replica:
     def _load(self, voucher: Voucher) -> Loaded:
         backend = self.settings.backend
         sources = [mlflow_files(self.settings.mlflow_url, voucher, self.settings.mlflow_account)]
-        sources += [replica_files(address, self.settings.token) for address in self.peers()]
+        sources += [replica_files(address, token) for address in self.peers() for token in self.settings.token.valid]
         try:
             folder = gather(lambda *folders: self.store.fetch(voucher, folders, sources), backend)
         except FilesLost as error:

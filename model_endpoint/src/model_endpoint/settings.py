@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_contract.env import Env, SettingError
+from mlops_contract.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Settings:
     mlflow_user: str
     mlflow_password: str
     model_name: str
-    token: str
+    token: Tokens
     extra_hosts: str
     endpoints: str
     host: str
@@ -51,7 +52,7 @@ class Settings:
             mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
             mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.model_name("MODEL_NAME", "text-classifier"),
-            token=env.text("PLATFORM_TOKEN"),
+            token=Tokens.read(env),
             extra_hosts=env.text("NGINX_EXTRA_HOSTS", ""),
             endpoints=env.text("MODEL_ENDPOINTS", "model-endpoint:9998"),
             host=env.text("MODEL_ENDPOINT_HOST", "0.0.0.0"),  # noqa: S104 - a container's only door

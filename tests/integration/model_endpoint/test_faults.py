@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -143,7 +144,7 @@ def test_one_that_has_just_come_back_is_asked_when_the_other_dies(tmp_path: Path
         door = fleet.door()
         with load(door) as asked:
             for dying, other in ((first, second), (second, first), (first, second)):
-                wait_until("the other is ready", lambda one=other: ready(one), 20)
+                wait_until("the other is ready", partial(ready, other), 20)
                 before = len(asked.failures)
                 kill(dying)
                 died = time.monotonic()
@@ -152,7 +153,7 @@ def test_one_that_has_just_come_back_is_asked_when_the_other_dies(tmp_path: Path
                 lost = len(asked.failures) - before
                 assert lost <= CLIENTS, asked.failures[before:][:3]
                 fleet.start(dying)
-                wait_until("it serves", lambda one=dying: ready(one), 20)
+                wait_until("it serves", partial(ready, dying), 20)
                 slow = [end - begin for begin, end, _ in asked.seen if begin > died]
                 assert max(slow) < 2.5, "a starting replica was asked before it was ready"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from model_endpoint import joiner
 from model_endpoint.api import create_app
 from model_endpoint.errors import Rejoining, Stopped
 from model_endpoint.server import Server
+from model_endpoint.standing import BEAT_SECONDS
 from tests.unit.model_endpoint import stub
 
 HEADERS = {"Authorization": f"Bearer {stub.TOKEN}"}
@@ -53,7 +53,7 @@ def test_one_that_was_stopped_sends_requests_on_and_is_not_ready(
     client = create_app(server.settings, server).test_client()
     answer = client.post("/predict", json={"input": "good"})
     assert answer.status_code == 503 and answer.headers["X-Accel-Redirect"] == "@another"
-    assert answer.json["error"]["code"] == Rejoining.code
+    assert answer.get_json()["error"]["code"] == Rejoining.code
     for path in ("/ready", "/health", "/v2/health/ready"):
         assert client.get(path).status_code == 503
     server.replica.slot.standing.lend(time.monotonic() + 5)
@@ -67,15 +67,17 @@ def test_what_was_computed_before_the_stop_is_not_given_out_and_not_sent_on(
     monkeypatch.setattr("model_endpoint.slot.REJOIN_SECONDS", 0.05)
     standing = server.replica.slot.standing
     standing.lend(time.monotonic() + 5)
-    model = server.replica.slot.current.model  # type: ignore[union-attr]
+    loaded = server.replica.slot.current
+    assert loaded is not None
+    model = loaded.model
 
     def stopped(batch: Any) -> Any:
         standing.cut(0.0)
-        return type(model).logits(model, batch)  # type: ignore[arg-type]
+        return type(model).logits(model, batch)
 
     monkeypatch.setattr(model, "logits", stopped)
     answer = create_app(server.settings, server).test_client().post("/predict", json={"input": "good"})
-    assert answer.status_code == 503 and answer.json["error"]["code"] == Stopped.code
+    assert answer.status_code == 503 and answer.get_json()["error"]["code"] == Stopped.code
     assert "X-Accel-Redirect" not in answer.headers
 
 
@@ -104,7 +106,7 @@ def test_while_the_desk_is_silent_the_others_lend_unless_they_serve_something_ne
     assert slot.standing.good
     slot.standing.cut(0.0)
     other |= {"voucher": stub.voucher(8).as_dict(), "key": stub.voucher(8).key, "epoch": 2}
-    server.replica._load = lambda voucher: stub.loaded(voucher.version)  # type: ignore[method-assign]
+    server.replica._load = lambda voucher: stub.loaded(voucher.version)
     server.joiner.beat()
     assert server.replica.version == 8 and not slot.standing.good
     server.joiner.beat()
@@ -119,7 +121,7 @@ def test_alone_it_serves_on_after_the_desk_has_been_silent(server: Server, monke
     server.joiner.beat()
     assert not standing.good
     for _ in range(6):
-        standing.beat(joiner.BEAT_SECONDS)
+        standing.beat(BEAT_SECONDS)
     server.joiner.beat()
     assert standing.good
     standing.cut(0.0)

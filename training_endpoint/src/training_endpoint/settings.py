@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlops_contract import addresses
 from mlops_contract.env import Env
+from mlops_contract.tokens import Tokens
 
 POLICIES = ("sequential", "better", "significant", "always")
 
@@ -34,7 +35,7 @@ class Settings:
     hold_seconds: float
     reconcile_seconds: float
     adopt_alias_moves: bool
-    platform_token: str
+    platform_token: Tokens
     extra_hosts: str
     state_dir: Path
     code_version: str
@@ -81,7 +82,7 @@ class Settings:
             hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
             reconcile_seconds=env.number("RECONCILE_SECONDS", 2, 0.05, 3600),
             adopt_alias_moves=env.choice("ADOPT_ALIAS_MOVES", ("on", "off"), "on") == "on",
-            platform_token=env.text("PLATFORM_TOKEN"),
+            platform_token=Tokens.read(env),
             extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
             state_dir=Path(env.text("STATE_DIR", "/state")),
             code_version=env.text("CODE_VERSION", "unknown"),

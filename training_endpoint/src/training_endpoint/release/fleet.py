@@ -162,12 +162,12 @@ class Fleet:
         self._ask(addresses, "POST", path, body, 2, SwitchBusy, SwitchFailed)
 
     def _call(self, address: str, method: str, path: str, body: dict[str, Any], seconds: float) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.settings.platform_token}"}
+        url, timeout = f"http://{address}{path}", (2, seconds)
         try:
             with requests.Session() as session:
                 session.trust_env = False  # a proxy of the machine has no business between services
-                answer = session.request(
-                    method, f"http://{address}{path}", json=body or None, headers=headers, timeout=(2, seconds)
+                answer = self.settings.platform_token.send(
+                    lambda headers: session.request(method, url, json=body or None, headers=headers, timeout=timeout)
                 )
             told = answer.json()
         except requests.exceptions.ConnectionError as error:
