@@ -1,5 +1,6 @@
 """Starts one replica: gunicorn with one process of threads, so that a switch is one assignment."""
 
+import math
 import os
 import sys
 from typing import Any
@@ -41,7 +42,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
             "keepalive": 75,
             "limit_request_line": 8190,
             "timeout": 0,
-            "graceful_timeout": 5,
+            "graceful_timeout": math.ceil(self.settings.answer_seconds) + 2,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - memory, so that a slow disk cannot make it look hung
             "control_socket_disable": True,
         }

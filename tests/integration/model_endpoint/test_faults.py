@@ -169,3 +169,19 @@ def test_one_that_starts_is_not_asked_before_it_is_ready(tmp_path: Path) -> None
             time.sleep(1)
         assert not asked.failures, asked.failures[:3]
         assert max(end - begin for begin, end, _ in asked.seen) < 2
+
+
+def test_one_that_is_told_to_end_answers_what_it_was_asked_however_long_that_takes(tmp_path: Path) -> None:
+    with serving("http://127.0.0.1:1", "text-classifier", tmp_path, 1, STUB_SECONDS="7") as fleet:
+        fleet.module = "tests.integration.model_endpoint.stubbed"
+        fleet.start()
+        with ThreadPoolExecutor(1) as pool:
+            url = f"{fleet.replicas[0].url}/predict"
+            asked = pool.submit(requests.post, url, json={"input": "good"}, timeout=30)
+            wait_until("it is in work", lambda: in_work(fleet.replicas[0]), 5)
+            fleet.replicas[0].process.terminate()
+            assert asked.result().status_code == 200
+
+
+def in_work(replica: Replica) -> bool:
+    return "model_requests_in_work 1.0" in requests.get(f"{replica.url}/metrics", timeout=5).text
