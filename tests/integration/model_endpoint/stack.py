@@ -25,6 +25,7 @@ DOOR = {
     "NGINX_RESOLVER": "",
     "NGINX_RATE": "5000r/s",
     "NGINX_BURST": "5000",
+    "NGINX_CORS_ORIGINS": "",
     "NGINX_MAX_BODY": "64k",
     "NGINX_REPLICA_TIMEOUT": "15s",
 }
