@@ -85,6 +85,7 @@ class Supervisor:
     def configure(self, processes: list[Process]) -> None:
         """Makes supervisord know `processes`, starting it where needed; stops those that changed or went."""
         LOG.mkdir(parents=True, exist_ok=True)
+        LOG.chmod(0o700)  # texts and names of people's data may be in them
         changed = [process.name for process in processes if _describe(process)]
         write(_CONFIGURATION, _configuration(processes))
         if not self.runs():
