@@ -91,6 +91,7 @@ class Supervisor:
         Of those that are to be started again one by one nothing is stopped, but the names of the changed returned.
         """
         LOG.mkdir(parents=True, exist_ok=True)
+        LOG.chmod(0o700)  # texts and names of people's data may be in them
         news = {process.name: _describe(process) for process in processes}
         changed = [name for name, (start, files) in news.items() if start or files]
         write(_CONFIGURATION, _configuration(processes))

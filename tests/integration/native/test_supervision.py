@@ -66,6 +66,7 @@ def test_a_killed_process_comes_back(tree: Tree) -> None:
     tree.run("supervisor.configure([sleeper('one')]); supervisor.start('one')")
     log = tree.folder / ".platform/log/one.log"
     wait_until("the process runs", lambda: log.exists() and "began" in log.read_text(), 20)
+    assert log.parent.stat().st_mode & 0o077 == 0, "others may read what services say"
     first = tree.states()["one"]["pid"]
     os.kill(first, signal.SIGKILL)
     wait_until("another one runs", lambda: tree.states()["one"]["pid"] not in (0, first), 20)
