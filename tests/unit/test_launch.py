@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 DOCKER = """#!/bin/sh
 case $1 in
   info) printf '%s' "$RUNTIMES" ;;
+  volume) ;;
   *) printf '%s\\n' "$*" "$NGINX_CERTIFICATE $NGINX_KEY"; [ -z "$SHOW" ] || printenv "$SHOW" ;;
 esac
 """
@@ -28,7 +29,10 @@ def clone(tmp_path: Path) -> Path:
 
 
 def run(clone: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    sources = "".join(f". launch/{name}.sh; " for name in ("words", "settings", "checks", "containers", "first_run"))
+    sources = "".join(
+        f". launch/{name}.sh; "
+        for name in ("words", "settings", "tokens", "checks", "containers", "replicas", "first_run")
+    )
     environment = {"PATH": f"{clone}:{os.environ['PATH']}", **variables}
     command = ["sh", "-euc", f"{sources}{script}"]
     return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=20)
@@ -94,6 +98,11 @@ def test_half_a_certificate_is_refused_before_anything_starts(clone: Path, setti
         ("MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=short\n", "opens MLflow to others while its password"),
         ("TRAINING_BIND_ADDRESS=::\nPLATFORM_TOKEN=t\n", "opens the training endpoint"),
         ("DATABASE_BIND_ADDRESS=0.0.0.0\nTRAINING_DATABASE_PASSWORD=\n", "opens the training database"),
+        ("DATABASE_BIND_ADDRESS=0.0.0.0\nTRAINING_DATABASE_PASSWORD=aaaaaaaaaaaaaaaa\n", "TRAINING_DATABASE_PASSWORD"),
+        (
+            "DATABASE_BIND_ADDRESS=192.0.2.1\nTRAINING_DATABASE_PASSWORD=twelve or more\n",
+            "TRAINING_SUPERUSER_PASSWORD is empty or short",
+        ),
     ],
 )
 def test_a_door_is_not_opened_to_others_without_its_secret(clone: Path, settings: str, said: str) -> None:
@@ -111,12 +120,33 @@ def test_a_door_is_not_opened_to_others_without_its_secret(clone: Path, settings
         "AIRFLOW_BIND_ADDRESS=0.0.0.0\nAIRFLOW_PASSWORD=another\n",
         "MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=twelve or more\n",
         "TRAINING_BIND_ADDRESS=0.0.0.0\nPLATFORM_TOKEN=twelve or more\n",
+        "DATABASE_BIND_ADDRESS=::\nTRAINING_DATABASE_PASSWORD='@:/#%? [$]'a&=\n"
+        "TRAINING_SUPERUSER_PASSWORD=another of twelve\n",
     ],
 )
 def test_a_door_with_its_secret_may_be_opened(clone: Path, settings: str) -> None:
     (clone / ".env").write_text(settings)
     done = run(clone, "check_doors; echo went on")
     assert done.stdout == "went on\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("TRAINING_DATABASE_PASSWORD=one for both\nTRAINING_SUPERUSER_PASSWORD=one for both\n", "are the same in .env"),
+        (
+            "BACKEND_STORE_PASSWORD=one for both\nTRAINING_SUPERUSER_PASSWORD=one for both\n",
+            "BACKEND_STORE_PASSWORD and",
+        ),
+        ("PLATFORM_TOKEN=ein Schlüssel für alles\n", "PLATFORM_TOKEN in .env has a character"),
+        ("MLFLOW_PASSWORD=пароль для людей\n", "MLFLOW_PASSWORD in .env has a character"),
+        ("MLFLOW_USER=ada:admin\n", "MLFLOW_USER in .env has a colon"),
+    ],
+)
+def test_a_secret_that_cannot_work_or_gives_too_much_is_refused(clone: Path, settings: str, said: str) -> None:
+    (clone / ".env").write_text(settings)
+    done = run(clone, "check_doors")
+    assert done.returncode == 1 and said in done.stderr
 
 
 def test_no_secret_stands_in_a_command_line(clone: Path) -> None:
@@ -140,3 +170,16 @@ def test_after_an_update_status_and_down_find_the_secrets_that_are_new(clone: Pa
     )
     text = (clone / ".env").read_text()
     assert text.startswith("PLATFORM_TOKEN=old\n") and "\nMLFLOW_PASSWORD=" in text
+
+
+def test_the_token_before_a_change_is_handed_over_once(clone: Path) -> None:
+    script = 'hand_tokens_over; echo "${PLATFORM_TOKEN_BEFORE:-none}"'
+    (clone / ".env").write_text("PLATFORM_TOKEN=first\n")
+    assert run(clone, script).stdout == "none\n"
+    assert run(clone, script).stdout == "none\n"
+    (clone / ".env").write_text("PLATFORM_TOKEN=second\n")
+    handed = run(clone, script).stdout
+    assert handed.startswith("first ") and handed.split()[1].isdigit()
+    assert run(clone, script).stdout == handed, "a launch without a change would start everything again"
+    for name in ("token", "token-before"):
+        assert (clone / ".platform" / name).stat().st_mode & 0o777 == 0o600

@@ -235,7 +235,7 @@ def test_what_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_replica_without_a_model_sends_requests_on(tmp_path: Path) -> None:
-    with stubbed(tmp_path, 1, STUB_EMPTY="1", MODEL_REPLICAS="2") as fleet:
+    with stubbed(tmp_path, 1, STUB_EMPTY="1") as fleet:
         door = fleet.door()
         alone = requests.post(f"{door}/predict", json={"input": "good"}, timeout=5)
         assert alone.status_code == 503 and "run the pipeline" in alone.json()["error"]["message"]

@@ -1,4 +1,4 @@
-"""What people may write beside rows: names of files, labels, overrides, models. It is used, or told in words."""
+"""What people may write outside of the rows: names of files, labels, overrides, models. Used, or told in words."""
 
 import json
 import string
