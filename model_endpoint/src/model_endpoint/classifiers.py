@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify, request
 
+from mlops_contract.addresses import below, split
 from mlops_contract.web import require_token
 from model_endpoint.errors import InvalidInput, UnknownModel
 from model_endpoint.incoming import body
@@ -117,7 +118,7 @@ class Classifiers:
 
     def _open(self, name: str) -> One:
         settings = self.root.settings
-        endpoints = ",".join(f"{part.strip()}{BELOW}{name}" for part in settings.endpoints.split(",") if part.strip())
+        endpoints = ",".join(below(part, f"{BELOW}{name}") for part in split(settings.endpoints))
         own = replace(settings, model_name=name, cache=self.folder / name, endpoints=endpoints)
         server = Server(own, beside=self.root)
         return One(server, self._make(server))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from mlops_contract.addresses import below
 from training_endpoint import database
 from training_endpoint.errors import NoDataset, UnknownClassifier
 from training_endpoint.settings import Settings
@@ -44,7 +45,7 @@ class Classifier:
 
     def beside(self, settings: Settings) -> Settings:
         """`settings` for the replicas' own place for this classifier, where it is served whoever is the default."""
-        endpoints = tuple(f"{endpoint}/classifiers/{self.name}" for endpoint in settings.model_endpoints)
+        endpoints = tuple(below(endpoint, f"/classifiers/{self.name}") for endpoint in settings.model_endpoints)
         return replace(self.settings(settings), model_endpoints=endpoints)
 
     def settings(self, settings: Settings) -> Settings:

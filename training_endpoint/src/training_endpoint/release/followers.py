@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import requests
@@ -34,6 +35,7 @@ class Followers(Reconciler):
         self._own: dict[str, Reconciler] = {}
         self._root: dict[str, Reconciler] = {}
         """Of the default classifier alone."""
+        self._lending: set[Reconciler] = set()
         self._told: tuple[float, list[str]] = (0.0, [])
 
     def of(self, classifier: Classifier) -> Reconciler:
@@ -49,6 +51,12 @@ class Followers(Reconciler):
         troubles = [one.state.trouble for one in (self, *self._root.values(), *self._own.values())]
         return " ".join(dict.fromkeys(filter(None, troubles)))
 
+    def stop(self) -> None:
+        """Ends the thread after what it is doing."""
+        super().stop()
+        for one in self._lending:
+            one.fleet.loans.stop()
+
     def step(self) -> None:
         """A step of each; what goes wrong with one keeps no other from its own."""
         found = classifiers.live(self.settings.database_url)
@@ -58,9 +66,15 @@ class Followers(Reconciler):
         self._tell(found)
         steps = [(one.name, self._named(one)) for one in found]
         steps = [(one.name, self.of(one)) for one in found if one.is_default] + steps
-        for known in (self._own, self._root):
-            for name in known.keys() - {one.name for one in found if known is self._own or one.is_default}:
-                del known[name]
+        for name in self._root.keys() - {one.name for one in found if one.is_default}:
+            del self._root[name]
+        for name in self._own.keys() - {one.name for one in found}:
+            self._own.pop(name).fleet.loans.stop()
+        for one in self._own.values():
+            if self._thread.is_alive() and one not in self._lending:
+                one.fleet.loans.start()
+                self._lending.add(one)
+        self._lending &= set(self._own.values())
         for name, one in steps:
             try:
                 one.step()
@@ -86,10 +100,9 @@ class Followers(Reconciler):
             return
         self._told = (time.monotonic(), names)
         body = {"names": names, "default": next((one.name for one in found if one.is_default), "")}
-        headers = {"Authorization": f"Bearer {self.settings.platform_token}"}
         for address in resolve(self.settings.model_endpoints):
-            try:
-                url = f"http://{address}/models/classifiers"
-                peers.call("POST", url, json=body, headers=headers, timeout=TIMEOUT_S)
-            except requests.RequestException:  # it is told when it answers again
-                continue
+            url = f"http://{address}/models/classifiers"
+            with suppress(requests.RequestException):  # it is told when it answers again
+                self.settings.platform_token.send(
+                    lambda headers, url=url: peers.call("POST", url, json=body, headers=headers, timeout=TIMEOUT_S)
+                )
