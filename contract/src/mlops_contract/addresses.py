@@ -4,7 +4,6 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-
 BELOW = " below "
 
 

@@ -22,7 +22,6 @@ from training_endpoint.data.sources import words
 from training_endpoint.data.sources.cells import is_no_number
 from training_endpoint.data.sources.choose import choose, part_column
 from training_endpoint.data.sources.columns import Column
-
 from training_endpoint.data.sources.part import Part, having, split, where
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.data.tables import Progress
