@@ -116,7 +116,9 @@ class Replica:
     def _load(self, voucher: Voucher) -> Loaded:
         backend = self.settings.backend
         sources = [mlflow_files(self.settings.mlflow_url, voucher, self.settings.mlflow_account)]
-        sources += [replica_files(address, token) for address in self.peers() for token in self.settings.token.valid]
+        # What is served at the root, by this replica or another, is perhaps the same version.
+        places = dict.fromkeys([*self.peers(), *(address.partition("/")[0] for address in self.peers())])
+        sources += [replica_files(address, token) for address in places for token in self.settings.token.valid]
         try:
             folder = gather(lambda *folders: self.store.fetch(voucher, folders, sources), backend)
         except FilesLost as error:
