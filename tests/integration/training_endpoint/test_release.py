@@ -6,7 +6,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import requests
 
+from model_endpoint.replica import Replica
+from model_endpoint.slot import Loaded
 from tests.listening import listening
 from tests.releases import ALIAS, NAME, Release, release
 from tests.services import wait_until
@@ -359,7 +362,8 @@ def test_decisions_need_the_token(make: Make, path: str) -> None:
     assert client.post(path, json={"version": 1, "reason": "x"}).status_code == 401
 
 
-def test_each_classifier_has_decisions_and_an_alias_of_its_own_and_the_default_is_served(make: Make) -> None:
+def test_each_classifier_is_decided_for_named_and_served_by_itself(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Replica, "_load", lambda self, voucher: Loaded(voucher, stub.Stub()))
     made = make()
     settings = made.settings
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
@@ -374,13 +378,22 @@ def test_each_classifier_has_decisions_and_an_alias_of_its_own_and_the_default_i
     ledger.decide_by_hand(settings.database_url, "spam", "ada", "override", "so", to_version=1, pinned=False)
     followers = Followers(settings)
     desk = Desk(settings, followers)
-    followers.step()
+    client = create_app(settings, desk).test_client()
+
+    def served() -> bool:
+        followers.wake(afresh=True)
+        followers.step()
+        return all(client.get(f"/release{query}").get_json()["served"] for query in ("", "?classifier=spam"))
+
+    wait_until("both are served", served, 60)
     assert made.fleet.versions == [1, 1] and made.alias == 1
     assert made.mlflow.aliases["spam"] == {ALIAS: 1}
-    client = create_app(settings, desk).test_client()
-    default, spam = (client.get(f"/release{query}").get_json() for query in ("", "?classifier=spam"))
-    assert (default["model_name"], default["serves"], default["served"]) == (NAME, True, True)
-    assert (spam["model_name"], spam["serves"], spam["served"], spam["champion"]) == ("spam", False, False, 1)
+    for address in followers.fleet.addresses():
+        told = requests.get(f"http://{address}/classifiers", timeout=10).json()["classifiers"]
+        assert [(one["name"], one["default"], one["model"]["version"]) for one in told] == [
+            ("spam", False, "1"),
+            (NAME, True, "1"),
+        ]
     assert [one["who"] for one in client.get("/history?classifier=spam").get_json()["decisions"]] == ["ada"]
     assert client.get("/release?classifier=nobody").status_code == 404
     told = client.get("/classifiers").get_json()["classifiers"]

@@ -4,6 +4,8 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import requests
 
@@ -101,8 +103,9 @@ class Followers(Reconciler):
         self._told = (time.monotonic(), names)
         body = {"names": names, "default": next((one.name for one in found if one.is_default), "")}
         for address in resolve(self.settings.model_endpoints):
-            url = f"http://{address}/models/classifiers"
             with suppress(requests.RequestException):  # it is told when it answers again
-                self.settings.platform_token.send(
-                    lambda headers, url=url: peers.call("POST", url, json=body, headers=headers, timeout=TIMEOUT_S)
-                )
+                self.settings.platform_token.send(partial(_post, f"http://{address}/models/classifiers", body))
+
+
+def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> requests.Response:
+    return peers.call("POST", url, json=body, headers=headers, timeout=TIMEOUT_S)
