@@ -136,7 +136,10 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     override = 'To serve it all the same: sh launch.sh promote 2 --reason "…"'
     assert second.verdict_text.endswith(override)
     assert mlflow_client.get_model_version(settings.model_name, "2").tags["verdict_text"] == second.verdict_text
-    assert second.evidence["looks"] == {"earlier": 0, "fresh": 0, "replaced": 0.0} and len(second.evidence["rows"]["test"]) == 20
+    assert (
+        second.evidence["looks"] == {"earlier": 0, "fresh": 0, "replaced": 0.0}
+        and len(second.evidence["rows"]["test"]) == 20
+    )
     assert mlflow_client.get_run(second.mlflow_run_id).data.params["device"].startswith("2 x cpu")
 
     with psycopg.connect(settings.database_url) as connection:

@@ -1,4 +1,5 @@
-"""Starts the training endpoint: one gunicorn worker with threads, and in it the runner of jobs and the reconciler."""
+"""Starts the training endpoint: one gunicorn worker with threads, and in it the runner of jobs, the reconciler and the
+janitor."""
 
 import logging
 import os
@@ -14,15 +15,17 @@ from training_endpoint.jobs.runner import Runner
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
+from training_endpoint.upkeep.janitor import Janitor
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped base
-    """gunicorn, configured here alone; runner and reconciler live and end with its one worker."""
+    """gunicorn, configured here alone; all of it lives and ends with its one worker."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.runner = Runner(settings)
         self.reconciler = Reconciler(settings)
+        self.janitor = Janitor(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -42,13 +45,15 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings, Desk(self.settings, self.reconciler))
+        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor)
 
     def _start(self) -> None:
         self.runner.start()
         self.reconciler.start()
+        self.janitor.start()
 
     def _stop(self) -> None:
+        self.janitor.stop()
         self.reconciler.stop()
         self.runner.stop()
 

@@ -1,0 +1,45 @@
+"""What takes room, and a clean-up now: `sh launch.sh clean [--dry-run]` runs it.
+
+Asks the running service (TRAINING_URL, PLATFORM_TOKEN). Exit status 0 when all is done, else 1.
+"""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from training_endpoint.release.__main__ import Problem, ask
+from training_endpoint.upkeep.space import said
+
+
+def main(arguments: list[str], environment: dict[str, str]) -> int:
+    """Removes what is kept no longer, or says what that would be."""
+    parser = argparse.ArgumentParser(prog="sh launch.sh clean", description="Remove what is kept no longer.")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+    given = parser.parse_args(arguments)
+    try:
+        done = {} if given.dry_run else ask(environment, "POST", "/clean", {})
+        told = ask(environment, "GET", "/storage")
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    print("\n".join([*_lines(done, told), *map(_place, told["places"])]))
+    trouble = done.get("trouble") or told["next"]["trouble"]
+    if trouble:
+        print(f"Not all could be done now: {trouble}", file=sys.stderr)
+    return 1 if trouble else 0
+
+
+def _lines(done: dict[str, Any], told: dict[str, Any]) -> list[str]:
+    if done:
+        return [f"removed {one}" for one in done["removed"]] or ["Nothing was to be removed."]
+    return [f"would remove {one}" for one in told["next"]["removals"]] or ["Nothing is to be removed."]
+
+
+def _place(room: dict[str, Any]) -> str:
+    free = "" if room["free"] is None else f", {said(room['free'])} free of {said(room['total'])}"
+    return f"{room['place']:<20} {said(room['used'])} used{free}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], dict(os.environ)))
