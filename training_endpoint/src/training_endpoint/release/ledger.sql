@@ -61,6 +61,9 @@ SELECT model_name AS name, version, run_id, root, files, metrics, tags, removed_
 FROM public.training_versions
 WHERE model_name = %(name)s AND version = %(version)s
 
+-- name: version_at
+SELECT 1 AS found FROM public.training_versions WHERE root = %(root)s
+
 -- name: versions_unvouched
 SELECT DISTINCT l.to_version AS version
 FROM public.promotion_ledger l

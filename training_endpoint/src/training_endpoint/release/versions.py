@@ -54,6 +54,12 @@ def _row(settings: Settings, version: int) -> dict[str, Any] | None:
         return connection.execute(database.query("version_get"), values).fetchone()
 
 
+def has_root(settings: Settings, root: str) -> bool:
+    """Whether the files of a version lie in this folder of the tracking server."""
+    with database.connect(settings.database_url) as connection:
+        return connection.execute(database.query("version_at"), {"root": root}).fetchone() is not None
+
+
 def unvouched(settings: Settings) -> list[int]:
     """Versions that the ledger named before vouchers were kept, newest first."""
     with database.connect(settings.database_url) as connection:
