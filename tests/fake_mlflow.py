@@ -27,6 +27,8 @@ class FakeMlflow:
     tags: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
     """(Registered model, version) → its tags."""
     deleted_runs: list[str] = field(default_factory=list)
+    free: int | None = None
+    """Bytes free on its disk, which it tells where this is set."""
     trouble: int = 0
     """A status with which every call of the registry is answered, or 0; files are given all the same."""
     slow: float = 0.0
@@ -100,6 +102,12 @@ class FakeMlflow:
         @app.delete(f"{api}/logged-models/<model>")
         def delete_logged(model: str) -> Response:
             return jsonify({})
+
+        @app.get("/platform/disk")
+        def disk() -> Response:
+            if self.free is None:
+                return _refused(404, "RESOURCE_DOES_NOT_EXIST", "no such route")
+            return jsonify(free=self.free, total=64_000_000, used=64_000_000 - self.free)
 
         @app.get(f"{api}/runs/get")
         def run() -> Response:

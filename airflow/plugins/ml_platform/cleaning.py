@@ -42,7 +42,7 @@ def clean_database(days: float) -> int:
 
 
 def clean_logs(days: float) -> int:
-    """Deletes log files that nobody wrote to for so long, and folders that are empty then; how many files those were."""
+    """Deletes log files that nobody wrote to for so long, and empty folders as old; how many files those were."""
     folder, before = logs_folder(os.environ), time.time() - days * 86_400
     removed = 0
     for place, folders, names in os.walk(folder, topdown=False):

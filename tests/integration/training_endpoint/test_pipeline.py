@@ -117,10 +117,9 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
     loaded = mlflow.transformers.load_model(f"models:/{settings.model_name}/1")
     assert loaded("warm and funny")[0]["label"] in ("negative", "positive"), "MLflow's users can load it themselves"
-    served = got / "serving"
-    manifest = Manifest.read(served)
+    manifest = Manifest.read(got / "serving")
     assert manifest.labels == ["negative", "positive"]
-    assert all((served / form.file).is_file() and voucher.files[form.data] for form in manifest.forms)
+    assert all((got / "serving" / form.file).is_file() and voucher.files[form.data] for form in manifest.forms)
 
     run = mlflow_client.get_run(first.mlflow_run_id)
     assert run.info.status == "FINISHED" and run.data.params["seed"] == "1"

@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 from unittest import TestCase, mock
 
-from ml_platform.cleaning import TABLES, clean_logs
-
 from airflow.utils.db_cleanup import config_dict
+from ml_platform.cleaning import TABLES, clean_logs
 
 
 class Cleaning(TestCase):
