@@ -3,12 +3,19 @@
 #
 #   sh launch.sh                    check, build, start, train the first Champion where there is none
 #   sh launch.sh status             every service with its health, and the version that is served
+#   sh launch.sh doctor             all that an operator would look at, a line each, and what to do; status 1 for a problem
 #   sh launch.sh logs [SERVICE]     the last log lines of all services, or of one (add -f to follow)
-#   sh launch.sh down [--volumes]   stop; all data is kept unless --volumes is given
+#   sh launch.sh down               stop; all data is kept
+#   sh launch.sh down --volumes     stop and delete all data; asks first, unless --yes is given
+#
+#   sh launch.sh backup FILE            one consistent set of everything, taken while it runs
+#   sh launch.sh restore FILE [--yes]   start from it, here or on another machine, with or without containers
+#   sh launch.sh rotate [NAME...]       new passwords and tokens in .env, and everywhere that they are known
 #
 #   sh launch.sh history [--verify]                  who decided what is served, when and why; --verify proves it
 #   sh launch.sh promote VERSION --reason WHY        serve a version, whatever was measured; --pin holds it
 #   sh launch.sh rollback --reason WHY               serve the Champion before this one, and hold it
+#   sh launch.sh clean [--dry-run]                   remove now what is kept no longer (docs/growth.md), or say what that is
 #   sh launch.sh unpin --reason WHY                  let training's verdicts decide again
 #
 # --native before a command runs plain processes instead of containers; it is what happens anyway
@@ -19,8 +26,12 @@ cd "$(dirname "$0")"
 . launch/words.sh
 . launch/settings.sh
 . launch/checks.sh
+. launch/identity.sh
 . launch/containers.sh
 . launch/first_run.sh
+. launch/backup.sh
+. launch/rotate.sh
+. launch/doctor.sh
 . launch/release.sh
 
 usage() { sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' launch.sh; }
@@ -45,40 +56,92 @@ remember_mode() {
 up() {
   if [ "$mode" = native ]; then
     headline 'No containers: the platform runs as plain processes (docs/native.md)'
+    check_owner
     make_env
     check_certificate
     check_doors
+    check_passwords
     remember_mode
-    sh native/platform.sh up
+    claim_data
   else
     check_machine
+    check_owner
     make_env
     check_certificate
     check_doors
+    check_passwords
     check_ports
     remember_mode
+    claim_data
     build_images
-    start_projects
   fi
+  start_platform
+}
+
+start_platform() {
+  if [ "$mode" = native ]; then sh native/platform.sh up; else start_projects; fi
   train_what_is_new
   show_next_steps
 }
 
+down() {
+  check_owner
+  volumes=''
+  for word in "$@"; do
+    case $word in
+      --volumes) volumes=--volumes ;;
+      --yes) ;;
+      *) fail "down does not know $word" 'sh launch.sh down [--volumes [--yes]]' ;;
+    esac
+  done
+  [ -z "$volumes" ] || confirm "All data of the platform $(found_id) in $(pwd -P) will be deleted: rows, models, the ledger." "$@"
+  make_env # a newer version may want secrets that this one's launch did not make
+  if [ "$mode" = native ]; then
+    sh native/platform.sh down ${volumes:+"$volumes"}
+  else
+    down_containers ${volumes:+"$volumes"}
+  fi
+  [ -z "$volumes" ] || disown_data
+  rm -f .platform/mode
+}
+
 choose_mode "${1:-}"
 check_env
-resolve_settings
 [ "${1:-}" = --native ] && shift
 command=${1:-up}
 [ $# -gt 0 ] && shift
 
+[ "$command" = restore ] || resolve_settings # it brings other settings
 case $command in
   up) up ;;
+  backup)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    backup "$@"
+    ;;
+  restore) restore "$@" ;;
+  doctor)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    doctor
+    ;;
+  rotate)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    rotate "$@"
+    ;;
   promote | rollback | unpin | history)
     [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
     make_env # a newer version may want secrets that this one's launch did not make
     release_desk "$command" "$@"
     ;;
-  status | logs | down)
+  clean)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    make_env
+    training_module upkeep "$@"
+    ;;
+  down)
+    [ -f .env ] || [ -n "$(printenv PLATFORM_ID)" ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    down "$@"
+    ;;
+  status | logs)
     [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
     make_env # a newer version may want secrets that this one's launch did not make
     if [ "$mode" = native ]; then
@@ -86,8 +149,11 @@ case $command in
     else
       "${command}_containers" "$@"
     fi
-    [ "$command" != status ] || show_served_version
-    [ "$command" != down ] || rm -f .platform/mode
+    if [ "$command" = status ]; then
+      show_served_version
+      show_backlog
+      show_storage
+    fi
     ;;
   -h | --help | help) usage ;;
   *)

@@ -42,7 +42,7 @@ def ensure_people(security: FabAirflowSecurityManagerOverride, name: str, passwo
     user = security.find_user(username=name)
     if user is None:
         ensure(security, name, "Administrator", [security.find_role("Admin")], password)
-    elif check_password_hash(Variable.get(SET_PASSWORD, default_var=""), password):
+    elif check_password_hash(Variable.get(SET_PASSWORD, default_var=None) or "", password):
         print(f"The account {name} stays as it is.")
         return
     else:
@@ -85,5 +85,9 @@ def set_password(security: FabAirflowSecurityManagerOverride, user: User, passwo
 
 if __name__ == "__main__":
     airflow("db", "migrate")
+    if (
+        "," in os.environ["AIRFLOW__CORE__FERNET_KEY"]
+    ):  # new,old: what the old one encrypted is the new one's from now on
+        airflow("rotate-fernet-key")
     ensure_accounts((os.environ["AIRFLOW_USER"], os.environ["AIRFLOW_PASSWORD"]), os.environ["AIRFLOW_RELAY_PASSWORD"])
     airflow("dags", "reserialize")

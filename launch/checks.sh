@@ -78,6 +78,7 @@ check_certificate() {
 
 # Each door but nginx's lets whoever comes through change something, so none is opened to others without its secret.
 check_doors() {
+  check_secrets
   is_public AIRFLOW_BIND_ADDRESS && [ "$(setting AIRFLOW_PASSWORD)" = admin ] &&
     refuse_door AIRFLOW_BIND_ADDRESS Airflow 'its password is admin' 'set AIRFLOW_PASSWORD in .env'
   if is_public MLFLOW_BIND_ADDRESS; then
@@ -94,9 +95,40 @@ check_doors() {
   fi
 }
 
+# What a service would refuse after its start.
+check_passwords() {
+  for name in MLFLOW_PASSWORD MLFLOW_TRAINING_PASSWORD MLFLOW_SERVING_PASSWORD; do
+    [ "$(setting MLFLOW_AUTH)" != on ] || is_secret "$name" ||
+      fail "$name in .env is too short: MLflow wants at least 12 characters" "sh launch.sh rotate $name makes one"
+  done
+  for key in $(setting AIRFLOW_FERNET_KEY | tr ',' ' '); do
+    printf '%s\n' "$key" | grep -Eqx '[A-Za-z0-9_-]{43}=' ||
+      fail 'AIRFLOW_FERNET_KEY in .env is not a key: 32 bytes in URL-safe base64 are wanted' 'sh launch.sh rotate AIRFLOW_FERNET_KEY makes one'
+  done
+}
+
 is_public() { case $(setting "$1") in 127.* | localhost | ::1 | '[::1]') return 1 ;; esac; }
 
-is_secret() { secret=$(setting "$1") && [ "${#secret}" -ge 12 ]; }
+# 12 characters or more, and not the same few again and again.
+is_secret() {
+  secret=$(setting "$1")
+  [ "${#secret}" -ge 12 ] && [ "$(printf '%s' "$secret" | fold -w 1 | sort -u | wc -l)" -ge 5 ]
+}
+
+is_plain() { [ -z "$(printf '%s' "$1" | LC_ALL=C tr -d ' -~' | tr '\n' n)" ]; }
+
+# Secrets travel in HTTP headers, and a role whose password is the superuser's is a superuser too.
+check_secrets() {
+  for name in $(secrets) MLFLOW_USER; do
+    is_plain "$(setting "$name")" || fail "$name in .env has a character that is not on every keyboard" 'letters, digits, blanks and punctuation of ASCII can be sent everywhere'
+  done
+  case $(setting MLFLOW_USER) in *:*) fail 'MLFLOW_USER in .env has a colon, which ends the name where one logs in' 'choose a name without one' ;; esac
+  superuser=$(setting TRAINING_SUPERUSER_PASSWORD)
+  for name in TRAINING_DATABASE_PASSWORD BACKEND_STORE_PASSWORD AIRFLOW_DATABASE_PASSWORD; do
+    [ -z "$superuser" ] || [ "$(setting "$name")" != "$superuser" ] ||
+      fail "$name and TRAINING_SUPERUSER_PASSWORD are the same in .env: whoever knows the one is superuser" 'delete the line of TRAINING_SUPERUSER_PASSWORD, and run sh launch.sh, which makes a new one'
+  done
+}
 
 # refuse_door SETTING WHOSE WHY WHAT_TO_DO
 refuse_door() {
@@ -105,11 +137,10 @@ refuse_door() {
 
 # Two clones would share containers, networks and volumes by name.
 check_clone() {
-  folder=$(docker ps --all --filter "label=com.docker.compose.project=$(setting PROJECT_PREFIX)mlflow_server" \
-    --format '{{.Label "com.docker.compose.project.working_dir"}}' | head -n 1)
-  here=$(pwd -P)/mlflow_server
-  [ -z "$folder" ] || [ "$folder" = "$here" ] || [ "$folder" = "$(pwd)/mlflow_server" ] ||
-    fail "a platform of the folder ${folder%/mlflow_server} is on this machine already" \
-      "stop it: sh '${folder%/mlflow_server}/launch.sh' down" \
+  folder=$(containers_folder)
+  [ -z "$folder" ] || [ "$folder" = "$(pwd -P)" ] || [ "$folder" = "$(pwd)" ] ||
+    [ ! -f "$folder/.env" ] || # moved here
+    fail "a platform of the folder $folder is on this machine already" \
+      "stop it: sh '$folder/launch.sh' down" \
       'or set PROJECT_PREFIX and other ports in .env to run a second one beside it'
 }

@@ -12,6 +12,7 @@ compose() {
   shift
   if [ -f "$project/compose.gpu.yaml" ] && gpu_runtime; then set -- -f "$project/compose.gpu.yaml" "$@"; fi
   if [ "$project" = nginx ] && [ "$(door_scheme)" = https ]; then set -- -f nginx/compose.tls.yaml "$@"; fi
+  if [ "$project" = mlflow_server ] && [ -n "$(setting BACKUP_FOLDER)" ]; then set -- -f mlflow_server/compose.backup.yaml "$@"; fi
   if [ "$project" = training_endpoint ]; then
     [ ! -e "${DATASET:-}" ] || set -- -f training_endpoint/compose.dataset.yaml "$@"
     [ ! -e "${BASE_MODEL:-}" ] || set -- -f training_endpoint/compose.base_model.yaml "$@"
@@ -112,9 +113,7 @@ logs_containers() {
 
 # down_containers [--volumes]
 down_containers() {
-  for word in "$@"; do
-    [ "$word" = --volumes ] || fail "down does not know $word" 'sh launch.sh down [--volumes]'
-  done
+  mkdir -p .platform/log
   reversed=''
   for project in $projects; do reversed="$project $reversed"; done
   for project in $reversed; do

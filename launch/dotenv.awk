@@ -2,17 +2,21 @@
 #
 #   awk -f launch/dotenv.awk .env              a line NAME=value for each, \ and newlines in values written as \\ and \n
 #   awk -v want=NAME -f launch/dotenv.awk .env the value alone; exit status 3 where the file does not set it
+#   awk -v replace=1 -f launch/dotenv.awk .env the file itself, each NAME for which NEW_NAME stands in the environment set
+#                                              to that, and every other byte as it was
 #
 # Exit status 2, and a sentence, where Compose would refuse the file.
 
 { source = source $0 "\n" }
 
 END {
-  sub(/^\357\273\277/, "", source)
+  if (sub(/^\357\273\277/, "", source)) mark = "\357\273\277"
   at = 1
   size = length(source)
+  copied = 1
   while (statement()) { }
-  if (want == "") {
+  if (replace) printf "%s%s%s", mark, rewritten, substr(source, copied)
+  else if (want == "") {
     for (i = 1; i <= count; i++) print names[i] "=" escaped(values[names[i]])
   } else {
     if (!(want in values)) exit 3
@@ -34,7 +38,7 @@ function line_number(   n, text) {
 function blank(char) { return char == " " || char == "\t" || char == "\v" || char == "\f" || char == "\r" }
 
 # One NAME=value, NAME: value, `export NAME=value` or a bare NAME, which takes its value from the environment.
-function statement(   char, name, rest) {
+function statement(   char, name, rest, begin) {
   while (at <= size) {
     char = substr(source, at, 1)
     if (char == "#") { while (at <= size && substr(source, at, 1) != "\n") at++ }
@@ -45,6 +49,7 @@ function statement(   char, name, rest) {
   rest = substr(source, at, 200)
   if (match(rest, /^export[ \t]+/)) at += RLENGTH
   name = ""
+  begin = at
   while (at <= size) {
     char = substr(source, at, 1)
     if (char == "=" || char == ":" || char == "\n") break
@@ -58,7 +63,12 @@ function statement(   char, name, rest) {
   at++
   if (char == "\n") { if (name in ENVIRON) keep(name, ENVIRON[name]); return 1 }
   while (at <= size && blank(substr(source, at, 1))) at++
+  ends = 0
   keep(name, value())
+  if (replace && ("NEW_" name) in ENVIRON) {
+    rewritten = rewritten substr(source, copied, begin - copied) name "=" ENVIRON["NEW_" name]
+    copied = ends
+  }
   return 1
 }
 
@@ -75,6 +85,7 @@ function value(   quote, start, char, text, escape) {
     text = substr(source, start, at - start)
     if (match(text, / #/)) text = substr(text, 1, RSTART - 1)
     sub(/[ \t\v\f\r]+$/, "", text)
+    ends = start + length(text)
     return expanded(text)
   }
   start = at
@@ -82,6 +93,7 @@ function value(   quote, start, char, text, escape) {
     char = substr(source, at, 1)
     if (char == quote && !escape) {
       at++
+      ends = at
       return quote == "\"" ? expanded(unescaped(text)) : text
     }
     if (char == "\\" && !escape) { escape = 1; continue }

@@ -30,7 +30,7 @@ check_env() {
 # For the rest of this command, what Compose and the services cannot find by themselves stands in the environment:
 # paths of this machine as absolute ones, since a container mounts them, and what training_endpoint/.env sets.
 resolve_settings() {
-  for name in DATASET BASE_MODEL NGINX_CERTIFICATE NGINX_KEY; do
+  for name in DATASET BASE_MODEL NGINX_CERTIFICATE NGINX_KEY BACKUP_FOLDER; do
     path=$(setting "$name")
     [ -e "$path" ] || continue
     export "$name=$(cd "$(dirname "$path")" && pwd -P)/$(basename "$path")"
@@ -77,6 +77,8 @@ make_env() {
   done
   chmod 600 .env
   umask 022
+  DOTENV=$(cat .env) # a backup holds it
+  export DOTENV
 }
 
 # The names in the last section of .env.example.
@@ -86,6 +88,7 @@ new_secret() {
   case $1 in
     AIRFLOW_FERNET_KEY) random_fernet_key ;;
     MLFLOW_PASSWORD) random_hex 12 ;; # people type it
+    PLATFORM_ID) random_hex 6 ;;
     *) random_hex ;;
   esac
 }

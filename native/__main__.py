@@ -1,6 +1,8 @@
 """Commands of a platform without containers; `sh native/platform.sh` calls them.
 
 up | status | logs [SERVICE] [-f] | down [--volumes] | python ARGUMENTS...
+databases                   PostgreSQL alone, for a restore
+backup SCRIPT ARGUMENTS...  one of launch/backup, told where all is
 """
 
 import hashlib
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from native import account, database, upgrade
 from native.layout import AIRFLOW_PYTHON, DATA, HOME, LOG, ROOT, RUN, Layout, known_settings, write
-from native.processes import Process, processes
+from native.processes import Process, backup_environment, processes
 from native.supervision import Supervisor, holder, memory, owner, stop_strays, wait_until
 
 PATIENCE_S = 240
@@ -34,8 +36,11 @@ def step(name: str, words: str) -> None:
     print(f"  {name:<22} {words}", flush=True)
 
 
-def up() -> None:
-    """Starts what does not run, starts again what changed, and returns when all is healthy."""
+def up(databases_alone: bool = False) -> None:
+    """Starts what does not run, starts again what changed, and returns when all is healthy.
+
+    `databases_alone`: PostgreSQL, where there are no data with empty databases, and nothing else.
+    """
     began = time.monotonic()
     user = known_settings()["NATIVE_USER"]
     if account.ensure(user):
@@ -61,7 +66,9 @@ def up() -> None:
     by_name = {process.name: process for process in wanted}
     supervisor.start("postgres")
     wait_healthy(supervisor, [by_name["postgres"]], began)
-    database.provision(layout)
+    database.provision(layout, schema=not databases_alone)
+    if databases_alone:
+        return
     airflow = [process for process in wanted if process.name.startswith("airflow-") and not process.once]
     others = [process for process in wanted if not process.name.startswith("airflow-")]
     for process in others:
@@ -88,7 +95,7 @@ def prepare_data(layout: Layout, supervisor: Supervisor) -> None:
 def needed(layout: Layout) -> list[Path]:
     """What the services read: this folder, the environments with the Python that they are of, what settings name."""
     pythons = [python.resolve().parents[1] for python in (Path(sys.executable), AIRFLOW_PYTHON)]
-    names = ("DATASET", "BASE_MODEL", "NGINX_CERTIFICATE", "NGINX_KEY")
+    names = ("DATASET", "BASE_MODEL", "NGINX_CERTIFICATE", "NGINX_KEY", "BACKUP_FOLDER")
     given = [Path(layout.settings[name]) for name in names if layout.settings.get(name, "").startswith("/")]
     return [ROOT, (HOME / "envs/native").resolve(), (HOME / "envs/airflow").resolve(), *pythons, *given]
 
@@ -234,16 +241,33 @@ def python(*words: str) -> None:
         "AIRFLOW_URL": "airflow-apiserver:8080",
         "TRAINING_URL": "training-endpoint:9999",
         "MLFLOW_TRACKING_URI": "tracking-server:5001",
+        "RELAY_URL": "training-trigger:9997",
     }
     found = {name: f"http://{layout.localize(address)}" for name, address in addresses.items()}
     found["NGINX_URL"] = layout.door
+    found["MODEL_ENDPOINTS"] = layout.localize("model-endpoint:9998")
     found["PYTHONPATH"] = ":".join(str(ROOT / name / "src") for name in ("contract", "training_endpoint"))
     # The platform's own account, as in containers; people may change theirs.
     found |= {"AIRFLOW_USER": "relay", "AIRFLOW_PASSWORD": layout.settings["AIRFLOW_RELAY_PASSWORD"]}
     os.execve(sys.executable, [sys.executable, *words], {**layout.settings, **os.environ, **found})  # noqa: S606
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"up": up, "status": status, "logs": logs, "down": down, "python": python}
+def backup(script: str, *words: str) -> None:
+    """Becomes one of the scripts of launch/backup."""
+    (DATA / "tracking-server/artifacts").mkdir(parents=True, exist_ok=True)
+    command = ["sh", str(ROOT / f"launch/backup/{script}.sh"), *words]
+    os.execve("/bin/sh", command, {**os.environ, **backup_environment(Layout.load())})  # noqa: S606
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "up": up,
+    "status": status,
+    "logs": logs,
+    "down": down,
+    "python": python,
+    "databases": lambda: up(databases_alone=True),
+    "backup": backup,
+}
 
 
 def main() -> int:
@@ -253,7 +277,7 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     HOME.mkdir(exist_ok=True)
-    if name != "python":
+    if name not in ("python", "backup"):
         os.chdir(HOME)
     try:
         COMMANDS[name](*words)

@@ -86,8 +86,8 @@ def make(layout: Layout, folder: Path) -> None:
             rules.write("host all all all scram-sha-256\n")
 
 
-def provision(layout: Layout) -> None:
-    """Makes roles and databases and applies db/; every step can run again. Writes .platform/psql."""
+def provision(layout: Layout, schema: bool = True) -> None:
+    """Makes roles and databases and, where `schema`, applies db/; every step can run again. Writes .platform/psql."""
     platform_password = layout.settings["TRAINING_DATABASE_PASSWORD"]
     environment = {
         **os.environ,
@@ -103,7 +103,7 @@ def provision(layout: Layout) -> None:
     environment["PGPASSWORD"] = _present_password(environment)
     make_databases = ["psql", "-X", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={ROOT / 'native/databases.sql'}"]
     apply_schema = ["sh", str(ROOT / "db/apply-schema.sh"), str(ROOT / "db")]
-    for command, database in ((make_databases, "postgres"), (apply_schema, "training")):
+    for command, database in ((make_databases, "postgres"), *([(apply_schema, "training")] if schema else [])):
         variables = {**environment, "PGDATABASE": database}
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         if done.returncode:

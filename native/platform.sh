@@ -1,6 +1,7 @@
 #!/bin/sh
 # The platform without containers; launch.sh calls this.
 #   sh native/platform.sh up | status | logs [SERVICE] [-f] | down [--volumes] | python ARGUMENTS...
+#                             | databases | backup SCRIPT ARGUMENTS...
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 python=$root/.platform/envs/native/bin/python
@@ -8,7 +9,7 @@ python=$root/.platform/envs/native/bin/python
 unset PYTHONDONTWRITEBYTECODE
 
 case ${1:-} in
-    up)
+    up | databases)
         sh "$root/native/environments.sh" native airflow
         NGINX=$(sh "$root/native/nginx.sh")
         export NGINX

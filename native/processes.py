@@ -1,6 +1,7 @@
 """The process list. Environments come from the compose files; here stand commands, ports, folders and health."""
 
 import hashlib
+import os
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,7 @@ def processes(layout: Layout) -> list[Process]:
         _training_endpoint(layout),
         *[_model_endpoint(layout, name, port) for name, port in layout.model_endpoints.items()],
         _training_trigger(layout),
+        *([_backup(layout)] if layout.settings.get("BACKUP_FOLDER") else []),
         *([_nginx(layout, layout.nginx)] if layout.nginx else []),
         *_airflow(layout),
     ]
@@ -135,6 +137,24 @@ def _training_trigger(layout: Layout) -> Process:
         health=answers(f"http://127.0.0.1:{port}/live"),
         environment=_environment(layout, "db", "training-trigger", "contract", "db")
         | {"HOST": "127.0.0.1", "PORT": port},
+    )
+
+
+def backup_environment(layout: Layout) -> dict[str, str]:
+    """What the scripts of launch/backup are told."""
+    return _environment(layout, "mlflow_server", "backup") | {
+        "PATH": f"{database.programs()}:{os.defpath}",
+        "ARTIFACTS": str(DATA / "tracking-server/artifacts"),
+        "BACKUP_FOLDER": layout.settings.get("BACKUP_FOLDER", ""),
+    }
+
+
+def _backup(layout: Layout) -> Process:
+    return Process(
+        name="backup",
+        command=["sh", str(ROOT / "launch/backup/nightly.sh")],
+        health=(DATA / "backup/backup-is-healthy").exists,
+        environment=backup_environment(layout) | {"TMPDIR": str(DATA / "backup")},
     )
 
 

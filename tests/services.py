@@ -121,9 +121,9 @@ def apply_schema(database: str, **passwords: str) -> None:
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """An MLflow tracking server with proxied artifacts; yields its URL."""
-    port = free_port()
+def mlflow_server(folder: Path, port: int = 0) -> Iterator[str]:
+    """An MLflow tracking server with proxied artifacts; yields its URL. Started again in `folder`, it goes on."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]

@@ -4,11 +4,12 @@ SET search_path = pg_catalog, pg_temp;
 
 -- platform: what the relay and the training endpoint log in as; its password is set apart from these files.
 -- training_recorder: what the trigger's functions run as. It may add to the queue and nothing else.
+-- training_ledger: what the ledger's functions run as. It may write the ledger, and nothing else.
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['platform', 'training_recorder'] LOOP
+    FOREACH name IN ARRAY ARRAY['platform', 'training_recorder', 'training_ledger'] LOOP
         BEGIN
             EXECUTE format('CREATE ROLE %I', name);
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
@@ -28,7 +29,7 @@ CREATE SCHEMA IF NOT EXISTS datasets;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC, platform;
 GRANT USAGE ON SCHEMA public, datasets TO PUBLIC;
 GRANT CREATE ON SCHEMA datasets TO platform;
-GRANT USAGE ON SCHEMA public TO training_recorder;
+GRANT USAGE ON SCHEMA public TO training_recorder, training_ledger;
 DO $$
 DECLARE
     own_functions text[] := '{note_training_insert,record_training_insert,record_training_event,watch_training_table,'
@@ -46,7 +47,7 @@ BEGIN
         SELECT format('ALTER ROUTINE %s RENAME TO %I', f.oid::regprocedure, 'not_ours_' || f.oid)
         FROM pg_proc f JOIN pg_roles r ON r.oid = f.proowner
         WHERE f.pronamespace = 'public'::regnamespace AND f.proname = ANY (own_functions) AND f.prokind <> 'a'
-          AND NOT r.rolsuper AND r.rolname <> 'training_recorder'
+          AND NOT r.rolsuper AND r.rolname NOT IN ('training_recorder', 'training_ledger')
         UNION ALL
         SELECT format('ALTER TABLE %s RENAME TO %I', c.oid::regclass, 'not_ours_' || c.oid)
         FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner

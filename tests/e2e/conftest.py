@@ -19,4 +19,4 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     built = Platform(tmp_path_factory.mktemp(mode) / "a platform", mode)
     built.copy_tree()
     yield built
-    built.run("sh", "launch.sh", *(["--native"] if mode == "native" else []), "down", "--volumes")
+    built.run("sh", "launch.sh", *(["--native"] if mode == "native" else []), "down", "--volumes", "--yes")

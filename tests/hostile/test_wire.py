@@ -237,3 +237,29 @@ def test_random_bodies(door: str, make: Callable[[random.Random, str], tuple[byt
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(ask, range(clients)))
     tally.check(kind)
+
+
+EARLY = [
+    ("POST", "/health", JSON),
+    ("PUT", "/predict", JSON),
+    ("GET", "/predict", JSON),
+    ("DELETE", "/", JSON),
+    ("POST", "/openapi.json", JSON),
+    ("POST", "/v2/models/other/infer", JSON),
+    ("POST", "/predict", {"Content-Type": "text/plain"}),
+    ("POST", "/predict", {**JSON, "Content-Encoding": "br"}),
+    ("POST", "/predict", {**JSON, "Host": "elsewhere.example"}),
+    ("POST", "/nowhere", JSON),
+]
+
+
+@pytest.mark.timeout(300)
+def test_large_bodies_in_the_wrong_place_do_not_shut_the_door(door: str) -> None:
+    kind = "large bodies that are refused early"
+    body = around("/predict", b'"' + b"a" * 4_000_000 + b'"')
+    for method, path, headers in EARLY:
+        for _ in range(6):
+            status = Client(door).ask(kind, method, path, body, headers)[0]
+            assert 400 <= status < 500, (method, path, status)
+        assert Client(door).ask("small, beside them", "POST", "/predict", around("/predict", b'"x"'), JSON)[0] == 200
+    tally.check(kind)

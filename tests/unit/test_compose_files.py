@@ -48,11 +48,17 @@ def test_no_secret_stands_in_its_command(name: str) -> None:
     assert not re.search("PASSWORD|TOKEN|SECRET|KEY", said)
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_secret_stands_in_an_address_where_some_characters_mean_something_else(name: str) -> None:
+    for value in (SERVICES[name].get("environment") or {}).values():
+        assert not re.search(r"://.*(PASSWORD|TOKEN|SECRET|KEY)", str(value)), value
+
+
 @pytest.mark.parametrize("project", PROJECTS)
 def test_every_default_is_that_of_the_one_list(project: str) -> None:
     for file in (ROOT / project).glob("compose*.yaml"):
         for name, operator, default in REFERENCE.findall(file.read_text()):
-            if name in ("CODE_VERSION",) or operator == ":+":
+            if name in ("CODE_VERSION", "DOTENV") or operator == ":+":
                 continue
             assert name in EXAMPLE, f"{file.name}: {name} is not in .env.example"
             if operator == ":-":

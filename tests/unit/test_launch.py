@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 DOCKER = """#!/bin/sh
 case $1 in
   info) printf '%s' "$RUNTIMES" ;;
+  volume) ;;
   *) printf '%s\\n' "$*" "$NGINX_CERTIFICATE $NGINX_KEY"; [ -z "$SHOW" ] || printenv "$SHOW" ;;
 esac
 """
@@ -94,6 +95,11 @@ def test_half_a_certificate_is_refused_before_anything_starts(clone: Path, setti
         ("MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=short\n", "opens MLflow to others while its password"),
         ("TRAINING_BIND_ADDRESS=::\nPLATFORM_TOKEN=t\n", "opens the training endpoint"),
         ("DATABASE_BIND_ADDRESS=0.0.0.0\nTRAINING_DATABASE_PASSWORD=\n", "opens the training database"),
+        ("DATABASE_BIND_ADDRESS=0.0.0.0\nTRAINING_DATABASE_PASSWORD=aaaaaaaaaaaaaaaa\n", "TRAINING_DATABASE_PASSWORD"),
+        (
+            "DATABASE_BIND_ADDRESS=192.0.2.1\nTRAINING_DATABASE_PASSWORD=twelve or more\n",
+            "TRAINING_SUPERUSER_PASSWORD is empty or short",
+        ),
     ],
 )
 def test_a_door_is_not_opened_to_others_without_its_secret(clone: Path, settings: str, said: str) -> None:
@@ -111,12 +117,33 @@ def test_a_door_is_not_opened_to_others_without_its_secret(clone: Path, settings
         "AIRFLOW_BIND_ADDRESS=0.0.0.0\nAIRFLOW_PASSWORD=another\n",
         "MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=twelve or more\n",
         "TRAINING_BIND_ADDRESS=0.0.0.0\nPLATFORM_TOKEN=twelve or more\n",
+        "DATABASE_BIND_ADDRESS=::\nTRAINING_DATABASE_PASSWORD='@:/#%? [$]'a&=\n"
+        "TRAINING_SUPERUSER_PASSWORD=another of twelve\n",
     ],
 )
 def test_a_door_with_its_secret_may_be_opened(clone: Path, settings: str) -> None:
     (clone / ".env").write_text(settings)
     done = run(clone, "check_doors; echo went on")
     assert done.stdout == "went on\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("TRAINING_DATABASE_PASSWORD=one for both\nTRAINING_SUPERUSER_PASSWORD=one for both\n", "are the same in .env"),
+        (
+            "BACKEND_STORE_PASSWORD=one for both\nTRAINING_SUPERUSER_PASSWORD=one for both\n",
+            "BACKEND_STORE_PASSWORD and",
+        ),
+        ("PLATFORM_TOKEN=ein Schlüssel für alles\n", "PLATFORM_TOKEN in .env has a character"),
+        ("MLFLOW_PASSWORD=пароль для людей\n", "MLFLOW_PASSWORD in .env has a character"),
+        ("MLFLOW_USER=ada:admin\n", "MLFLOW_USER in .env has a colon"),
+    ],
+)
+def test_a_secret_that_cannot_work_or_gives_too_much_is_refused(clone: Path, settings: str, said: str) -> None:
+    (clone / ".env").write_text(settings)
+    done = run(clone, "check_doors")
+    assert done.returncode == 1 and said in done.stderr
 
 
 def test_no_secret_stands_in_a_command_line(clone: Path) -> None:

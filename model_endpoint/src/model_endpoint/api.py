@@ -8,7 +8,7 @@ from flask import Flask, Response, jsonify
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors
 from model_endpoint import inside, protocols
-from model_endpoint.front import Answers, Shortcut
+from model_endpoint.front import Answers, Shortcut, WholeRequests
 from model_endpoint.incoming import body, exchange
 from model_endpoint.server import Server
 from model_endpoint.settings import Settings
@@ -35,7 +35,8 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
     short = Shortcut(app.wsgi_app, "/predict", settings.max_body_bytes, server.predict)
     answers = Answers(short, server.replica, server.metrics)
     hosts = Hosts(("nginx", "model-endpoint"), settings.extra_hosts)  # nginx hands the name on that it was asked by
-    app.wsgi_app = OwnNames(answers, hosts, "NGINX_EXTRA_HOSTS")  # type: ignore[method-assign]
+    named = OwnNames(answers, hosts, "NGINX_EXTRA_HOSTS")
+    app.wsgi_app = WholeRequests(named)  # type: ignore[method-assign]
     return app
 
 

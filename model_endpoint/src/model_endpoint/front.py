@@ -27,6 +27,9 @@ EXCHANGE = "model_endpoint.exchange"
 # So many requests with large bodies are read at a time: what they hold of the memory is bounded, and others wait.
 LARGE_BYTES = 256 * 1024
 LARGE_AT_A_TIME = 8
+# What is left of a request is read, a piece at a time, for so long.
+READ_OUT_BYTES = 64 * 1024
+READ_OUT_SECONDS = 5
 # What nginx does with an answer that has it: it asks another replica.
 ASK_ANOTHER = ("X-Accel-Redirect", "@another")
 # What a page of another origin may read of an answer, and send.
@@ -51,6 +54,27 @@ class Exchange:
             look.register(self.socket, select.POLLRDHUP)
             if look.poll(0):
                 raise NobodyWaits("The client has gone.")
+
+
+class WholeRequests:
+    """Around everything: no answer is sent before its request has been read to the end, however early it was clear.
+
+    Else the connection ends while nginx is still sending. It takes such a replica for a broken one, and asks it no more
+    for a while: large bodies in the wrong place would shut the door to everybody.
+    """
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self.application = application
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        body, deadline = environ["wsgi.input"], time.monotonic() + READ_OUT_SECONDS
+        answer = self.application(environ, start_response)
+        try:
+            while time.monotonic() < deadline and body.read(READ_OUT_BYTES):
+                pass
+        except Exception as error:  # no body that can be read: gunicorn closes the connection
+            log.debug("the rest of a request: %s", error)
+        return answer
 
 
 class Answers:

@@ -153,6 +153,20 @@ def test_the_triggers_lend_no_rights(fresh: str, path: str) -> None:
         "ALTER ROLE postgres SET search_path = datasets",
         "SET ROLE postgres",
         "SET ROLE training_recorder",
+        "SET ROLE training_ledger",
+        "SELECT public.append_decision('ada', 'm', 1, 1, 'override', 'x', '{}', NULL, false)",
+        "INSERT INTO public.promotion_ledger (who, model_name, verdict, reason) VALUES ('ada', 'm', 'override', 'x')",
+        "INSERT INTO public.promotion_ledger (id, who, model_name, verdict, reason) OVERRIDING SYSTEM VALUE"
+        " VALUES (-7, 'ada', 'm', 'override', 'x')",
+        "UPDATE public.promotion_ledger SET served_at = now()",
+        "DELETE FROM public.promotion_ledger",
+        "TRUNCATE public.promotion_ledger",
+        "ALTER TABLE public.promotion_ledger DISABLE TRIGGER append_only",
+        "BEGIN; LOCK TABLE public.promotion_ledger IN ROW EXCLUSIVE MODE",
+        "INSERT INTO public.training_versions (model_name, version, run_id, root, files, metrics, tags, registered_at)"
+        " VALUES ('m', 1, 'r', 'x', '{}', '{}', '{}', '2001-01-01')",
+        "UPDATE public.training_versions SET files = '{}'",
+        "DELETE FROM public.training_versions",
         "GRANT training_recorder TO platform",
         "SET backtrace_functions = '1'",
         "SET session_replication_role = replica",
@@ -179,20 +193,30 @@ def test_platform_may_not(fresh: str, statement: str) -> None:
     assert isinstance(refused.value, psycopg.errors.InsufficientPrivilege | psycopg.errors.FeatureNotSupported)
 
 
-def test_every_function_is_pinned_and_the_triggers_belong_to_a_weak_role(fresh: str) -> None:
+def test_every_function_is_pinned_and_none_lends_a_superusers_rights(fresh: str) -> None:
     with connected(fresh) as owner:
         found = owner.execute(
             "SELECT f.oid::regprocedure::text, f.proconfig, r.rolname, r.rolsuper FROM pg_proc f"
-            " JOIN pg_roles r ON r.oid = f.proowner WHERE f.prosecdef AND f.prorettype = 'trigger'::regtype"
+            " JOIN pg_roles r ON r.oid = f.proowner WHERE f.prosecdef"
             " AND f.pronamespace IN ('public'::regnamespace, 'datasets'::regnamespace)"
         ).fetchall()
         unpinned = owner.execute(
             "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
             " AND coalesce(array_to_string(proconfig, ','), '') !~ 'search_path=pg_catalog, pg_temp'"
         ).fetchall()
-    assert len(found) >= 3
+    assert len(found) >= 6
     assert unpinned == []
     assert [name for name, _, role, superuser in found if superuser] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["training", "Training", " training ", "tra\u200bining", "ｔｒａｉｎｉｎｇ", "training\u3000"]
+)
+def test_who_decides_by_hand_is_never_taken_for_training(fresh: str, name: str) -> None:
+    with connected(fresh, "platform") as platform:
+        platform.execute("SELECT public.decide_by_hand(%s, 'm', NULL, true, 'pinned', 'so')", [name])
+        row = platform.execute("SELECT who, at > now() - interval '1 min' FROM public.promotion_ledger").fetchone()
+    assert row == (f"somebody called {name}", True)
 
 
 def test_a_reader_of_the_tables_does_not_stop_a_start_for_ever(fresh: str, tables: Connection) -> None:

@@ -2,8 +2,10 @@ import itertools
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +76,23 @@ def test_the_same_run_is_the_same_job(jobs: Jobs) -> None:
     again, created_again = jobs.submit("run-1", {"epochs": 9})
     assert created and not created_again and again == first
     assert view(first)["status"] == view(first)["phase"] == "queued" and first["request"] == {"epochs": 3}
+
+
+def test_no_more_jobs_wait_than_may_however_many_come_at_once(jobs: Jobs) -> None:
+    most, asked = 5, 40
+    together = threading.Barrier(8)
+
+    def submit(number: int) -> bool:
+        if number < together.parties:
+            together.wait(20)
+        try:
+            return jobs.submit(f"run-{number}", {}, most)[1]
+        except errors.QueueFull:
+            return False
+
+    with ThreadPoolExecutor(together.parties) as pool:
+        created = list(pool.map(submit, range(asked)))
+    assert sum(created) == most == jobs.counts()["queued"]
 
 
 def test_jobs_are_listed_newest_first_and_unknown_ones_are_said(jobs: Jobs) -> None:

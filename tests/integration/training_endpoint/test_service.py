@@ -1,8 +1,10 @@
 """The service as it is started: one process tree, a database that comes later, and restarts in the middle of a job."""
 
+import itertools
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,46 @@ def test_it_starts_without_a_database_and_recovers_by_itself(postgres_server: st
         job = requests.post(f"{url}/train", headers=TOKEN, json={"run_id": "r"}, timeout=10).json()
         end = ended(url + job["url"])
     assert end["status"] == "failed" and end["error"].startswith("No dataset has been imported")
+
+
+SLOW = {
+    "nothing": b"",
+    "half a head": b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: ",
+    "half a body": b"POST /train HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
+    "half a chunk": b"POST /train HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+}
+
+
+def test_clients_that_never_finish_hold_up_nobody_and_are_let_go(database: str, tmp_path: Path) -> None:
+    with endpoint(database, tmp_path) as url, ExitStack() as opened:
+        port = int(url.rpartition(":")[2])
+        slow = [opened.enter_context(socket.create_connection(("127.0.0.1", port), 5)) for _ in range(25) for _ in SLOW]
+        for one, said in zip(slow, itertools.cycle(SLOW.values()), strict=False):
+            one.sendall(said)
+        for _ in range(3):
+            assert requests.get(f"{url}/health", timeout=5).ok
+            assert (
+                requests.post(f"{url}/train", headers=TOKEN, json={"run_id": "r" * 300}, timeout=5).status_code == 422
+            )
+        for one in slow:
+            one.settimeout(30)
+            assert one.recv(4096) == b""
+
+
+def test_requests_of_every_form_arrive(database: str, tmp_path: Path) -> None:
+    with endpoint(database, tmp_path) as url:
+        body = b'{"run_id": "' + b"r" * 300 + b'"}'
+        headers = {**TOKEN, "Content-Type": "application/json"}
+        chunks = iter([body[:5], body[5:200], body[200:]])
+        for data in (body, chunks, b"{" * 100, body + b" " * 60_000):
+            assert requests.post(f"{url}/train", headers=headers, data=data, timeout=10).status_code in (400, 422)
+        assert requests.post(f"{url}/train", headers=headers, data=b" " * 400_000, timeout=10).status_code == 413
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5) as one:
+            for byte in b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n":
+                one.sendall(bytes([byte]))
+            assert one.recv(4096).startswith(b"HTTP/1.1 200")
+        with requests.Session() as session:
+            assert [session.get(f"{url}/health", timeout=5).status_code for _ in range(5)] == [200] * 5
 
 
 def test_bad_data_ends_the_job_with_a_sentence(database: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  #
 
 from mlops_contract.env import SettingError, bypass_proxies
 from training_endpoint.http.api import create_app
+from training_endpoint.http.worker import Worker
 from training_endpoint.jobs.runner import Runner
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.reconciler import Reconciler
@@ -32,8 +33,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         options: dict[str, Any] = {
             "bind": f"{self.settings.host}:{self.settings.port}",
             "workers": 1,
-            "worker_class": "gthread",
-            "threads": 8,
+            "worker_class": Worker,
+            "threads": 16,
+            "keepalive": 0,  # a request a connection
             # An import or a switch of the fleet may take minutes in one request.
             "timeout": 0,
             "graceful_timeout": 5,

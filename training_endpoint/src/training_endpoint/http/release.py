@@ -1,5 +1,6 @@
 """The release desk over HTTP: what is served and why, and a person's decisions."""
 
+import threading
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -13,16 +14,24 @@ MAX_REASON = 1_000
 MAX_WHO = 200
 MAX_WAIT_S = 60
 MAX_LISTED = 1_000
+MAX_WAITING = 6
+"""So many may wait for a switch at a time; others are told the state at once, and threads are left for everybody."""
 
 
 def install(app: Flask, desk: Desk) -> None:
     """Adds the routes."""
     settings = desk.settings
+    waiting = threading.Semaphore(MAX_WAITING)
 
     @app.get("/release")
     def release() -> Response:
         wait = fields.limit("wait", 1, MAX_WAIT_S) if "wait" in request.args else 0
-        return jsonify(desk.wait(wait) if wait else desk.state())
+        if not wait or not waiting.acquire(blocking=False):
+            return jsonify(desk.state())
+        try:
+            return jsonify(desk.wait(wait))
+        finally:
+            waiting.release()
 
     @app.get("/history")
     def history() -> Response:

@@ -1,3 +1,7 @@
+-- name: job_queue_lock
+-- One submission at a time counts the queue; who reads or changes jobs, and VACUUM's own, is in nobody's way.
+LOCK TABLE training_jobs IN SHARE UPDATE EXCLUSIVE MODE
+
 -- name: job_insert
 INSERT INTO training_jobs (job_id, run_id, status, phase, progress, request, detail)
 SELECT %(job_id)s, %(run_id)s, 'queued', 'queued', 0, %(request)s, '{}'

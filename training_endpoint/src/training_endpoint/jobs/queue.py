@@ -27,6 +27,7 @@ class Jobs:
         """
         row = {"job_id": uuid.uuid4().hex, "run_id": run_id, "request": Jsonb(request), "most_queued": most_queued}
         with database.connect(self.url) as connection:
+            connection.execute(database.query("job_queue_lock"))
             created = connection.execute(database.query("job_insert"), row).fetchone()
             job = created or connection.execute(database.query("job_by_run"), row).fetchone()
         if job is None:

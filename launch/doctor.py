@@ -1,0 +1,136 @@
+"""What the services say of themselves: level|what|found|what to do, a line each. Standard library only.
+
+launch/doctor.sh pipes this file into a Python that reaches them; each may be down.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+TIMEOUT_S = 5
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def ask(url: str, token: str = "") -> dict[str, Any]:
+    """The JSON that `url` answers with, whatever its status; OSError or ValueError where there is none."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
+    try:
+        with DIRECT.open(request, timeout=TIMEOUT_S) as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        return dict(json.load(error))
+
+
+def tell(level: str, what: str, found: str, advice: str = "") -> None:
+    """One line."""
+    print("|".join(part.replace("|", "/").replace("\n", " ") for part in (level, what, found, advice)))
+
+
+def relay(url: str) -> None:
+    """Whether it delivers."""
+    try:
+        said = ask(f"{url}/health")
+    except (OSError, ValueError) as error:
+        tell("problem", "relay", f"does not answer: {error}", "sh launch.sh logs training-trigger")
+        return
+    if said.get("status") == "ok":
+        tell("ok", "relay", f"{said['role']}, {said.get('pending_events', 0)} events pending")
+    else:
+        level = "warning" if said.get("passes") else "problem"
+        tell(level, "relay", str(said.get("reason")), "sh launch.sh logs training-trigger")
+
+
+def training(url: str) -> int | None:
+    """The version that the ledger names, as the training endpoint says it, and whether all follow it."""
+    try:
+        said = ask(f"{url}/release")
+        champion = said["champion"]
+    except (OSError, ValueError, KeyError) as error:
+        tell("problem", "training endpoint", f"does not answer: {error}", "sh launch.sh logs training-endpoint")
+        return None
+    if said["trouble"]:
+        tell("problem", "release", said["trouble"], "it is tried again by itself; sh launch.sh logs training-endpoint")
+    elif champion is None:
+        tell("warning", "release", "there is no Champion yet", "sh launch.sh trains the first one")
+    elif not said["alias"]:
+        advice = "sh launch.sh logs tracking-server"
+        tell("warning", "release", f"MLflow's alias does not name version {champion} yet", advice)
+    else:
+        tell("ok", "release", f"version {champion}, and MLflow's alias names it")
+    return None if champion is None else int(champion)
+
+
+def replicas(endpoints: str, token: str, champion: int | None) -> None:
+    """What each replica serves, compared with the ledger."""
+    wanted, advice = int(os.environ.get("MODEL_REPLICAS") or 2), "sh launch.sh logs model-endpoint"
+
+    def one(address: str) -> tuple[str, int | None, str]:
+        try:
+            return address, ask(f"http://{address}/models", token).get("version"), ""
+        except (OSError, ValueError) as error:
+            return address, None, str(error)
+
+    addresses = resolved(endpoints)
+    with ThreadPoolExecutor(max(1, len(addresses))) as pool:
+        found = list(pool.map(one, addresses))
+    for address, version, error in found:
+        if error:
+            tell("problem", "replica", f"{address} does not answer: {error}", advice)
+        elif champion is not None and version != champion:
+            tell("problem", "replica", f"{address} serves version {version}, the ledger names {champion}", advice)
+    serving = [version for _, version, error in found if not error]
+    level = "ok" if len(serving) >= wanted else "warning" if serving else "problem"
+    versions = ", ".join(sorted({f"version {version}" for version in serving if version}))
+    answers = f"{len(serving)} of {wanted} answer{f', {versions}' if versions else ''}"
+    tell(level, "replicas", answers, "sh launch.sh starts what is missing")
+
+
+def resolved(endpoints: str) -> list[str]:
+    """Every address behind host:port, comma separated."""
+    found = set()
+    for endpoint in filter(None, endpoints.split(",")):
+        host, _, port = endpoint.rpartition(":")
+        try:
+            found |= {f"{info[4][0]}:{port}" for info in socket.getaddrinfo(host, int(port), socket.AF_INET)}
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def airflow(url: str) -> None:
+    """Its four parts."""
+    try:
+        said = ask(f"{url}/api/v2/monitor/health")
+    except (OSError, ValueError) as error:
+        tell("problem", "Airflow", f"does not answer: {error}", "sh launch.sh logs airflow-apiserver")
+        return
+    bad = [
+        name for name, part in said.items() if isinstance(part, dict) and part.get("status") not in ("healthy", None)
+    ]
+    if bad:
+        tell("problem", "Airflow", f"{', '.join(bad)}: not healthy", f"sh launch.sh logs airflow-{bad[0]}")
+    else:
+        tell("ok", "Airflow", "its parts are healthy")
+
+
+def mlflow(url: str) -> None:
+    """Whether it answers."""
+    try:
+        with DIRECT.open(f"{url}/health", timeout=TIMEOUT_S):
+            tell("ok", "MLflow", "answers")
+    except OSError as error:
+        tell("problem", "MLflow", f"does not answer: {error}", "sh launch.sh logs tracking-server")
+
+
+if __name__ == "__main__":
+    where = os.environ
+    relay(where["RELAY_URL"])
+    mlflow(where["MLFLOW_TRACKING_URI"])
+    replicas(where["MODEL_ENDPOINTS"], where["PLATFORM_TOKEN"], training(where["TRAINING_URL"]))
+    airflow(where["AIRFLOW_URL"])
