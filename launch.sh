@@ -25,9 +25,11 @@ cd "$(dirname "$0")"
 
 . launch/words.sh
 . launch/settings.sh
+. launch/tokens.sh
 . launch/checks.sh
 . launch/identity.sh
 . launch/containers.sh
+. launch/replicas.sh
 . launch/first_run.sh
 . launch/backup.sh
 . launch/rotate.sh
@@ -61,8 +63,10 @@ up() {
     check_certificate
     check_doors
     check_passwords
+    check_backup_folder
     remember_mode
     claim_data
+    hand_tokens_over
   else
     check_machine
     check_owner
@@ -70,9 +74,11 @@ up() {
     check_certificate
     check_doors
     check_passwords
+    check_backup_folder
     check_ports
     remember_mode
     claim_data
+    hand_tokens_over
     build_images
   fi
   start_platform

@@ -58,6 +58,7 @@ restore() {
   check_certificate
   check_doors
   check_passwords
+  check_backup_folder
   [ "$mode" = native ] || check_ports
   remember_mode
   claim_data

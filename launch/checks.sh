@@ -95,6 +95,13 @@ check_doors() {
   fi
 }
 
+# In containers a folder that is not there would be made by the engine, for root alone.
+check_backup_folder() {
+  nightly=$(setting BACKUP_FOLDER)
+  [ -z "$nightly" ] || [ -d "$nightly" ] ||
+    fail "BACKUP_FOLDER in .env is $nightly: there is no such folder" "mkdir -p '$nightly', for uid 1000 to write to (without containers: for NATIVE_USER)"
+}
+
 # What a service would refuse after its start.
 check_passwords() {
   for name in MLFLOW_PASSWORD MLFLOW_TRAINING_PASSWORD MLFLOW_SERVING_PASSWORD; do

@@ -59,10 +59,12 @@ function statement(   char, name, rest, begin) {
     at++
   }
   sub(/[ \t\v\f\r]+$/, "", name)
+  if (name == "") refuse("a value without a name; a line is NAME=value, or a comment that begins with #")
   if (name ~ /[ \t]/) refuse("the name \"" name "\" has a space in it; a line is NAME=value, or a comment that begins with #")
   at++
   if (char == "\n") { if (name in ENVIRON) keep(name, ENVIRON[name]); return 1 }
-  while (at <= size && blank(substr(source, at, 1))) at++
+  # A no-break space, which Compose takes for a blank, is two bytes.
+  while (at <= size && (char = blank(substr(source, at, 1)) ? 1 : 2 * (substr(source, at, 2) == "\302\240"))) at += char
   ends = 0
   keep(name, value())
   if (replace && ("NEW_" name) in ENVIRON) {
@@ -84,7 +86,7 @@ function value(   quote, start, char, text, escape) {
     while (at <= size && substr(source, at, 1) != "\n") at++
     text = substr(source, start, at - start)
     if (match(text, / #/)) text = substr(text, 1, RSTART - 1)
-    sub(/[ \t\v\f\r]+$/, "", text)
+    sub(/([ \t\v\f\r]|\302\240)+$/, "", text)
     ends = start + length(text)
     return expanded(text)
   }

@@ -37,6 +37,11 @@ databases_answer() {
 
 healthy=${TMPDIR:-/tmp}/backup-is-healthy
 touch "$healthy"
+[ -z "$folder" ] || [ -w "$folder" ] || {
+  say "BACKUP_FOLDER cannot be written to by user $(id -u): let it, with chown $(id -u) FOLDER"
+  rm -f "$healthy"
+  exit 1
+}
 while [ -z "$folder" ]; do pause 3600; done
 while :; do
   name=$PLATFORM_ID-$(date -u +%F).backup

@@ -41,9 +41,10 @@ CASES = {
     "MY_2ND_NAME=x\nA=1": {"MY_2ND_NAME": "x", "A": "1"},
     "A=ä ö 人\n": {"A": "ä ö 人"},
     "\ufeffA=1\n": {"A": "1"},
+    "A=\u00a0x y\u00a0\n": {"A": "x y"},
     "A=http://x:1/?a=b&c=`d`\n": {"A": "http://x:1/?a=b&c=`d`"},
 }
-REFUSED = ["A B=1\n", 'A="x\n', "A!=1\n", "A=${B\n", "A=${}\n", "A=${B:?why}\n"]
+REFUSED = ["=1\n", " : x\n", "A B=1\n", 'A="x\n', "A!=1\n", "A=${B\n", "A=${}\n", "A=${B:?why}\n"]
 
 
 @pytest.fixture
