@@ -11,11 +11,14 @@ import pytest
 
 from tests import training
 from tests.database_roles import connected
+from tests.listening import listening
 from tests.releases import NAME, Release, release
 from training_endpoint import database
 from training_endpoint.errors import FilesRemoved, MlflowUnavailable
+from training_endpoint.http.api import create_app
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.release import ledger, versions
+from training_endpoint.upkeep import __main__ as command
 from training_endpoint.upkeep import janitor
 
 Make = Callable[..., Release]
@@ -233,6 +236,23 @@ def test_what_takes_room_and_what_goes_next_are_shown(make: Make) -> None:
     assert told["next"]["removals"] == [] and len(told["last"]["removed"]) == 1
     metrics = client.get("/metrics").get_data(as_text=True)
     assert 'training_disk_free_bytes{place="state"}' in metrics and "training_clean_timestamp_seconds" in metrics
+
+
+def test_a_command_says_what_would_go_and_removes_it(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    made = make(KEEP_REJECTED_VERSIONS="0", PLATFORM_TOKEN="secret")
+    made.settle()
+    reject(made)
+    age(made, 25)
+    with listening(create_app(made.settings)) as address:
+        environment = {"TRAINING_URL": f"http://{address}", "PLATFORM_TOKEN": "secret"}
+        assert command.main(["--dry-run"], environment) == 0
+        said = capsys.readouterr().out
+        assert f"would remove files of version 1 of {NAME}" in said and "free of" in said
+        assert command.main(["--brief"], environment) == 0
+        assert "The next clean-up removes 1 things" in capsys.readouterr().out and have_files(made) == [1]
+        assert command.main([], environment) == 0
+        assert "\nremoved files of version 1" in f"\n{capsys.readouterr().out}" and have_files(made) == []
+        assert command.main([], {**environment, "PLATFORM_TOKEN": "wrong"}) == 1
 
 
 def test_the_services_own_role_removes_and_changes_nothing_else(make: Make) -> None:
