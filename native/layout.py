@@ -17,6 +17,7 @@ HOME = ROOT / ".platform"
 DATA = HOME / "data"
 RUN = HOME / "run"
 LOG = HOME / "log"
+REPLICAS = RUN / "replicas"
 PYTHON = HOME / "envs/native/bin/python"
 AIRFLOW_PYTHON = HOME / "envs/airflow/bin/python"
 
@@ -37,11 +38,14 @@ class Layout:
     account: Account | None = None
 
     @classmethod
-    def load(cls) -> "Layout":
-        """Reads .env (the environment wins, as in Compose) and keeps the inner ports of an earlier start."""
+    def load(cls, least: int = 1) -> "Layout":
+        """Reads .env (the environment wins, as in Compose) and keeps the inner ports of an earlier start.
+
+        At `least` so many replicas, whatever is set: for the time in which others are replaced.
+        """
         settings = known_settings()
         nginx = nginx_program()
-        replicas = int(settings.get("MODEL_REPLICAS") or 2) if nginx else 1
+        replicas = max(int(settings.get("MODEL_REPLICAS") or 2), least) if nginx else 1
         wanted = {f"model-endpoint-{n}": 9998 if n == 1 else 9998 - n for n in range(1, replicas + 1)}
         kept_file = RUN / "ports.json"
         kept = json.loads(kept_file.read_text()) if kept_file.exists() else {}
@@ -51,8 +55,9 @@ class Layout:
         return cls(settings, ports, nginx, Account.named(settings["NATIVE_USER"]))
 
     def save(self) -> None:
-        """Keeps the inner ports for the next command."""
+        """Keeps the inner ports for the next command, and says where the replicas are to whoever asks them."""
         write(RUN / "ports.json", json.dumps(self.inner))
+        write(REPLICAS, "".join(f"127.0.0.1:{port}\n" for port in self.model_endpoints.values()), 0o644)
 
     def port(self, name: str) -> int:
         """One of the doors on this machine, such as NGINX_PORT."""
@@ -99,7 +104,7 @@ class Layout:
             "tracking-server:5001": f"{self.host('MLFLOW')}:{self.port('MLFLOW_PORT')}",
             "training-endpoint:9999": f"{self.host('TRAINING')}:{self.port('TRAINING_PORT')}",
             "airflow-apiserver:8080": f"{self.host('AIRFLOW')}:{self.port('AIRFLOW_PORT')}",
-            "model-endpoint:9998": ",".join(f"127.0.0.1:{port}" for port in self.model_endpoints.values()),
+            "model-endpoint:9998": f"@{REPLICAS}",
             "training-trigger:9997": f"127.0.0.1:{self.inner['relay']}",
         }
 

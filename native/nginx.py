@@ -23,7 +23,6 @@ def configuration(layout: Layout) -> str:
     """nginx.conf as a whole; raises LookupError when the template wants a variable that compose does not give."""
     project = ROOT / "nginx"
     variables = compose.environment(project / "compose.yaml", "nginx", layout.settings)
-    server = variables["NGINX_UPSTREAM_SERVERS"]
     listen = variables["NGINX_LISTEN"]
     if layout.certificate:
         certificate, key = layout.certificate
@@ -32,11 +31,13 @@ def configuration(layout: Layout) -> str:
     variables |= {
         "NGINX_LISTEN": listen.replace("listen 80", f"listen {layout.bind()}:{layout.port('NGINX_PORT')}"),
         "NGINX_RESOLVER": "",
-        "NGINX_UPSTREAM_SERVERS": "\n    ".join(
+    }
+    for name in ("NGINX_UPSTREAM_SERVERS", "NGINX_ALL_SERVERS"):
+        server = variables[name]
+        variables[name] = "\n    ".join(
             server.replace("model-endpoint:9998 resolve", f"127.0.0.1:{port}")
             for port in layout.model_endpoints.values()
-        ),
-    }
+        )
     template = (project / "templates/default.conf.template").read_text()
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "\n    ".join(f"{kind}_temp_path {kind};" for kind in kinds)

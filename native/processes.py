@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from launch import dotenv
 from native import compose, database, nginx
 from native.account import Account
 from native.health import Check, answers, reports, succeeds
@@ -26,6 +27,8 @@ class Process:
     stop_seconds: int = 20
     once: bool = False
     account: Account | None = None  # whom it runs as; None for whoever launches
+    one_by_one: bool = False  # whether others do its work while it is started again
+    reload_signal: str = ""  # what makes it read its files again
 
     @property
     def folder(self) -> Path:
@@ -45,23 +48,38 @@ def processes(layout: Layout) -> list[Process]:
         *([_nginx(layout, layout.nginx)] if layout.nginx else []),
         *_airflow(layout),
     ]
-    return [replace(process, account=layout.account) for process in listed]
+    return [*(replace(process, account=layout.account) for process in listed), _watch(layout)]
+
+
+def _watch(layout: Layout) -> Process:
+    """Whoever launches, because it tells the supervisor what to start again."""
+    known = {name: layout.settings[name] for name in dotenv.read(ROOT / ".env.example") if name in layout.settings}
+    return Process(
+        name="watch",
+        command=[sys.executable, "-m", "native", "watch"],
+        health=lambda: True,
+        environment={**known, "PYTHONPATH": str(ROOT), "SOURCE_STATE": _state([ROOT / "native"])},
+    )
 
 
 def _environment(layout: Layout, project: str, service: str, *sources: str) -> dict[str, str]:
     """What compose gives to the service, with the addresses of this machine; `sources` go on the Python path."""
     given = compose.environment(ROOT / project / "compose.yaml", service, layout.settings)
     folders = [ROOT / source / "src" for source in sources]
+    return {name: layout.localize(value) for name, value in given.items()} | {
+        "PYTHONPATH": ":".join(map(str, folders)),
+        "PYTHONUNBUFFERED": "1",
+        "SOURCE_STATE": _state(folders),  # a change of the code is a change of the process: `up` starts it again
+    }
+
+
+def _state(folders: list[Path]) -> str:
     files = [ROOT / "requirements/native.lock", *(file for folder in folders for file in sorted(folder.rglob("*.*")))]
     state = hashlib.sha256()
     for file in files:
         if file.is_file() and file.suffix != ".pyc":
             state.update(file.read_bytes())
-    return {name: layout.localize(value) for name, value in given.items()} | {
-        "PYTHONPATH": ":".join(map(str, folders)),
-        "PYTHONUNBUFFERED": "1",
-        "SOURCE_STATE": state.hexdigest(),  # a change of the code is a change of the process: `up` starts it again
-    }
+    return state.hexdigest()
 
 
 def _of_this_machine(folder: Path) -> dict[str, str]:
@@ -123,9 +141,9 @@ def _model_endpoint(layout: Layout, name: str, port: int) -> Process:
             "MODEL_ENDPOINT_HOST": "127.0.0.1" if layout.nginx else layout.bind(),
             "MODEL_ENDPOINT_PORT": str(port),
             "MODEL_REPLICA_NAME": name,
-            "MODEL_REPLICAS": str(len(layout.model_endpoints)),
             "MODEL_CACHE": str(DATA / name / "cache"),
         },
+        one_by_one=bool(layout.nginx),
     )
 
 
@@ -165,6 +183,7 @@ def _nginx(layout: Layout, program: str) -> Process:
         files={"nginx.conf": nginx.configuration(layout)},
         health=answers(f"{layout.door}/nginx-health"),
         stop_signal="QUIT",  # lets requests end
+        reload_signal="HUP",
     )
 
 

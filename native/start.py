@@ -17,7 +17,10 @@ INHERITED = (
 
 def main(name: str) -> None:
     """Never returns: the process that the supervisor started becomes the service."""
-    process = json.loads(Path(f"run/{name}.json").read_text())
+    said = Path(f"run/{name}.json").read_text()
+    Path(f"run/{name}.started").write_text(said)  # by which `up` sees that it is to be started again
+    Path(f"run/{name}.started").chmod(0o600)
+    process = json.loads(said)
     keep = {key: os.environ[key] for key in INHERITED if key in os.environ}
     # A process that sets its title must not write it over its environment, where PLATFORM_HOME is looked for.
     keep |= {"SPT_NOENV": "1", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}

@@ -65,6 +65,9 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 class Supervisor:
     """Talks to the supervisord of this folder. The working directory must be .platform."""
 
+    def __init__(self) -> None:
+        self._altered: list[str] = []
+
     @property
     def _calls(self) -> Any:
         # A new connection each time: one that failed once cannot be used again.
@@ -82,10 +85,15 @@ class Supervisor:
         """Process name to supervisord's view of it: statename, pid, start, now, exitstatus …"""
         return {entry["name"]: entry for entry in self._calls.getAllProcessInfo()}
 
-    def configure(self, processes: list[Process]) -> None:
-        """Makes supervisord know `processes`, starting it where needed; stops those that changed or went."""
+    def configure(self, processes: list[Process]) -> list[str]:
+        """Makes supervisord know `processes`, starting it where needed; stops those that changed or went.
+
+        Of those that are to be started again one by one nothing is stopped, but the names of the changed returned.
+        """
         LOG.mkdir(parents=True, exist_ok=True)
-        changed = [process.name for process in processes if _describe(process)]
+        LOG.chmod(0o700)  # texts and names of people's data may be in them
+        news = {process.name: _describe(process) for process in processes}
+        changed = [name for name, (start, files) in news.items() if start or files]
         write(_CONFIGURATION, _configuration(processes))
         if not self.runs():
             stop_strays()
@@ -94,13 +102,32 @@ class Supervisor:
             environment = {**os.environ, MARK: str(HOME)}
             subprocess.run(module, env=environment, check=True, stdin=subprocess.DEVNULL)
             wait_until(self.runs, 20, "the supervisor does not answer; its log is .platform/log/supervisord.log")
-            return
+            return []
         added, altered, removed = self._calls.reloadConfig()[0]
-        self.stop([name for name in self.states() if name in {*changed, *altered, *removed}])
+        running = [name for name, entry in self.states().items() if entry["pid"]]
+        for process in processes:
+            start, files = news[process.name]
+            if process.reload_signal and files and not start and process.name in running:
+                self._calls.signalProcess(process.name, process.reload_signal)
+                changed.remove(process.name)
+        later = [process.name for process in processes if process.one_by_one and process.name in running]
+        self.stop([name for name in running if name in {*changed, *altered, *removed} and name not in later])
+        self._altered = [name for name in altered if name in later]
         for name in [*altered, *removed]:
-            self._calls.removeProcessGroup(name)
+            if name not in later:
+                self._calls.removeProcessGroup(name)
         for name in [*added, *altered]:
+            if name not in later:
+                self._calls.addProcessGroup(name)
+        return [name for name in later if name in altered or not _as_described(name)]
+
+    def start_again(self, name: str) -> None:
+        """Stops and starts it, as `configure` said that it is now."""
+        self.stop([name])
+        if name in self._altered:
+            self._calls.removeProcessGroup(name)
             self._calls.addProcessGroup(name)
+        self.start(name)
 
     def start(self, name: str) -> None:
         """Starts it where it does not run."""
@@ -128,14 +155,20 @@ class Supervisor:
         wait_until(lambda: not psutil.pid_exists(pid), 30, "the supervisor does not end")
 
 
-def _describe(process: Process) -> bool:
-    """Writes what native/start.py and the process read; True when anything of it is new."""
+def _describe(process: Process) -> tuple[bool, bool]:
+    """Writes what native/start.py and the process read; whether it is to be started otherwise, and has other files."""
     account = process.account and [process.account.uid, process.account.gid]
     start = {"command": process.command, "environment": process.environment, "folder": str(process.folder)}
-    written = [write(RUN / f"{process.name}.json", json.dumps(start | {"account": account}, indent=1))]
+    started = write(RUN / f"{process.name}.json", json.dumps(start | {"account": account}, indent=1))
     # These hold no secrets, and the process reads them as its own user.
-    written += [write(RUN / name, text, 0o644) for name, text in process.files.items()]
-    return any(written)
+    written = [write(RUN / name, text, 0o644) for name, text in process.files.items()]
+    return started, any(written)
+
+
+def _as_described(name: str) -> bool:
+    """Whether the process that runs was started as it is described now; an interrupted launch may have left it."""
+    started = RUN / f"{name}.started"
+    return started.exists() and started.read_text() == (RUN / f"{name}.json").read_text()
 
 
 def wait_until(done: Any, seconds: float, otherwise: str) -> None:

@@ -6,14 +6,13 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
 from ml_platform.data_update import update_training_data
-from ml_platform.settings import Settings
+from ml_platform.settings import of_task, patience_s
 from ml_platform.switch_model import switch_latest_model
 from ml_platform.train_model import TrainModelOperator
 
 RETRY_DELAY_S = 15
-settings = Settings.from_env(os.environ)
 # An absent training endpoint is waited for by retries, which hold no worker.
-patient = {"retries": settings.patience_s // RETRY_DELAY_S + 1, "retry_delay": timedelta(seconds=RETRY_DELAY_S)}
+patient = {"retries": patience_s(os.environ) // RETRY_DELAY_S + 1, "retry_delay": timedelta(seconds=RETRY_DELAY_S)}
 
 # As the training endpoint checks them; here they are refused before there is a run.
 training = Param(
@@ -48,13 +47,13 @@ with DAG(
     @task(task_id="Training_Data_Update", **patient)
     def training_data_update() -> dict[str, Any]:
         """Logs what started the run and the rows of each class; imports the dataset where there is none."""
-        return update_training_data(get_current_context()["dag_run"].conf or {}, settings)
+        return update_training_data(get_current_context()["dag_run"].conf or {}, of_task(os.environ))
 
     train_model = TrainModelOperator(task_id="Train_Model", **patient)
 
     @task(task_id="Switch_Latest_Model", retries=3, retry_delay=timedelta(seconds=10))
     def switch(job: dict[str, Any]) -> dict[str, Any] | None:
         """Has every replica serve the Champion."""
-        return switch_latest_model(job, settings)
+        return switch_latest_model(job, of_task(os.environ))
 
     training_data_update() >> train_model >> switch(train_model.output)

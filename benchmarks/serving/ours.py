@@ -17,7 +17,7 @@ from tests.integration.model_endpoint.stack import Serving, serving
 
 Body = Callable[[list[str]], object]
 NAME = "text-classifier"
-DOOR = {"NGINX_RATE": "100000r/s", "NGINX_BURST": "100000", "NGINX_MAX_BODY": "4m"}
+DOOR = {"NGINX_RATE": "100000r/s", "NGINX_BURST": "100000", "NGINX_CORS_ORIGINS": "", "NGINX_MAX_BODY": "4m"}
 
 
 @dataclass

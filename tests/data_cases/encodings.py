@@ -194,4 +194,12 @@ ENCODINGS = [
         rows=[*PAIRS, ("null", "good")],
         says=("NUL characters removed", "line 22"),
     ),
+    Case(
+        "encodings",
+        "ENCODING=utf-16 without a mark",
+        E,
+        {"r.csv": csv(pairs=ACCENTS).encode("utf-16-be")},
+        rows=ACCENTS,
+        settings={"ENCODING": "utf-16"},
+    ),
 ]

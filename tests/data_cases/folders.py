@@ -268,4 +268,33 @@ FILES = [
     ),
     Case("files", "other kinds of files", "refused", {"r.docx": b"x"}, refused=("r.docx is none of .csv",)),
     Case("files", ".ndjson, capitals in endings", E, {"R.NDJSON": jsonl(objects())}),
+    Case(
+        "files",
+        "an empty file beside others",
+        "passed over, and told",
+        {"d/a.csv": csv(), "d/b.csv": "", "d/c.jsonl": ""},
+        what="d",
+        says=("b.csv is empty", "c.jsonl is empty"),
+    ),
+    Case(
+        "files",
+        "columns that differ in capitals from file to file",
+        "the same columns",
+        {
+            "d/train.csv": csv(),
+            "d/train2.csv": csv("TEXT,LABEL", pairs=ALTERED),
+            "d/test.csv": csv("Text,Label", pairs=[(f"{t}!", c) for t, c in PAIRS]),
+        },
+        [*PAIRS, *ALTERED, *((f"{t}!", c) for t, c in PAIRS)],
+        what="d",
+        test_rows=20,
+    ),
+    Case(
+        "files",
+        "texts in UTF-16, class by class",
+        E,
+        {**texts(ending=""), "d/good/x.txt": "wide".encode("utf-16"), "d/bad/y.txt": "marked".encode("utf-8-sig")},
+        [*PAIRS, ("wide", "good"), ("marked", "bad")],
+        what="d",
+    ),
 ]

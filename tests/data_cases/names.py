@@ -148,4 +148,28 @@ NAMES = [
         refused=("r.csv, line", "PostgreSQL cannot hold this (row is too big"),
     ),
     Case("names", "the same two (parquet)", "told apart by a number", {"r.parquet": TWICE}, columns=("label_3",)),
+    Case(
+        "names",
+        "characters without width, marks and blanks around them",
+        "they go",
+        {"r.csv": csv("\u200btext,\xa0label\u200b,\u2060x\ufeff", '"{t}",{c},1')},
+        columns=("text", "label", "x"),
+        settings={"TEXT_COLUMN": "text", "LABEL_COLUMN": "label"},
+    ),
+    Case(
+        "names",
+        "TEXT_COLUMN in other capitals, or with accents in another form",
+        "the column is found",
+        {"r.csv": csv("TE\u0301XTE,Label", '"{t}",{c}')},
+        settings={"TEXT_COLUMN": "t\u00e9xte", "LABEL_COLUMN": "LABEL"},
+        columns=("TE\u0301XTE", "Label"),
+    ),
+    Case(
+        "names",
+        "the same where two columns fit",
+        "refused",
+        {"r.csv": csv("Text,TEXT,label", '"{t}",1,{c}')},
+        settings={"TEXT_COLUMN": "text"},
+        refused=("no column 'text'", "Text, TEXT, label"),
+    ),
 ]

@@ -191,4 +191,18 @@ NULLS = [
         {"r.csv": csv(pairs=[(t, "") for t in TEXTS])},
         refused=("No column of the dataset looks like a label",),
     ),
+    Case(
+        "no value",
+        "characters without width around labels",
+        "they go",
+        {"r.csv": csv(pairs=[(t, f"\u200b{c}\ufeff" if n % 3 else c) for n, (t, c) in enumerate(PAIRS)])},
+    ),
+    Case(
+        "no value",
+        "labels that differ in how an accent is written",
+        "two classes, and told",
+        {"r.csv": csv(pairs=[(t, ("caf\u00e9", "cafe\u0301")[n % 2]) for n, t in enumerate(TEXTS)])},
+        rows=[(t, ("caf\u00e9", "cafe\u0301")[n % 2]) for n, t in enumerate(TEXTS)],
+        says=("count as different classes",),
+    ),
 ]

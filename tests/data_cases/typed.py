@@ -18,6 +18,7 @@ from tests.data_cases.case import (
     objects,
     parquet,
     typed,
+    without,
 )
 
 TYPED = [
@@ -222,5 +223,70 @@ TYPED = [
         "refused",
         {"r.json": json.dumps({"text": 1}, indent=1)},
         refused=("r.json holds no JSON object",),
+    ),
+    Case(
+        "typed",
+        "objects over several lines (.jsonl, .json)",
+        E,
+        {"r.jsonl": "".join(json.dumps(one, indent=2) + "\n" for one in objects())},
+    ),
+    Case("typed", "an array over several lines (.jsonl)", E, {"r.jsonl": json.dumps(objects(), indent=2)}),
+    Case("typed", "a comma behind each line (.jsonl)", E, {"r.jsonl": jsonl(objects()).replace("}\n", "},\n")}),
+    Case("typed", "a byte order mark before each line", E, {"r.jsonl": jsonl(objects()).replace("{", "\ufeff{")}),
+    Case(
+        "typed",
+        'an object around an array: `{"version": 1, "data": […]}`',
+        "the array's rows, and told",
+        {"r.json": json.dumps({"version": 1, "seen": [1, [2]], "data": objects(), "more": {"a": [{}]}})},
+        says=("the rows are those in 'data'",),
+    ),
+    Case(
+        "typed",
+        "the same over several lines",
+        E,
+        {"r.json": json.dumps({"data": objects()}, indent=1)},
+        says=("the rows are those in 'data'",),
+        listed=False,
+    ),
+    Case(
+        "typed",
+        "an object around several arrays",
+        "refused, with their names",
+        {"r.json": json.dumps({"train": objects(), "test": objects()})},
+        refused=("several tables (train, test)",),
+    ),
+    Case(
+        "typed",
+        "an object around an array that is cut",
+        "refused, with the element",
+        {"r.json": json.dumps({"data": objects()}, indent=1)[:-30]},
+        refused=("r.json", "element", "no JSON"),
+    ),
+    Case(
+        "typed",
+        "JSON in a .csv",
+        "read as JSON, and told",
+        {"r.csv": jsonl(objects())},
+        says=("holds JSON, and is read as such",),
+    ),
+    Case(
+        "typed",
+        "a JSON array in a .csv",
+        E,
+        {"r.csv": json.dumps(objects(), indent=1)},
+        says=("holds JSON",),
+        listed=False,
+    ),
+    Case(
+        "typed",
+        "class numbers beside nulls, as decimals",
+        "labels by name",
+        {
+            "r.parquet": parquet(
+                {"text": TEXTS, "label": [None if n % 7 == 0 else float(c == "good") for n, c in enumerate(LABELS)]},
+                hub(CLASS_LABEL),
+            )
+        },
+        rows=without(7),
     ),
 ]

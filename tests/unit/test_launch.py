@@ -29,7 +29,10 @@ def clone(tmp_path: Path) -> Path:
 
 
 def run(clone: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    sources = "".join(f". launch/{name}.sh; " for name in ("words", "settings", "checks", "containers", "first_run"))
+    sources = "".join(
+        f". launch/{name}.sh; "
+        for name in ("words", "settings", "tokens", "checks", "containers", "replicas", "first_run")
+    )
     environment = {"PATH": f"{clone}:{os.environ['PATH']}", **variables}
     command = ["sh", "-euc", f"{sources}{script}"]
     return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=20)
@@ -167,3 +170,16 @@ def test_after_an_update_status_and_down_find_the_secrets_that_are_new(clone: Pa
     )
     text = (clone / ".env").read_text()
     assert text.startswith("PLATFORM_TOKEN=old\n") and "\nMLFLOW_PASSWORD=" in text
+
+
+def test_the_token_before_a_change_is_handed_over_once(clone: Path) -> None:
+    script = 'hand_tokens_over; echo "${PLATFORM_TOKEN_BEFORE:-none}"'
+    (clone / ".env").write_text("PLATFORM_TOKEN=first\n")
+    assert run(clone, script).stdout == "none\n"
+    assert run(clone, script).stdout == "none\n"
+    (clone / ".env").write_text("PLATFORM_TOKEN=second\n")
+    handed = run(clone, script).stdout
+    assert handed.startswith("first ") and handed.split()[1].isdigit()
+    assert run(clone, script).stdout == handed, "a launch without a change would start everything again"
+    for name in ("token", "token-before"):
+        assert (clone / ".platform" / name).stat().st_mode & 0o777 == 0o600

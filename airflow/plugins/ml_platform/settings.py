@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlops_contract.env import Env
+from airflow.sdk.exceptions import AirflowFailException
+
+from mlops_contract.env import Env, SettingError
+
+PATIENCE_S = 3600
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,26 @@ class Settings:
             training_url=env.text("TRAINING_URL").rstrip("/"),
             token=env.text("PLATFORM_TOKEN"),
             poll_s=env.number("TRAINING_POLL_S", 2, 0.1, 60),
-            patience_s=env.integer("TRAINING_PATIENCE_S", 3600, 1, 604800),
+            patience_s=env.integer("TRAINING_PATIENCE_S", PATIENCE_S, 1, 604800),
             deadline_s=env.integer("TRAINING_DEADLINE_S", 86400, 1, 2592000),
             switch_timeout_s=env.integer("SWITCH_TIMEOUT_S", 600, 1, 86400),
         )
+
+
+def patience_s(variables: Mapping[str, str]) -> int:
+    """How long an absent training endpoint is waited for. The tasks tell of wrong settings, not the DAG's import."""
+    try:
+        return Settings.from_env(variables).patience_s
+    except SettingError:
+        return PATIENCE_S
+
+
+def of_task(variables: Mapping[str, str]) -> Settings:
+    """A task's settings; where one is wrong the task fails for good, with the sentence that names it."""
+    try:
+        return Settings.from_env(variables)
+    except SettingError as error:
+        raise AirflowFailException(f"{error}. Correct it in .env, then run sh launch.sh.") from None
 
 
 def extra_hosts(variables: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from ml_platform import training
 from ml_platform.answers import Refused, Unavailable
-from ml_platform.settings import Settings
+from ml_platform.settings import of_task
 from ml_platform.trigger import TrainingJobTrigger
 
 
@@ -20,7 +20,7 @@ class TrainModelOperator(BaseOperator):
     """
 
     def execute(self, context: Context) -> None:
-        settings = Settings.from_env(os.environ)
+        settings = of_task(os.environ)
         request = {**context["params"].get("training", {}), "run_id": context["run_id"]}
         try:
             job = training.call(settings, "POST", "/train", request)

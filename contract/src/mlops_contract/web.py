@@ -1,6 +1,5 @@
 """What the Flask services share: JSON errors without tracebacks, the door's names, the platform's token."""
 
-import hmac
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from mlops_contract.errors import PlatformError, may_pass
 from mlops_contract.hosts import Hosts
+from mlops_contract.tokens import Tokens
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -53,10 +53,9 @@ def install_errors(app: Flask) -> None:
     app.register_error_handler(Exception, unexpected)
 
 
-def require_token(token: str) -> None:
+def require_token(tokens: Tokens) -> None:
     """Refuses the current request unless it carries `Authorization: Bearer TOKEN`."""
-    given = request.headers.get("Authorization", "")
-    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+    if not tokens.accept(request.headers.get("Authorization", "")):
         raise NotAuthorised("Send the header 'Authorization: Bearer …' with PLATFORM_TOKEN from .env.")
 
 

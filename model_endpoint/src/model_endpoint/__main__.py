@@ -1,5 +1,6 @@
 """Starts one replica: gunicorn with one process of threads, so that a switch is one assignment."""
 
+import math
 import os
 import sys
 from typing import Any
@@ -15,6 +16,8 @@ from model_endpoint.worker import Worker
 # Beyond the predictions, and as many threads that stay with a connection: the switch's calls, health checks and
 # metrics get a thread even at full load.
 SPARE_THREADS = 16
+# A replica that cannot serve after so long opens its door all the same, to say why.
+JOIN_SECONDS = 60
 # Two arenas instead of eight a core keep the freed memory of an old model from being spread and kept. Whatever a
 # replica calls is a neighbour, to which no proxy leads.
 PROCESS = {"MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false", "NO_PROXY": "*", "no_proxy": "*"}
@@ -30,7 +33,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
     def load_config(self) -> None:
         threads = 2 * self.settings.max_requests + SPARE_THREADS
         options: dict[str, Any] = {
-            "bind": f"{self.settings.host}:{self.settings.port}",
+            "bind": [],  # the worker opens the door, when it can answer
             "workers": 1,
             "worker_class": Worker,
             "threads": threads,
@@ -39,7 +42,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
             "keepalive": 75,
             "limit_request_line": 8190,
             "timeout": 0,
-            "graceful_timeout": 5,
+            "graceful_timeout": math.ceil(self.settings.answer_seconds) + 2,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - memory, so that a slow disk cannot make it look hung
             "control_socket_disable": True,
         }
@@ -47,11 +50,21 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
+    def server(self) -> Server:
+        """The parts that it serves with."""
+        return Server(self.settings)
+
     def load(self) -> Any:
-        server = Server(self.settings)
+        server = self.server()
         app = create_app(self.settings, server)
         server.joiner.start()
+        server.joiner.settled(JOIN_SECONDS)
         return app
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the door."""
+        return self.settings.host, self.settings.port
 
 
 def main() -> None:

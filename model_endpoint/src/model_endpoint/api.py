@@ -10,6 +10,7 @@ from mlops_contract.web import OwnNames, install_errors
 from model_endpoint import inside, protocols
 from model_endpoint.front import Answers, Shortcut, WholeRequests
 from model_endpoint.incoming import body, exchange
+from model_endpoint.joiner import NOTHING_YET
 from model_endpoint.server import Server
 from model_endpoint.settings import Settings
 
@@ -63,13 +64,18 @@ def public(app: Flask, server: Server) -> None:
 
     @app.get("/health")
     def health() -> Response:
-        return jsonify({"status": "up", "replica": server.settings.replica})
+        up = replica.ready or (replica.version is None and server.joiner.trouble in ("", NOTHING_YET))
+        response = jsonify({"status": "up" if up else "joining", "replica": server.settings.replica})
+        response.status_code = 200 if up else 503
+        return response
 
     @app.get("/ready")
     def ready() -> Response:
-        told: dict[str, Any] = {"ready": replica.version is not None, "model": server.model()}
-        if not told["ready"]:
+        told: dict[str, Any] = {"ready": replica.ready, "model": server.model()}
+        if replica.version is None:
             told["message"] = "No model is loaded yet: run the pipeline once, its first model becomes the Champion."
+        elif not told["ready"]:
+            told["message"] = "This replica has just come back and asks what is served; try again in a second."
         response = jsonify(told)
         response.status_code = 200 if told["ready"] else 503
         return response

@@ -48,18 +48,18 @@ class Piece:
 
 
 class Cores:
-    """`count` inferences at a time, or fewer where the model says so.
+    """`count` inferences at a time, or fewer where the model says so; it may be changed, up to `most`.
 
     `check` is called before each inference; what it raises is what the requests get instead of scores.
     """
 
-    def __init__(self, count: int, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, count: int, check: Callable[[], None] = lambda: None, most: int = 1) -> None:
         self.count = count
         self._check = check
         self._running = 0
         self._waiting: deque[Piece] = deque()
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="core")
+        self._pool = ThreadPoolExecutor(max(count, most), thread_name_prefix="core")
 
     @property
     def waiting(self) -> int:
@@ -147,7 +147,7 @@ class Cores:
     def _hand_over(self) -> None:
         """Gives the core to who waits longest: a newcomer may not overtake."""
         with self._lock:
-            if self._waiting:
+            if self._waiting and self._running <= self.count:
                 self._waiting.popleft().turn.release()
             else:
                 self._running -= 1

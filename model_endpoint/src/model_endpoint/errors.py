@@ -75,6 +75,20 @@ class NoModel(PlatformError):
     code = "no_model"
 
 
+class Rejoining(PlatformError):
+    """This replica was stopped or cut off, and does not know yet whether what it serves is still served."""
+
+    status = 503
+    code = "rejoining"
+
+
+class Stopped(PlatformError):
+    """This replica was stopped while it computed the answer, and what it computed with is perhaps no longer served."""
+
+    status = 503
+    code = "stopped"
+
+
 class Overloaded(PlatformError):
     """As many requests as allowed are in work."""
 

@@ -46,6 +46,8 @@ class Exchange:
     endpoint: str = ""
     error: Exception | None = None
     socket: Any = None
+    met_model: bool = False
+    """A request that a model has met is not sent to the next replica."""
 
     def wanted(self) -> None:
         """Raises NobodyWaits when the client has closed the connection."""
@@ -96,7 +98,7 @@ class Answers:
         exchange = environ[EXCHANGE] = Exchange(socket=environ.get("gunicorn.socket"))
 
         def begin(status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[[bytes], object]:
-            headers += self._headers(exchange.loaded or self.replica.slot.current, status)
+            headers += self._headers(exchange.loaded or self.replica.slot.current, status, exchange.met_model)
             if self.origins:
                 headers += self._sharing(environ)
             endpoint = exchange.endpoint or environ["werkzeug.request"].endpoint or "unknown"
@@ -130,12 +132,12 @@ class Answers:
             raise Overloaded("Too many large requests are in work here; try again later.")
         exchange.leases.append(self.large.release)
 
-    def _headers(self, loaded: Loaded | None, status: str) -> list[tuple[str, str]]:
+    def _headers(self, loaded: Loaded | None, status: str, met_model: bool) -> list[tuple[str, str]]:
         headers = [("X-Replica", self.replica.settings.replica)]
         if loaded:
             headers.append(("X-Model-Version", str(loaded.version.version)))
             headers.append(("X-Model-Run-Id", loaded.version.run_id))
-        elif status.startswith("503"):
+        if status.startswith("503") and not self.replica.ready and not met_model:
             headers.append(ASK_ANOTHER)
         if status.startswith("503"):
             headers.append(("Retry-After", "1"))

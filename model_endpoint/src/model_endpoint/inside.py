@@ -8,6 +8,7 @@ from model_endpoint.errors import InvalidInput, NoSuchFile
 from model_endpoint.incoming import body
 from model_endpoint.predict import parse_object
 from model_endpoint.server import Server
+from model_endpoint.standing import LENT_SECONDS
 
 
 def install(app: Flask, server: Server) -> None:
@@ -21,6 +22,18 @@ def install(app: Flask, server: Server) -> None:
             if not isinstance(found.get(name), int) or isinstance(found[name], bool) or found[name] < 1:
                 raise InvalidInput(f'The field "{name}" must be a whole number from 1.')
         return [found[name] for name in numbers], str(found.get("leader", ""))
+
+    @app.post("/models/lend")
+    def lend() -> Response:
+        require_token(server.settings.token)
+        found = parse_object(body(), {"key", "replica", "clock"})
+        standing, current = replica.slot.standing, replica.slot.current
+        standing.heard()
+        clock = found.get("clock")
+        meant = found.get("replica") == server.settings.replica
+        if meant and isinstance(clock, float) and current and found.get("key") == current.version.key:
+            standing.lend(clock + LENT_SECONDS)
+        return jsonify(replica.describe())
 
     @app.post("/models/prepare")
     def prepare() -> Response:

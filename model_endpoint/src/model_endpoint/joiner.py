@@ -1,10 +1,14 @@
-"""How a replica that has just started comes to serve: what the others serve, else what it served last.
+"""How a replica comes to serve, and to know that it still may.
 
-After that it serves what the release desk tells it, and nothing by itself.
+One that has just started serves what the others serve, else what it served last. After that it serves what the release
+desk tells it. One that was stopped or cut off begins as if it had just started: `standing` says when.
 """
 
 import logging
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
@@ -12,32 +16,41 @@ import requests
 from mlops_contract.errors import PlatformError
 from mlops_contract.voucher import Voucher
 from model_endpoint.replica import Replica
+from model_endpoint.standing import BEAT_SECONDS, PEERS_SECONDS
 
-# Between two looks at a fleet that is in the middle of a switch.
+# Between two looks at a fleet that is in the middle of a switch, or for a replica that may not answer.
 LOOK_SECONDS = 0.05
 RETRY_SECONDS = 0.5
+ANSWER_SECONDS = 1.0
 NOTHING_YET = "No model is served yet: run the pipeline once, its first model becomes the Champion."
 
 log = logging.getLogger(__name__)
 
 
 class Joiner:
-    """One thread that ends when something is served. `trouble` says what is in the way, or is empty."""
+    """One thread. `trouble` says what is in the way of serving, or is empty."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: Replica, on_beat: Callable[[int], None] = lambda peers: None) -> None:
         self.replica = replica
         self.trouble = ""
+        self._on_beat = on_beat
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="joiner", daemon=True)
+        self._joined = threading.Event()
 
     def start(self) -> None:
         """Begins to join; returns at once."""
+        self.replica.slot.standing.watched()
         self._thread.start()
 
     def stop(self) -> None:
         """Ends the thread after what it is doing."""
         self._stop.set()
         self._thread.join()
+
+    def settled(self, seconds: float) -> bool:
+        """Whether the first attempt has ended, well or not, within `seconds`."""
+        return self._joined.wait(seconds)
 
     def join(self) -> None:
         """Serves what the others serve. None is in a switch then, and a switch that begins now finds this one."""
@@ -47,8 +60,7 @@ class Joiner:
             if replica.slot.held or any(one["held"] for one in told):
                 self._stop.wait(LOOK_SECONDS)
                 continue
-            serving = [one for one in told if one.get("voucher")]
-            leader = max(serving, key=lambda one: int(one["epoch"]), default=None)
+            leader = _newest(told)
             voucher = Voucher.from_dict(leader["voucher"]) if leader else replica.memory.voucher()
             current = replica.slot.current
             if current and (leader is None or voucher is None or current.version.key == voucher.key):
@@ -59,36 +71,71 @@ class Joiner:
             if not replica.has_prepared(voucher):
                 replica.prepare(voucher)
                 continue  # somebody may have switched meanwhile: look again
-            epoch = max(int(leader["epoch"]) if leader else 1, replica.slot.epoch + 1)
-            replica.commit(voucher.version, epoch, replica.settings.replica)
+            known = int(leader["epoch"]) if leader else replica.memory.epoch()
+            replica.commit(voucher.version, max(known, replica.slot.epoch + 1), replica.settings.replica)
+
+    def beat(self) -> None:
+        """Has the others say whether what is served here is still what they serve, where the desk has not said so."""
+        standing, slot = self.replica.slot.standing, self.replica.slot
+        current = slot.current
+        if current is None or standing.left > ANSWER_SECONDS + BEAT_SECONDS:
+            return
+        asked = time.monotonic()
+        told = self._others()
+        if slot.held or any(one["held"] for one in told):
+            return
+        leader = _newest(told)
+        if leader and leader["key"] != current.version.key and int(leader["epoch"]) > slot.epoch:
+            self.join()
+        elif leader or (standing.alone and self.replica.peers()):
+            # Without any address, not even its own, it is cut off, and nobody asks it.
+            standing.lend(asked + PEERS_SECONDS)
 
     def _others(self) -> list[dict[str, Any]]:
         """What each replica that answers says of itself."""
-        found = []
-        headers = {"Authorization": f"Bearer {self.replica.settings.token}"}
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy of the machine has no business between replicas
-            for address in self.replica.peers():
-                try:
-                    answer = session.get(f"http://{address}/models", headers=headers, timeout=2)
-                    found += [answer.json()] if answer.ok else []
-                except requests.RequestException:
-                    continue
+
+        def ask(address: str) -> Any:
+            try:
+                with requests.Session() as session:
+                    session.trust_env = False  # a proxy of the machine has no business between replicas
+                    url = f"http://{address}/models"
+                    answer = self.replica.settings.token.send(
+                        lambda headers: session.get(url, headers=headers, timeout=ANSWER_SECONDS)
+                    )
+                    return answer.json() if answer.ok else None
+            except requests.RequestException:
+                return None
+
+        addresses = self.replica.peers()
+        with ThreadPoolExecutor(max(1, len(addresses))) as pool:
+            found = list(pool.map(ask, addresses))
         return [one for one in found if isinstance(one, dict) and one.get("replica") != self.replica.settings.replica]
 
     def _run(self) -> None:
-        while not self._stop.is_set() and self.replica.version is None:
-            trouble = NOTHING_YET
+        slot, pause, before = self.replica.slot, 0.0, time.monotonic()
+        while not self._stop.wait(pause):
+            now = time.monotonic()
+            slot.standing.beat(now - before)
+            before, trouble = now, ""
             try:
-                self.join()
+                if slot.current is None:
+                    trouble = NOTHING_YET
+                    self.join()
+                else:
+                    self.beat()
+                self._on_beat(len(self.replica.peers()))
             except PlatformError as error:
                 trouble = error.message
             except BaseException as error:  # a panic in a library's Rust is no Exception
                 log.exception("the joiner goes on after an unexpected error")
                 trouble = f"{type(error).__name__}: {error}"
-            if trouble not in (self.trouble, NOTHING_YET):
+            if trouble not in ("", self.trouble, NOTHING_YET):
                 log.warning("%s", trouble)
-            self.trouble = trouble
-            if self.replica.version is None:
-                self._stop.wait(RETRY_SECONDS)
-        self.trouble = ""
+            self.trouble = "" if slot.current else trouble
+            self._joined.set()
+            pause = RETRY_SECONDS if slot.current is None else BEAT_SECONDS if slot.standing.good else LOOK_SECONDS
+
+
+def _newest(told: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of the replicas that serve something, the one that has seen the most switches."""
+    return max((one for one in told if one.get("voucher")), key=lambda one: int(one["epoch"]), default=None)

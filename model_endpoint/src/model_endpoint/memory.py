@@ -28,12 +28,17 @@ class Memory:
         found = self._read().get("switches", [])
         return found if isinstance(found, list) else []
 
-    def write(self, voucher: Voucher, switches: list[dict[str, Any]]) -> None:
-        """Stores both in one step."""
+    def epoch(self) -> int:
+        """How many switches of the fleet the version that was served last had seen."""
+        found = self._read().get("epoch")
+        return found if isinstance(found, int) and found > 0 else 1
+
+    def write(self, voucher: Voucher, epoch: int, switches: list[dict[str, Any]]) -> None:
+        """Stores all in one step."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._file.parent) as folder:
             new = Path(folder) / "state"
-            new.write_text(json.dumps({"voucher": voucher.as_dict(), "switches": switches}, indent=1))
+            new.write_text(json.dumps({"voucher": voucher.as_dict(), "epoch": epoch, "switches": switches}, indent=1))
             new.replace(self._file)
 
     def _read(self) -> dict[str, Any]:

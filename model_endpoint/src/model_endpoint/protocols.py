@@ -130,8 +130,8 @@ def open_inference(app: Flask, server: Server) -> None:
 
     @app.get("/v2/health/ready")
     def server_ready() -> Response:
-        response = jsonify({"ready": replica.version is not None})
-        response.status_code = 200 if replica.version is not None else 503
+        response = jsonify({"ready": replica.ready})
+        response.status_code = 200 if replica.ready else 503
         return response
 
     @app.get("/v2/models/<name>")

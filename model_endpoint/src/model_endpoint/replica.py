@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from mlops_contract.addresses import resolve
+from mlops_contract.addresses import resolve, split
 from mlops_contract.store import FilesLost, Store, mlflow_files, replica_files
 from mlops_contract.voucher import Voucher
 from model_endpoint import patterns
@@ -52,7 +52,12 @@ class Replica:
 
     def peers(self) -> list[str]:
         """The addresses of all replicas, this one's too."""
-        return resolve(self.settings.endpoints.split(","))
+        return resolve(split(self.settings.endpoints))
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves a version, and knows that this is the one to serve."""
+        return self.slot.current is not None and self.slot.standing.good
 
     def has_prepared(self, voucher: Voucher) -> bool:
         """Whether a commit of that version is all that is missing."""
@@ -101,13 +106,15 @@ class Replica:
             "epoch": self.slot.epoch,
             "held": self.slot.held,
             "requests": self.slot.requests,
+            "standing": self.slot.standing.good,
+            "clock": time.monotonic(),
             "switches": self.switches,
         }
 
     def _load(self, voucher: Voucher) -> Loaded:
         backend = self.settings.backend
         sources = [mlflow_files(self.settings.mlflow_url, voucher, self.settings.mlflow_account)]
-        sources += [replica_files(address, self.settings.token) for address in self.peers()]
+        sources += [replica_files(address, token) for address in self.peers() for token in self.settings.token.valid]
         try:
             folder = gather(lambda *folders: self.store.fetch(voucher, folders, sources), backend)
         except FilesLost as error:
@@ -126,6 +133,6 @@ class Replica:
         current = self.slot.current
         if current:
             try:
-                self.memory.write(current.version, self.switches)
+                self.memory.write(current.version, self.slot.epoch, self.switches)
             except OSError as error:
                 log.warning("a restart without the others would serve an older version: %s", error)

@@ -1,16 +1,18 @@
 """The parts of a replica, joined together."""
 
 import json
+import math
 from typing import Any
 
 from model_endpoint.cores import Cores
-from model_endpoint.errors import InvalidInput
+from model_endpoint.errors import InvalidInput, Stopped
 from model_endpoint.front import Exchange
 from model_endpoint.joiner import Joiner
 from model_endpoint.metrics import Metrics
 from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
 from model_endpoint.replica import Replica
 from model_endpoint.settings import Settings
+from model_runner import machine
 
 # Compact, keys in the order in which they stand.
 JSON = json.JSONEncoder(separators=(",", ":"))
@@ -23,15 +25,19 @@ class Server:
         self.settings = settings
         self.metrics = Metrics()
         self.replica = Replica(settings, self.metrics)
-        self.joiner = Joiner(self.replica)
-        self.cores = Cores(settings.cores, self.replica.slot.check)
+        self.joiner = Joiner(self.replica, self._share_cores)
+        self.cores = Cores(settings.cores or machine.cores(), self.replica.slot.check, machine.cores())
         self.predictor = Predictor(self.replica.slot, self.cores, settings)
         self.metrics.in_work.set_function(lambda: self.replica.slot.requests)
         self.metrics.queue.set_function(lambda: self.cores.waiting)
 
     def classify(self, texts: Any, exchange: Exchange) -> Answer:
         """The request's texts, classified; the answer's model goes into the headers."""
-        answer = self.predictor.classify(texts, exchange.leases, exchange.wanted)
+        try:
+            answer = self.predictor.classify(texts, exchange.leases, exchange.wanted)
+        except Stopped:
+            exchange.met_model = True
+            raise
         self.metrics.texts.observe(len(texts))
         exchange.loaded = answer.loaded
         return answer
@@ -49,6 +55,11 @@ class Server:
             for row, cut in zip(answer.ranked(top_k), answer.truncated, strict=True)
         ]
         return JSON.encode({"predictions": predictions, "model": model_of(answer.loaded.version)}) + "\n"
+
+    def _share_cores(self, replicas: int) -> None:
+        """With more inferences than cores all are slower: each of `replicas` on this machine takes its share."""
+        if not self.settings.cores:
+            self.cores.count = math.ceil(machine.cores() / max(1, replicas))
 
     def model(self) -> dict[str, Any] | None:
         """Who is served now, as answers name it."""

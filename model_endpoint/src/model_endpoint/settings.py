@@ -1,6 +1,5 @@
 """What a replica is told by its environment."""
 
-import math
 import re
 import socket
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_contract.env import Env, SettingError
-from model_runner.machine import cores
+from mlops_contract.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Settings:
     mlflow_user: str
     mlflow_password: str
     model_name: str
-    token: str
+    token: Tokens
     extra_hosts: str
     endpoints: str
     host: str
@@ -53,7 +52,7 @@ class Settings:
             mlflow_user=env.text("MLFLOW_TRACKING_USERNAME", ""),
             mlflow_password=env.text("MLFLOW_TRACKING_PASSWORD", ""),
             model_name=env.model_name("MODEL_NAME", "text-classifier"),
-            token=env.text("PLATFORM_TOKEN"),
+            token=Tokens.read(env),
             extra_hosts=env.text("NGINX_EXTRA_HOSTS", ""),
             endpoints=env.text("MODEL_ENDPOINTS", "model-endpoint:9998"),
             host=env.text("MODEL_ENDPOINT_HOST", "0.0.0.0"),  # noqa: S104 - a container's only door
@@ -63,7 +62,7 @@ class Settings:
             cache_versions=env.integer("MODEL_CACHE_VERSIONS", 3, 1, 100),
             hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
             backend=env.choice("MODEL_BACKEND", ("auto", "onnx", "torch"), "auto"),
-            cores=env.integer("MODEL_CORES", 0, 0, 1024) or _share(env.integer("MODEL_REPLICAS", 1, 1, 1000)),
+            cores=env.integer("MODEL_CORES", 0, 0, 1024),
             max_requests=env.integer("MODEL_MAX_REQUESTS", 64, 1, 1000),
             max_body_bytes=env.integer("MODEL_MAX_BODY_BYTES", 4 << 20, 1024, 1 << 30),
             max_texts=env.integer("MODEL_MAX_TEXTS", 512, 1, 100_000),
@@ -83,8 +82,3 @@ def _origins(text: str) -> tuple[str, ...]:
                 f"MODEL_CORS_ORIGINS has {origin!r}: an origin is * or, without a path, https://app.example.org"
             )
     return origins
-
-
-def _share(replicas: int) -> int:
-    """What each of `replicas` on this machine gets of its cores: with more inferences than cores, all are slower."""
-    return math.ceil(cores() / replicas)

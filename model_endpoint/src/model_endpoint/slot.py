@@ -8,6 +8,8 @@ first commits, no client of the fleet can see new, then old, then new.
 Epochs count the fleet's switches. Whoever leads one takes a number higher than every replica's; a hold or
 commit with a lower one comes too late and is refused. Two may lead at a time, and with the same number: a hold
 belongs to its leader, by name.
+
+A replica that was stopped at any point of this answers nobody before it has heard what is served: `standing`.
 """
 
 import threading
@@ -17,10 +19,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mlops_contract.voucher import Voucher
-from model_endpoint.errors import NoModel, NotPrepared, Overloaded, StaleEpoch, SwitchBusy
+from model_endpoint.errors import NoModel, NotPrepared, Overloaded, Rejoining, StaleEpoch, Stopped, SwitchBusy
+from model_endpoint.standing import PEERS_SECONDS, Standing
 from model_runner import Model
 
 R = TypeVar("R")
+# So long a request waits for a replica that has just woken up; then another one is asked.
+REJOIN_SECONDS = 1.0
 
 
 class Interrupted(Exception):
@@ -44,6 +49,8 @@ class Slot:
         self.current: Loaded | None = None
         self.prepared: Loaded | None = None
         self.epoch = 0
+        self.standing = Standing()
+        self._standing_before = 0.0
         self._leader = ""
         self._held_until = 0.0
         self._inside = 0
@@ -82,6 +89,7 @@ class Slot:
             loaded = self._enter()
             try:
                 result = work(loaded)
+                self._refuse_sleeper(loaded)
             except Interrupted:
                 self._leave()
             except BaseException:
@@ -96,7 +104,14 @@ class Slot:
         if self.held:
             raise Interrupted
 
+    def _refuse_sleeper(self, loaded: Loaded) -> None:
+        """Raises Stopped where the process was stopped meanwhile, unless what it computed with is still served."""
+        if not self.standing.good and (not self.standing.wait(REJOIN_SECONDS) or self.current is not loaded):
+            raise Stopped("This replica was stopped while it computed the answer; ask again.")
+
     def _enter(self) -> Loaded:
+        if self.current is not None and not self.standing.wait(REJOIN_SECONDS):
+            raise Rejoining("This replica has just come back and asks what is served; try again in a second.")
         with self._changed:
             while self.held:
                 self._changed.wait(self._held_until - time.monotonic())
@@ -129,8 +144,11 @@ class Slot:
             self._refuse_others(leader)
             self._refuse_stale(epoch)
             self._refuse_unprepared(number)
-            self._leader = leader
+            again, self._leader = self.held, leader
             self._held_until = time.monotonic() + self.hold_seconds
+            # Should the leader's next word not come in time, the fleet may have switched.
+            before = self.standing.cut(self._held_until)
+            self._standing_before = self._standing_before if again else before
             while self._inside and self.held:
                 self._changed.wait(self._held_until - time.monotonic())
             if self._inside:
@@ -140,6 +158,7 @@ class Slot:
         """Gives up the hold of `leader`: the gate opens and nothing has changed."""
         with self._changed:
             if self._leader == leader:
+                self.standing.lend(self._standing_before)
                 self._open()
 
     def commit(self, number: int, epoch: int, leader: str) -> Loaded | None:
@@ -151,6 +170,8 @@ class Slot:
             before = self.current
             self.current, self.prepared = self.prepared, None
             self.epoch = epoch
+            if self.held:  # in time, so that all commit now
+                self.standing.lend(time.monotonic() + PEERS_SECONDS)
             self._open()
             return before
 

@@ -1,6 +1,7 @@
 """Gunicorn's worker with threads, whose threads stay with a connection on which requests follow each other."""
 
 import select
+import socket
 import threading
 from typing import Any
 
@@ -22,6 +23,14 @@ class Worker(ThreadWorker):  # type: ignore[misc] # as above
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._stays = threading.Semaphore(self.cfg.threads // 2)
+
+    def load_wsgi(self) -> None:
+        """As gunicorn's, then opens the door, which gunicorn would have opened first: who comes too early, or when the
+        worker has died, is turned away at once and asks another replica."""
+        super().load_wsgi()
+        host, port = self.app.address
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.sockets = [socket.create_server((host, port), family=family, backlog=self.cfg.backlog)]
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """As gunicorn's; at the end the door is shut at once, so that no proxy sends a request that nobody answers."""

@@ -25,6 +25,7 @@ DOOR = {
     "NGINX_RESOLVER": "",
     "NGINX_RATE": "5000r/s",
     "NGINX_BURST": "5000",
+    "NGINX_CORS_ORIGINS": "",
     "NGINX_MAX_BODY": "64k",
     "NGINX_REPLICA_TIMEOUT": "15s",
 }
@@ -121,12 +122,15 @@ class Serving:
             pytest.skip("there is no nginx on this machine")
         port = services.free_port()
         most = variables.pop("MAX_CONNECTIONS", "64")
-        options = f"max_conns={most} max_fails=2 fail_timeout=3s"
-        servers = [f"server 127.0.0.1:{one.port} {options};" for one in self.replicas]
+        servers = [
+            " ".join(f"server 127.0.0.1:{one.port} max_conns={most} {options};" for one in self.replicas)
+            for options in ("max_fails=1 fail_timeout=5s", "max_fails=0")
+        ]
         values = {
             **DOOR,
             "NGINX_LISTEN": f"listen 127.0.0.1:{port};",
-            "NGINX_UPSTREAM_SERVERS": " ".join(servers),
+            "NGINX_UPSTREAM_SERVERS": servers[0],
+            "NGINX_ALL_SERVERS": servers[1],
             **{name: value.replace("PORT", str(port)) for name, value in variables.items()},
         }
         template = (ROOT / "nginx/templates/default.conf.template").read_text()

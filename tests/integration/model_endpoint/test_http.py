@@ -235,7 +235,7 @@ def test_what_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_replica_without_a_model_sends_requests_on(tmp_path: Path) -> None:
-    with stubbed(tmp_path, 1, STUB_EMPTY="1", MODEL_REPLICAS="2") as fleet:
+    with stubbed(tmp_path, 1, STUB_EMPTY="1") as fleet:
         door = fleet.door()
         alone = requests.post(f"{door}/predict", json={"input": "good"}, timeout=5)
         assert alone.status_code == 503 and "run the pipeline" in alone.json()["error"]["message"]
@@ -268,6 +268,26 @@ def test_pages_of_the_named_origins_may_ask(tmp_path: Path) -> None:
             f"{door}/predict", json={"input": ""}, headers={"Origin": "http://localhost:3000"}, timeout=5
         )
         assert refused.status_code == 400 and refused.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+
+
+@pytest.mark.parametrize("origins", ["https://app.example.org, http://localhost:3000", "http://localhost:3000", "*"])
+def test_pages_may_read_the_doors_own_errors_too(tmp_path: Path, origins: str) -> None:
+    page = {"Origin": "http://localhost:3000"}
+    with stubbed(tmp_path, 1, MODEL_CORS_ORIGINS=origins) as fleet:
+        door = fleet.door(NGINX_CORS_ORIGINS=origins, NGINX_RATE="1r/m", NGINX_BURST="5")
+        large = requests.post(f"{door}/predict", data=b"x" * 100_000, headers=page, timeout=5)
+        lost = requests.get(f"{door}/nothing", headers=page, timeout=5)
+        good = requests.post(f"{door}/predict", json={"input": "good"}, headers=page, timeout=5)
+        other = requests.get(f"{door}/nothing", headers={"Origin": "http://localhost:30001"}, timeout=5)
+        answers = [requests.get(f"{door}/health", headers=page, timeout=5) for _ in range(6)]
+        many = next(answer for answer in answers if answer.status_code == 429)
+        wanted = "*" if origins == "*" else page["Origin"]
+        for answer, status in ((large, 413), (lost, 404), (good, 200), (many, 429)):
+            assert answer.status_code == status
+            assert answer.headers["Access-Control-Allow-Origin"] == wanted  # once, not twice
+        assert many.headers["Retry-After"] == "1"
+        assert "Retry-After" in many.headers["Access-Control-Expose-Headers"]
+        assert ("Access-Control-Allow-Origin" in other.headers) == (origins == "*")
 
 
 def test_other_pages_may_not_unless_told(door: str) -> None:

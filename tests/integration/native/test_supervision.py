@@ -17,7 +17,7 @@ import pytest
 from tests.services import ROOT, free_port, wait_until
 
 DRIVER = """
-import json, os, sys
+import dataclasses, json, os, sys
 from native.layout import HOME
 from native.processes import Process
 from native.supervision import Supervisor, holder, owner, stop_strays
@@ -66,6 +66,7 @@ def test_a_killed_process_comes_back(tree: Tree) -> None:
     tree.run("supervisor.configure([sleeper('one')]); supervisor.start('one')")
     log = tree.folder / ".platform/log/one.log"
     wait_until("the process runs", lambda: log.exists() and "began" in log.read_text(), 20)
+    assert log.parent.stat().st_mode & 0o077 == 0, "others may read what services say"
     first = tree.states()["one"]["pid"]
     os.kill(first, signal.SIGKILL)
     wait_until("another one runs", lambda: tree.states()["one"]["pid"] not in (0, first), 20)
@@ -81,6 +82,54 @@ def test_only_what_changed_is_started_again(tree: Tree) -> None:
     assert after["one"]["pid"] == before["one"]["pid"]
     assert after["two"]["pid"] not in (0, before["two"]["pid"])
     assert not alive(before["old"]["pid"])
+
+
+def test_one_by_one_nothing_is_stopped_until_it_is_its_turn(tree: Tree) -> None:
+    careful = "dataclasses.replace(sleeper('one', '{}'), one_by_one=True)"
+    tree.run(f"supervisor.configure([{careful.format(1000)}]); supervisor.start('one')")
+    before = tree.states()["one"]["pid"]
+    changed = f"supervisor.configure([{careful.format(2000)}])"
+    assert tree.run(f"print(json.dumps({changed}))") == ["one"]
+    assert tree.run(f"print(json.dumps({changed}))") == ["one"], "a launch that was interrupted left it as it was"
+    assert tree.states()["one"]["pid"] == before
+    tree.run(f"{changed}; supervisor.start_again('one')")
+    assert tree.states()["one"]["pid"] not in (0, before)
+    assert tree.run(f"print(json.dumps({changed}))") == []
+
+
+def test_one_that_can_reads_its_files_again_instead_of_being_started_again(tree: Tree) -> None:
+    script = (
+        "import signal, time; signal.signal(1, lambda *_: print('again', flush=True)); print('began', flush=True); "
+    )
+    command = f"[sys.executable, '-c', {script + 'time.sleep(99)'!r}]"
+    one = f"Process('one', {command}, bool, files=dict(conf='TEXT'), reload_signal='HUP')"
+    start = "supervisor.start('one')"
+    make = "DATA = HOME / 'data/one'; DATA.mkdir(parents=True, exist_ok=True)"
+    tree.run(f"{make}; supervisor.configure([{one.replace('TEXT', 'old')}]); {start}")
+    log = tree.folder / ".platform/log/one.log"
+    wait_until("the process runs", lambda: log.exists() and "began" in log.read_text(), 20)
+    before = tree.states()["one"]["pid"]
+    tree.run(f"{make}; supervisor.configure([{one.replace('TEXT', 'new')}])")
+    wait_until("it was told", lambda: "again" in log.read_text(), 20)
+    assert tree.states()["one"]["pid"] == before
+
+
+def test_a_process_that_ends_at_once_is_started_for_ever_and_one_that_hangs_is_killed(tree: Tree) -> None:
+    lame = "Process('lame', [sys.executable, '-c', 'raise SystemExit(1)'], bool)"
+    hung = "Process('hung', [sys.executable, '-c', 'import time; time.sleep(99)'], lambda: not Path(FROZEN).exists())"
+    frozen = tree.folder / "frozen"
+    setting = (
+        f"from pathlib import Path; from native.watch import Watch; FROZEN = {str(frozen)!r}; both = [{lame}, {hung}]"
+    )
+    make = "[one.folder.mkdir(parents=True, exist_ok=True) for one in both]"
+    tree.run(f"{setting}; {make}; supervisor.configure(both); supervisor.start('lame'); supervisor.start('hung')")
+    wait_until("it is given up", lambda: tree.states()["lame"]["statename"] == "FATAL", 60)
+    wait_until("the other runs", lambda: tree.states()["hung"]["statename"] == "RUNNING", 30)
+    before = tree.states()["hung"]["pid"]
+    steps = "watch.step(); Path(FROZEN).touch(); [watch.step() for _ in range(4)]; print(0)"
+    tree.run(f"{setting}; watch = Watch(both, supervisor); {steps}")
+    assert tree.states()["lame"]["statename"] != "FATAL"
+    wait_until("another one runs", lambda: tree.states()["hung"]["pid"] not in (0, before), 20)
 
 
 def test_what_a_killed_supervisor_leaves_is_stopped(tree: Tree) -> None:

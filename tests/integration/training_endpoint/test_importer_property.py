@@ -243,3 +243,30 @@ def test_requests_name_nothing_outside_of_the_dataset_folder(dataset: str, datab
     answer = client.post("/datasets", json={"dataset": dataset.format(data=data, other=other)})
     assert answer.status_code in (403, 422), answer.json
     assert answer.get_json()["error"]["message"] and importer.current(database) is None
+
+
+@settings(FEW, max_examples=8)
+@given(
+    several=st.lists(
+        st.lists(st.tuples(TEXT.filter(str.strip), st.sampled_from(["good", "bad"])), max_size=5),
+        min_size=2,
+        max_size=3,
+    )
+)
+def test_what_is_imported_anew_keeps_every_row_of_before(
+    several: list[list[tuple[str, str]]], database: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "anew.csv"
+    wanted: Counter[Any] = Counter()
+    for rows in several:
+        file.write_text(as_csv(["text", "label"], [*KEPT, *rows], ",", csv.QUOTE_ALL, "\n"), newline="")
+        importer.import_dataset(training.settings(database, tmp_path), str(file), anew=True, progress=lambda _: None)
+        wanted += expected([*KEPT, *rows])
+    found: Counter[Any] = Counter()
+    with psycopg.connect(database) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'anew\\_%'").fetchall()
+        for (table,) in tables:
+            found.update(connection.execute(f"SELECT text, label FROM datasets.{table}".encode()).fetchall())
+            connection.execute(f"DROP TABLE datasets.{table}".encode())
+        connection.execute("DELETE FROM training_datasets")
+    assert found == wanted

@@ -63,7 +63,7 @@ class Panic(BaseException):
 
 def test_a_panic_while_loading_does_not_end_the_joiner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(stub.settings(tmp_path, MODEL_ENDPOINTS="127.0.0.1:9"))
-    server.replica.memory.write(stub.voucher(4), [])
+    server.replica.memory.write(stub.voucher(4), 1, [])
     outcomes = [Panic("index out of bounds"), FilesLost("gone for now")]
 
     def load(voucher: Voucher) -> Loaded:

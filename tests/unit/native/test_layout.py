@@ -17,7 +17,7 @@ def test_names_of_the_containers_network_become_addresses() -> None:
     here = made()
     assert here.localize("postgresql://a:b@training-database:5432/c") == "postgresql://a:b@127.0.0.1:5/c"
     assert here.localize("tracking-server:5001,localhost:3") == "127.0.0.1:3,localhost:3"
-    assert here.localize("model-endpoint:9998") == "127.0.0.1:7,127.0.0.1:8"
+    assert here.localize("model-endpoint:9998") == f"@{layout.REPLICAS}"
 
 
 @pytest.mark.parametrize(("bind", "host"), [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("192.0.2.1", "192.0.2.1")])

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,14 @@ def test_a_limit_that_is_none_does_not_count(kind: str, positions: int | None, w
         model_max_length = 10**30
 
     assert usable_length(Tokenizer, Configuration, 256) == wanted
+
+
+def test_a_configuration_that_cannot_be_used_is_what_is_said(tmp_path: Path) -> None:
+    tiny_models.save("bert", tmp_path)
+    said = json.loads((tmp_path / "config.json").read_text())
+    wrong = {**said, "hidden_size": "wide"}, {**said, "model_type": "of-nobody"}
+    for config in wrong:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(BaseModelNotFound, match=r"config\.json|cannot be loaded as a text classifier") as refused:
+            load(find_base(str(tmp_path)), ["x", "y"], 64)
+        assert "tokenizer that can be loaded" not in refused.value.message

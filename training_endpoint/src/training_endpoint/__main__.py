@@ -1,6 +1,7 @@
 """Starts the training endpoint: one gunicorn worker with threads, and in it the runner of jobs and the reconciler."""
 
 import logging
+import math
 import os
 import sys
 from typing import Any
@@ -15,6 +16,9 @@ from training_endpoint.jobs.runner import Runner
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
+
+REQUESTS_END_S = 5
+THREADS_END_S = 20
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped base
@@ -35,9 +39,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             "keepalive": 0,  # a request a connection
             # An import or a switch of the fleet may take minutes in one request.
             "timeout": 0,
-            "graceful_timeout": 5,
+            # The running job gets its time to end before gunicorn kills all; the requests in work get less (`_start`).
+            "graceful_timeout": math.ceil(REQUESTS_END_S + self.settings.cancel_grace_s + THREADS_END_S),
             "control_socket_disable": True,
-            "post_worker_init": lambda worker: self._start(),
+            "post_worker_init": self._start,
             "worker_exit": lambda server, worker: self._stop(),
         }
         for name, value in options.items():
@@ -46,13 +51,14 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
     def load(self) -> Flask:
         return create_app(self.settings, Desk(self.settings, self.reconciler))
 
-    def _start(self) -> None:
+    def _start(self, worker: Any) -> None:
+        worker.cfg.set("graceful_timeout", REQUESTS_END_S)
         self.runner.start()
         self.reconciler.start()
 
     def _stop(self) -> None:
-        self.reconciler.stop()
         self.runner.stop()
+        self.reconciler.stop()
 
 
 def main() -> None:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_contract import addresses
 from mlops_contract.env import Env
+from mlops_contract.tokens import Tokens
 
 POLICIES = ("sequential", "better", "significant", "always")
 
@@ -33,7 +35,7 @@ class Settings:
     hold_seconds: float
     reconcile_seconds: float
     adopt_alias_moves: bool
-    platform_token: str
+    platform_token: Tokens
     extra_hosts: str
     state_dir: Path
     code_version: str
@@ -75,12 +77,12 @@ class Settings:
             base_model=env.text("BASE_MODEL", "embedded"),
             huggingface_token=env.text("HUGGINGFACE_TOKEN", ""),
             slack_url=env.text("SLACK_URL", ""),
-            model_endpoints=_addresses(env.text("MODEL_ENDPOINTS", "")),
+            model_endpoints=addresses.split(env.text("MODEL_ENDPOINTS", "")),
             switch_seconds=env.number("MODEL_SWITCH_SECONDS", 300, 1, 3600),
             hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
             reconcile_seconds=env.number("RECONCILE_SECONDS", 2, 0.05, 3600),
             adopt_alias_moves=env.choice("ADOPT_ALIAS_MOVES", ("on", "off"), "on") == "on",
-            platform_token=env.text("PLATFORM_TOKEN"),
+            platform_token=Tokens.read(env),
             extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
             state_dir=Path(env.text("STATE_DIR", "/state")),
             code_version=env.text("CODE_VERSION", "unknown"),
@@ -96,8 +98,3 @@ class Settings:
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
             port=env.integer("PORT", 9999, 1, 65_535),
         )
-
-
-def _addresses(text: str) -> tuple[str, ...]:
-    """host:port parts of a comma-separated list."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -9,7 +9,7 @@ import httpx
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from ml_platform.answers import Unavailable
 from ml_platform.data_update import describe_cause, update_training_data
-from ml_platform.settings import Settings
+from ml_platform.settings import Settings, of_task, patience_s
 from ml_platform.switch_model import switch_latest_model
 from ml_platform.train_model import TrainModelOperator
 from service import Service, error
@@ -129,6 +129,12 @@ class SwitchLatestModel(TestCase):
 
 
 class TheSettings(TestCase):
+    def test_a_wrong_one_fails_the_task_with_a_sentence_and_not_the_dag(self) -> None:
+        wrong = {**os.environ, "TRAINING_POLL_S": "abc"}
+        self.assertEqual(patience_s(wrong), 3600)
+        with self.assertRaisesRegex(AirflowFailException, "TRAINING_POLL_S is 'abc': it must be a number. Correct it"):
+            of_task(wrong)
+
     def test_each_wrong_one_is_named(self) -> None:
         for name, value in (("TRAINING_POLL_S", "0"), ("TRAINING_DEADLINE_S", "soon")):
             with self.assertRaisesRegex(SettingError, name):

@@ -23,6 +23,7 @@ from training_endpoint.data.sources import words
 from training_endpoint.data.sources.cells import is_no_number
 from training_endpoint.data.sources.choose import choose, part_column
 from training_endpoint.data.sources.columns import Column
+from training_endpoint.data.sources.names import same
 from training_endpoint.data.sources.part import Part, having, split, where
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.data.tables import Progress
@@ -200,7 +201,7 @@ def _doubt(labels: list[str], say: Progress) -> None:
     """Tells of labels that are perhaps one."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in labels:
-        alike[" ".join(name.casefold().split())].append(name)
+        alike[" ".join(same(name).split())].append(name)
         if is_no_number(name):
             say(f"Label {name!r} counts as a class: where it means that there is none, leave the cell empty.")
     for several in alike.values():

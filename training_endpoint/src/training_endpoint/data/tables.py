@@ -84,11 +84,20 @@ def put_aside(connection: database.Connection, known: dict[str, Any], progress: 
             continue
         connection.execute("SELECT unwatch_training_table(%s::regclass)", [table])
         _where_it_may_be_renamed(connection, table)
-        aside = f"{known['name'][:LONGEST_STEM]}_{role}_{moment}"
+        aside = _free(connection, f"{known['name'][:LONGEST_STEM]}_{role}_{moment}")
         # regclass printed the old name, quoted where it must be
         connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.SQL(table), sql.Identifier(aside)))
         progress(f"Table {table} is kept as {aside}.")
     connection.execute(database.query("dataset_forget"), {"name": known["name"]})
+
+
+def _free(connection: database.Connection, name: str) -> str:
+    """`name`, with a number where there is such a table: two imports may end within one second."""
+    number, found = 1, name
+    while connection.execute("SELECT FROM pg_class WHERE relname = %s", [found]).fetchone():
+        number += 1
+        found = f"{name}_{number}"
+    return found
 
 
 def _where_it_may_be_renamed(connection: database.Connection, table: str) -> None:

@@ -65,8 +65,12 @@ def find_base(name: str, token: str = "") -> BaseModel:
 
 def load(base: BaseModel, label_names: list[str], max_length: int) -> Classifier:
     """A classifier with a new head (or the folder's own, where the number of labels is the same)."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415 - takes seconds
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415 - as below
 
+    try:
+        AutoConfig.from_pretrained(base.folder)
+    except Exception as error:  # as below
+        raise BaseModelNotFound(f"{base.name} has a config.json that cannot be used: {_said(error)}") from error
     if not any(any(base.folder.glob(pattern)) for pattern in TOKENIZERS):
         # Of nothing transformers makes a tokenizer that knows no word.
         raise BaseModelNotFound(f"{base.name} has no tokenizer: put tokenizer.json or vocab.txt beside config.json.")

@@ -1,27 +1,39 @@
-"""All replicas together: found by name, prepared all, held all, then committed all."""
+"""All replicas together: found by name, prepared all, held all, then committed all.
+
+One that hangs is left out as soon as it may answer nobody any more (release/loans.py); one where no process listens at
+once. Both join the others when they come back.
+"""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from typing import Any
 
 import requests
 
 from mlops_contract.addresses import resolve
+from mlops_contract.errors import PlatformError
 from mlops_contract.voucher import Voucher
 from training_endpoint.errors import SwitchBusy, SwitchFailed
+from training_endpoint.release.loans import PEERS_SECONDS, Loans
 from training_endpoint.settings import Settings
 
-COMMIT_SECONDS = 10
+RETRIES_SECONDS = 20
+COMMIT_SECONDS = 5
 RETRY_SECONDS = 0.2
-# A replica that takes connections must say this soon what it serves; else it hangs, and nobody switches.
-LOOK_SECONDS = 5
+# A replica that takes connections must say this soon what it serves; else it hangs.
+LOOK_SECONDS = 2.5
 Told = dict[str, dict[str, Any]]
 
 
 class Away(Exception):
-    """Nothing listens at the address: it answers nobody, and joins the others when it comes up."""
+    """No process listens at the address: it answers nobody, and joins the others when it comes up."""
+
+
+class Hangs(Exception):
+    """It does not answer, and may do so again at any time."""
 
 
 class Fleet:
@@ -29,14 +41,27 @@ class Fleet:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.loans = Loans(self.addresses, self._lend)
 
     def addresses(self) -> list[str]:
         """Every replica's ip:port, sorted."""
         return resolve(self.settings.model_endpoints)
 
     def look(self) -> Told:
-        """What each reachable replica says of itself, by address."""
-        return self._each(self.addresses(), lambda address: self._call(address, "GET", "/models", {}, 2), SwitchFailed)
+        """What each replica that answers says of itself, by address."""
+        addresses = [address for address in self.addresses() if not self.loans.silent(address)]
+        return self._ask(addresses, "GET", "/models", {}, LOOK_SECONDS, SwitchFailed)[0]
+
+    def settle(self, told: Told, key: str) -> None:
+        """All that answered serve `key`, as decided; returns when nobody else may answer any more."""
+        self.loans.serving = key
+        self._wait_for({*self.addresses(), *self.loans.owing(())} - set(told))
+
+    def found(self, told: Told) -> None:
+        """What a desk that has just started sees: if all serve the same, that is what the fleet serves."""
+        keys = {one.get("key") for one in told.values()}
+        if self.loans.serving is None and len(keys) == 1 and set(told) == set(self.addresses()):
+            (self.loans.serving,) = keys
 
     def change(self, wanted: Callable[[], Voucher]) -> dict[str, Any]:
         """Switches every replica to the version that `wanted` says, or none: SwitchFailed says which cannot, and why.
@@ -52,7 +77,7 @@ class Fleet:
             try:
                 ready = self._change(voucher, before)
             except SwitchBusy:
-                if time.monotonic() - start > COMMIT_SECONDS:
+                if time.monotonic() - start > RETRIES_SECONDS:
                     raise
                 time.sleep(RETRY_SECONDS)
             except SwitchFailed:
@@ -60,6 +85,8 @@ class Fleet:
                 raise
             else:
                 break
+            finally:
+                self.loans.bar(())
         replicas = [
             {
                 "replica": told["replica"],
@@ -73,13 +100,17 @@ class Fleet:
 
     def _change(self, voucher: Voucher, before: dict[str, int | None]) -> Told:
         """Three moves; what each replica said at the end. What they served is put into `before`, unless it is there."""
-        found = self._each(self.addresses(), lambda address: self._call(address, "GET", "/models", {}, LOOK_SECONDS))
+        silent = {address for address in self.addresses() if self.loans.silent(address)}
+        found, hanging = self._ask(set(self.addresses()) - silent, "GET", "/models", {}, LOOK_SECONDS)
         for address, told in found.items():
             before.setdefault(address, told["version"])
-        ready = self._post(found, "/models/prepare", {"voucher": voucher.as_dict()}, self.settings.switch_seconds)
+        body: dict[str, Any] = {"voucher": voucher.as_dict()}
+        ready, fell_silent = self._ask(found, "POST", "/models/prepare", body, self.settings.switch_seconds)
         if not ready:
             raise SwitchFailed(f"No replica answers at {', '.join(self.settings.model_endpoints)}.")
-        body: dict[str, Any] = {"version": voucher.version}
+        absent = silent | hanging | fell_silent | self.loans.owing(ready)
+        self._wait_for(absent)
+        body = {"version": voucher.version}
         body["epoch"] = max(told["epoch"] for told in ready.values()) + 1
         body["leader"] = f"the release desk ({secrets.token_hex(4)})"
         behind = [address for address, told in ready.items() if not told["serving"]]
@@ -87,43 +118,62 @@ class Fleet:
         # Held in order, the first alone: of two switches at a time one loses there, before it has changed anything.
         try:
             for group in (behind[:1], behind[1:]):
-                self._post(group, "/models/hold", body, self.settings.hold_seconds + 2)
-            self._refuse_latecomers(set(ready))
+                _, hanging = self._ask(group, "POST", "/models/hold", body, self.settings.hold_seconds + 2)
+                if hanging:
+                    raise SwitchBusy(f"The replica at {min(hanging)} does not answer any more.")
+            self._refuse_latecomers({*ready, *absent})
             if time.monotonic() - start > self.settings.hold_seconds:
                 raise SwitchBusy("The first replica's gate opened before the last one's was shut.")
         except (SwitchBusy, SwitchFailed):
             self._tell(behind, "/models/release", body)
             raise
-        committed = self._post(behind, "/models/commit", body, COMMIT_SECONDS)
+        self.loans.pause()
+        # One that hangs now is held, and may not answer when that is over.
+        committed, hanging = self._ask(behind, "POST", "/models/commit", body, COMMIT_SECONDS)
+        self.loans.serving = voucher.key
+        if absent or hanging:
+            # Who is cut off from here, but not from the others, may have had their word until just now.
+            time.sleep(PEERS_SECONDS)
         return {address: told for address, told in ready.items() if told["serving"]} | committed
+
+    def _wait_for(self, absent: set[str]) -> None:
+        """Returns when none of `absent` may answer anybody: what it was lent has run out."""
+        self.loans.bar(absent)
+        time.sleep(self.loans.run_out(absent))
 
     def _refuse_latecomers(self, known: set[str]) -> None:
         """Who has come up since the preparation would go on with the old version: SwitchBusy, so that it takes part."""
         others = [address for address in self.addresses() if address not in known]
-        late = self._each(others, lambda address: self._call(address, "GET", "/models", {}, 1))
-        if late:
-            raise SwitchBusy(f"The replica at {min(late)} has just come up.")
+        late, hanging = self._ask(others, "GET", "/models", {}, 1)
+        if late or hanging:
+            raise SwitchBusy(f"The replica at {min({*late, *hanging})} has just come up.")
+
+    def _lend(self, address: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """One visit of the loans."""
+        try:
+            return self._call(address, "POST", "/models/lend", body, LOOK_SECONDS)
+        except Away:
+            return None
+        except (SwitchBusy, SwitchFailed):
+            return {}  # of a release that knows no loans
 
     def _tell(self, addresses: Iterable[str], path: str, body: dict[str, Any]) -> None:
         """Says it to whoever listens; what is held opens by itself, and what is prepared can be prepared again."""
-        self._each(addresses, lambda address: self._call(address, "POST", path, body, 2), SwitchBusy, SwitchFailed)
-
-    def _post(self, addresses: Iterable[str], path: str, body: dict[str, Any], seconds: float) -> Told:
-        return self._each(addresses, lambda address: self._call(address, "POST", path, body, seconds))
+        self._ask(addresses, "POST", path, body, 2, SwitchBusy, SwitchFailed)
 
     def _call(self, address: str, method: str, path: str, body: dict[str, Any], seconds: float) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.settings.platform_token}"}
+        url, timeout = f"http://{address}{path}", (2, seconds)
         try:
             with requests.Session() as session:
                 session.trust_env = False  # a proxy of the machine has no business between services
-                answer = session.request(
-                    method, f"http://{address}{path}", json=body or None, headers=headers, timeout=(2, seconds)
+                answer = self.settings.platform_token.send(
+                    lambda headers: session.request(method, url, json=body or None, headers=headers, timeout=timeout)
                 )
             told = answer.json()
-        except requests.exceptions.ConnectTimeout as error:
-            raise SwitchFailed(f"The replica at {address} does not take connections.") from error
         except requests.exceptions.ConnectionError as error:
-            raise Away from error
+            raise Away if _nobody_listens(error) else Hangs from error
+        except requests.exceptions.Timeout as error:
+            raise Hangs from error
         except requests.RequestException as error:
             raise SwitchFailed(f"The replica at {address} failed at {path}: {type(error).__name__}.") from error
         if answer.ok:
@@ -133,19 +183,61 @@ class Fleet:
             raise SwitchBusy(f"The replica at {address} says: {message}")
         raise SwitchFailed(f"The replica at {address} says: {message}")
 
-    @staticmethod
-    def _each(addresses: Iterable[str], work: Callable[[str], dict[str, Any]], *ignored: type[Exception]) -> Told:
-        """What `work` gives for each address, without those who are away or fail with an `ignored` error."""
+    def _ask(
+        self,
+        addresses: Iterable[str],
+        method: str,
+        path: str,
+        body: dict[str, Any],
+        seconds: float,
+        *ignored: type[Exception],
+    ) -> tuple[Told, set[str]]:
+        """What each says, without those who are away or fail with an `ignored` error; and who hangs.
 
-        left_out: tuple[type[Exception], ...] = (Away, *ignored)
+        Whoever falls silent meanwhile hangs too, however long the answer may take.
+        """
+        asked: dict[Future[dict[str, Any]], str] = {}
+        for address in sorted(addresses):
+            # Not a pool, which would wait for the one that hangs when this process ends.
+            answer: Future[dict[str, Any]] = Future()
+            asked[answer] = address
+            work = (answer, address, method, path, body, seconds)
+            threading.Thread(target=self._answer, args=work, name="asking", daemon=True).start()
+        told: Told = {}
+        hanging: set[str] = set()
+        errors: dict[str, PlatformError] = {}
+        open_ones = set(asked)
+        while open_ones:
+            done, open_ones = wait(open_ones, 0.5)
+            fell_silent = {answer for answer in open_ones if self.loans.silent(asked[answer])}
+            open_ones -= fell_silent
+            hanging |= {asked[answer] for answer in fell_silent}
+            for answer in done:
+                try:
+                    told[asked[answer]] = answer.result()
+                except Hangs:
+                    hanging.add(asked[answer])
+                except Away:
+                    continue
+                except PlatformError as error:
+                    if not isinstance(error, ignored):
+                        errors[asked[answer]] = error
+        if errors:
+            raise errors[min(errors)]
+        return {address: told[address] for address in sorted(told)}, hanging
 
-        def one(address: str) -> dict[str, Any] | None:
-            try:
-                return work(address)
-            except left_out:
-                return None
+    def _answer(self, answer: "Future[dict[str, Any]]", *call: Any) -> None:
+        try:
+            answer.set_result(self._call(*call))
+        except BaseException as error:
+            answer.set_exception(error)
 
-        asked = list(addresses)
-        with ThreadPoolExecutor(max(1, len(asked))) as pool:
-            found = zip(asked, pool.map(one, asked), strict=True)
-            return {address: told for address, told in found if told is not None}
+
+def _nobody_listens(error: BaseException | None) -> bool:
+    """Whether the machine is there and the process is not; else nobody knows."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError | ConnectionResetError):
+            return True
+        reason = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
+        error = error.__cause__ or error.__context__ or (reason if isinstance(reason, BaseException) else None)
+    return False

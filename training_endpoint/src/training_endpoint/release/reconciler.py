@@ -54,6 +54,7 @@ class Reconciler:
 
     def start(self) -> None:
         """Begins; returns at once."""
+        self.fleet.loans.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -61,6 +62,7 @@ class Reconciler:
         self._stopping = True
         self._woken.set()
         self._thread.join()
+        self.fleet.loans.stop()
 
     def wake(self, afresh: bool = False) -> None:
         """A decision has been written, or is waited for; `afresh` tries at once what has just failed."""
@@ -99,6 +101,7 @@ class Reconciler:
     def _serve(self, decision: Decision, voucher: Voucher, state: State) -> bool:
         """Whether every replica serves the version now; switches them where one does not."""
         told = self.fleet.look()
+        self.fleet.found(told)
         behind = [address for address, one in told.items() if one.get("key") != voucher.key]
         if behind or (not told and self.settings.model_endpoints):
             version, since, reason = self._failed
@@ -113,6 +116,7 @@ class Reconciler:
             if state.switch["version"] != voucher.version:  # somebody decided meanwhile: the next step says so
                 return False
         elif decision.served_at is None:
+            self.fleet.settle(told, voucher.key)
             replicas = [
                 {
                     "replica": one["replica"],

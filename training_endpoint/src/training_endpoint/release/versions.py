@@ -57,7 +57,8 @@ def files(settings: Settings, voucher: Voucher, *folders: str) -> Path:
     cannot be told now.
     """
     sources = [mlflow_files(settings.mlflow_tracking_uri, voucher, settings.mlflow_account)]
-    sources += [replica_files(address, settings.platform_token) for address in resolve(settings.model_endpoints)]
+    tokens, addresses = settings.platform_token.valid, resolve(settings.model_endpoints)
+    sources += [replica_files(address, token) for address in addresses for token in tokens]
     try:
         return store(settings).fetch(voucher, folders, sources)
     except SourceAway as error:

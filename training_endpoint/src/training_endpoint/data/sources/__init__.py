@@ -19,8 +19,8 @@ LONGEST_NAME = 50  # leaves room for _train within PostgreSQL's 63 bytes
 READERS: dict[str, Callable[[File, str], Part]] = {
     ".csv": partial(separated.read, tabs=False),
     ".tsv": partial(separated.read, tabs=True),
-    ".jsonl": objects.read_lines,
-    ".ndjson": objects.read_lines,
+    ".jsonl": objects.read,
+    ".ndjson": objects.read,
     ".json": objects.read,
     ".parquet": parquet.read,
 }

@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from training_endpoint.data.sources.names import EDGES
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.errors import ImportFailed
 
@@ -71,5 +72,5 @@ def cell(value: Any, sql_type: str, problems: Problems, is_label: bool = False) 
         if halves:
             problems.add(HALF_PAIR)
     if is_label:
-        text = text.strip()
+        text = text.strip().strip(EDGES)
     return text or None

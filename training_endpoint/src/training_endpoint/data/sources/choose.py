@@ -58,8 +58,10 @@ def part_column(columns: dict[str, Column]) -> str:
 
 
 def _given(wanted: str, columns: list[str]) -> str:
-    """The column that a person means by a name that was perhaps too long, or had blanks around it."""
-    return wanted if not wanted or wanted in columns else names.one(wanted) or wanted
+    """The column that a person means by a name: as it stands, as it was fitted, or but for capitals and accents."""
+    fitted = wanted if not wanted or wanted in columns else names.one(wanted) or wanted
+    alike = [column for column in columns if names.same(column) == names.same(wanted)]
+    return alike[0] if wanted and fitted not in columns and len(alike) == 1 else fitted
 
 
 def _check_classes(label: Column) -> None:

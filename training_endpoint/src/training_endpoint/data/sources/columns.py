@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from training_endpoint.data.sources import cells
+from training_endpoint.data.sources.names import EDGES
 from training_endpoint.data.sources.part import Part
 from training_endpoint.data.sources.problems import Problems
 
@@ -51,7 +52,7 @@ class Column:
         if isinstance(value, str | bytes):
             self.characters += len(value)
         if len(self.spellings) <= MOST_CLASSES:
-            written = cells.as_text(value).strip() if kind != NESTED else ""
+            written = cells.as_text(value).strip().strip(EDGES) if kind != NESTED else ""
             self.spellings.add(written)
             self.values.add(cells.as_text(float(written)) if kind == "double precision" else written)
 

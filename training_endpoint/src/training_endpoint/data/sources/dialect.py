@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
+from training_endpoint.data.sources.names import EDGES
 from training_endpoint.data.sources.records import Dialect, Record, Records
 
-SEPARATORS = (",", ";", "\t", "|", ":")
+SEPARATORS = (",", ";", "\t", "|", ":", "~", "^", "\x01")
 SEP_LINE = re.compile(r"\"?sep=(.)\"?[;,\t]*", re.IGNORECASE)
 COMMENT = re.compile(r"(#|//) ?[^\s,;\t|]")
 NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?")
@@ -39,10 +40,28 @@ def find(lines: list[str], tabs: bool) -> Dialect:
     lines = lines[skip:]
     if not lines:
         return Dialect()
+    tabs = tabs and any("\t" in line for line in lines)  # else it is none, whatever its name
+    wrapped = _unwrapped(lines)
+    if wrapped:
+        notes += ("each line stands in quotes, which were taken away",)
+        lines, tabs = wrapped, False
     separators = (told[1],) if told else ("\t",) if tabs else SEPARATORS
     candidates = [_dressed(Dialect(separator, skip=skip), lines, tabs) for separator in separators]
     found = max(candidates, key=lambda one: _fit(one, lines))
     return _headed(replace(found, notes=notes), lines)
+
+
+def _unwrapped(lines: list[str]) -> list[str]:
+    """The lines without the quotes in which each stands as a whole; none where that is not so."""
+    whole = Dialect("\0")
+    rows = [whole.row(line, quoted=True, strict=True) if line.startswith('"') else [] for line in lines]
+    if any(len(row) != 1 and not _blank(line) for row, line in zip(rows, lines, strict=True)):
+        return []
+    inner = ["".join(row) for row in rows]
+    for separator in SEPARATORS:
+        if {len(Dialect(separator).row(line, quoted=True)) > 1 for line in inner if line} == {True}:
+            return [f"{line}\n" for line in inner]
+    return []
 
 
 def _blank(line: str) -> bool:
@@ -95,7 +114,7 @@ def _fit(dialect: Dialect, lines: list[str]) -> tuple[float, bool, int]:
     if width == 1:
         return 0.0, False, 1
     whole = sum(len(row) == width for row in rows) / len(rows)
-    named = bool(USUAL_NAMES & {cell.strip().lower() for cell in rows[0]})
+    named = bool(USUAL_NAMES & {cell.strip(EDGES).lower() for cell in rows[0]})
     return max(whole, 0.05), named, width
 
 
@@ -116,15 +135,18 @@ def _headed(dialect: Dialect, lines: list[str]) -> Dialect:
     first_row = ", ".join(rows[0])[:60]
     if not header:
         notes.append(f"there is no header, so the first row ({first_row!r}) counts as a row like all others")
-    elif not USUAL_NAMES & {cell.strip().lower() for cell in rows[0]}:
+    elif not USUAL_NAMES & {cell.strip(EDGES).lower() for cell in rows[0]}:
         notes.append(f"the first row ({first_row!r}) was taken for the header; if it is none, put names above it")
     columns = tuple(rows[0] if header else ("" for _ in rows[0]))
+    if header and _numbered(rows):
+        notes.append("the rows have a cell more than the header, in front: it is taken for their number")
+        columns = ("", *columns)
     return replace(dialect, columns=columns, header=header, notes=tuple(notes))
 
 
 def _is_header(rows: list[list[str]]) -> bool:
     """Whether the first row names columns: it is none when a cell is a number or one of the few values below it."""
-    names = [cell.strip() for cell in rows[0]]
+    names = [cell.strip(EDGES) for cell in rows[0]]
     if USUAL_NAMES & {name.lower() for name in names} or len(rows) < 3:
         return True
     body = [row for row in rows[1:] if len(row) == len(names) and [cell.strip() for cell in row] != names]
@@ -137,6 +159,13 @@ def _is_header(rows: list[list[str]]) -> bool:
         if NUMBER.fullmatch(name) and numbers > 0.9 * len(body) and not _counting(names):
             return False
     return True
+
+
+def _numbered(rows: list[list[str]]) -> bool:
+    """Whether all rows begin with one cell more than the header, as R writes their names: each another one."""
+    body = rows[1:]
+    wider = all(len(row) == len(rows[0]) + 1 and row[-1].strip() for row in body)
+    return len(body) > 1 and wider and len({row[0] for row in body}) == len(body)
 
 
 def _counting(names: list[str]) -> bool:

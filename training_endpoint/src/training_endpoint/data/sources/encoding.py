@@ -105,10 +105,13 @@ class Text:
 
 def find(file: File, wanted: str) -> Text:
     """How to read `file`; `wanted` is the user's ENCODING or ''. Raises `ImportFailed`."""
-    if wanted:
-        return Text(file, known(wanted))
     with file.open() as stream:
         start = stream.read(64 * 1024)
+    if wanted:
+        name = known(wanted)
+        if name in ("utf-16", "utf-32") and not start.startswith(tuple(mark for mark, _ in MARKS[1:])):
+            name = _by_zeros(start) or f"{name}-le"  # Python's own refuse what has no mark
+        return Text(file, name)
     for mark, encoding in MARKS:
         if start.startswith(mark):
             return _checked(Text(file, encoding))

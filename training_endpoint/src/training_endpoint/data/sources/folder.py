@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from training_endpoint.data.sources import encoding, words
 from training_endpoint.data.sources import file as files
-from training_endpoint.data.sources import words
 from training_endpoint.data.sources.file import File
-from training_endpoint.data.sources.part import Part, Row, join
+from training_endpoint.data.sources.part import Part, Row, alike, join
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.errors import ImportFailed
 
@@ -78,20 +78,30 @@ def _of_tables(name: str, tables: list[File], kinds: Mapping[str, Reader]) -> tu
         notes.append(f"Passed over, since other files are called train: {_some(left)}.")
     if train is None:
         raise ImportFailed(f"{name} holds no file of rows for the training. {' '.join(notes)}")
-    return replace(train, notes=(*train.notes, *notes)), [test for test in tests if test]
+    found_tests = [alike(test, train.columns) for test in tests if test]
+    return replace(train, notes=(*train.notes, *notes)), found_tests
 
 
 def _joined(group: list[File], kinds: Mapping[str, Reader], notes: list[str]) -> Part | None:
     """The files as one part. One of several that cannot be read is an error, unless it is a .json of something else."""
-    found = []
+    found: list[Part] = []
     for file in group:
+        if len(group) > 1 and _empty(file):
+            notes.append(f"Passed over: {file.name} is empty.")
+            continue
         try:
-            found.append(kinds[file.kind](file))
+            part = kinds[file.kind](file)
+            found.append(alike(part, found[0].columns) if found else part)
         except ImportFailed as error:
             if file.kind != ".json":
                 raise
             notes.append(f"Passed over: {error.message}")
     return join(found) if found else None
+
+
+def _empty(file: File) -> bool:
+    with file.open() as stream:
+        return not stream.read(1)
 
 
 def _part_names(found: list[File]) -> dict[File, str]:
@@ -135,12 +145,13 @@ def _of_texts(name: str, texts: list[tuple[File, str]], notes: tuple[str, ...] =
                 content = stream.read(LONGEST_TEXT + 1)
             if len(content) > LONGEST_TEXT:
                 raise ImportFailed(f"{file.name} is longer than {LONGEST_TEXT:,} bytes: that is not one text.")
+            marked = next((kind for mark, kind in encoding.MARKS[1:] if content.startswith(mark)), "utf-8")
             try:
-                text = content.decode("utf-8-sig")
+                text = content.decode(marked)
             except UnicodeDecodeError:
                 problems.add(NOT_UTF8)
-                text = content.decode("utf-8-sig", "as-western")
-            yield text, label
+                text = content.decode("utf-8", "as-western")
+            yield text.removeprefix("\ufeff"), label
 
     return Part(["text", "label"], rows, name=name, notes=notes)
 

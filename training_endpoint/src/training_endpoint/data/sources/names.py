@@ -1,10 +1,13 @@
 """Column names as PostgreSQL can hold them, fitted once where they are read and the same everywhere after."""
 
 import re
+import unicodedata
 
 LONGEST_BYTES = 63
 OF_THE_SYSTEM = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 UNFIT = re.compile("[\0\ud800-\udfff]")
+EDGES = " \t\r\n\f\v\x85\xa0\xad\u2007\u200b\u200c\u200d\u200e\u200f\u202f\u2060\u3000\ufeff"
+"""What nobody sees at the ends of a name or a label: blanks, and characters without width."""
 
 
 def fit(names: list[str]) -> list[str]:
@@ -24,8 +27,13 @@ def fit(names: list[str]) -> list[str]:
 
 def one(name: str) -> str:
     """A single name, fitted; '' where nothing is left of it."""
-    name = UNFIT.sub("", name).strip("\ufeff \t\r\n\f\v")
-    return f"{name}_" if name in OF_THE_SYSTEM else _cut(name).strip()
+    name = UNFIT.sub("", name).strip(EDGES)
+    return f"{name}_" if name in OF_THE_SYSTEM else _cut(name).strip(EDGES)
+
+
+def same(name: str) -> str:
+    """What two names have in common that people take for one: capitals, and how accents are written, do not count."""
+    return unicodedata.normalize("NFKC", one(name)).casefold()
 
 
 def _cut(name: str, ending: str = "") -> str:

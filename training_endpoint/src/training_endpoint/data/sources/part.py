@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any
 
+from training_endpoint.data.sources import names
+from training_endpoint.data.sources.names import EDGES
 from training_endpoint.data.sources.problems import Problems
 
 TEST_SHARE = 0.2
@@ -56,6 +58,19 @@ def join(parts: Sequence[Part]) -> Part:
     )
 
 
+def alike(part: Part, columns: Sequence[str]) -> Part:
+    """`part` with its columns called as those of `columns` that differ in capitals, or in how accents are written."""
+    wanted = {names.same(name): name for name in columns}
+    called = [
+        name if name in columns or wanted.get(names.same(name)) in part.columns else wanted.get(names.same(name), name)
+        for name in part.columns
+    ]
+    if called == part.columns or len(set(called)) < len(called):
+        return part
+    new = dict(zip(part.columns, called, strict=True))
+    return replace(part, columns=called, classes={new[name]: known for name, known in part.classes.items()})
+
+
 def having(part: Part, columns: Iterable[str]) -> tuple[Part, list[str]]:
     """`part` of those of its members that have all the columns, and the names of the others."""
     members = part.members or (part,)
@@ -84,7 +99,7 @@ def split(part: Part, text: str, label: str) -> tuple[Part, Part]:
     for row in part.rows(Problems()):
         digest = hashlib.sha256(str(row[text_at]).encode("utf-8", "surrogatepass")).digest()
         keys.append(int.from_bytes(digest[:8], "big"))
-        by_class[str(row[label_at]).strip()].append(keys[-1])
+        by_class[str(row[label_at]).strip().strip(EDGES)].append(keys[-1])
     test_keys: set[int] = set()
     for own in by_class.values():
         share = max(round(len(own) * TEST_SHARE), min(1, len(own) - 1))

@@ -80,6 +80,8 @@ class Records:
         while line := self.again.popleft() if self.again else next(self.source, ""):
             size = size + len(line) if self.taken else len(line)
             self.number += 1
+            if not self.taken:
+                line = line.lstrip("\ufeff")
             self.taken.append(line)
             yield line
             if size > LONGEST_CELL and self.taken:
@@ -100,10 +102,15 @@ class Records:
                 if self.width and len(self.taken) > 1 and (too_wide or len(cells) < self.width):
                     yield self._first_alone(number)  # a stray quote may have swallowed rows
                 else:
-                    yield Record(cells, self.taken, number)
+                    yield Record(self._unwrapped(cells), self.taken, number)
             except csv.Error:
                 reader = csv.reader(self._lines(), strict=True, **self.dialect.options())
                 yield self._first_alone(number)
+
+    def _unwrapped(self, cells: list[str]) -> list[str]:
+        """The cells of a row that was quoted as a whole, as a spreadsheet does that took a line for one cell."""
+        inner = self.dialect.row(cells[0], quoted=True) if len(cells) == 1 < self.width else []
+        return inner if inner and len(inner) == self.width else cells
 
     def _first_alone(self, number: int) -> Record:
         first, *others = self.taken

@@ -1,11 +1,13 @@
 """Reads csv and tsv files: every row arrives, or is told with its place."""
 
 import csv
+import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from training_endpoint.data.sources import dialect as dialects
-from training_endpoint.data.sources import encoding, names
+from training_endpoint.data.sources import encoding, names, objects
 from training_endpoint.data.sources.dialect import FEW_VALUES
 from training_endpoint.data.sources.encoding import Text
 from training_endpoint.data.sources.file import File
@@ -19,6 +21,8 @@ SAMPLE_CHARACTERS = 256 * 1024
 NARROW = "rows left out: not the {} cells of the header"
 EMPTY = "rows left out: no cell holds anything"
 REPEATED = "rows left out: they repeat the header"
+RULE = re.compile(r":?[-=]{3,}:?")  # below a header that is drawn
+DRAWN = "rows left out: lines that are drawn"
 STRAY = "rows with a stray quote, which was taken for text"
 JOINED = "cells of several lines that look like rows: a quote may be missing, and rows may have been joined"
 
@@ -28,6 +32,9 @@ def read(file: File, wanted: str, tabs: bool) -> Part:
     csv.field_size_limit(sys.maxsize)
     text = encoding.find(file, wanted)
     sample = text.head(SAMPLE_CHARACTERS)
+    if objects.begins(sample):
+        part = objects.read(file, wanted)
+        return replace(part, notes=(f"{file.name}: it holds JSON, and is read as such.", *part.notes))
     dialect = dialects.find(sample, tabs)
     if not dialect.columns:
         raise ImportFailed(f"{file.name} is empty: its first line must name the columns, such as text and label.")
@@ -83,6 +90,8 @@ def _rows(file: File, text: Text, dialect: Dialect, sample: list[str], problems:
                 problems.add(EMPTY)
         elif len(cells) != width:
             problems.add(NARROW.format(width))
+        elif all(RULE.fullmatch(cell.strip()) for cell in cells if cell):
+            problems.add(DRAWN)
         elif dialect.header and tuple(cells) == dialect.columns:
             problems.add(REPEATED)
         else:

@@ -53,8 +53,12 @@ def named(part: Part) -> Part:
         return part
 
     def name(value: Any, known: list[str] | None) -> Any:
-        if known is None or not isinstance(value, int) or isinstance(value, bool):
+        if known is None or not isinstance(value, int | float) or isinstance(value, bool):
             return value
+        if isinstance(value, float):  # as numbers beside nulls are often kept
+            if not value.is_integer():
+                return value
+            value = int(value)
         return known[value] if 0 <= value < len(known) else None
 
     def all_rows(problems: Problems) -> Iterator[Row]:

@@ -1,0 +1,187 @@
+"""Replicas that are stopped, killed and started again under load, with the real nginx in front of real processes."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests import training
+from tests.integration.model_endpoint.stack import TOKEN, Replica, Serving, serving
+from tests.services import wait_until
+from tests.unit.model_endpoint import stub
+from training_endpoint.release.fleet import Fleet
+
+CLIENTS = 8
+
+
+@contextmanager
+def joined(folder: Path, replicas: int) -> Iterator[tuple[Serving, Fleet]]:
+    """Replicas that serve version 1, and the desk's side of them with its loans."""
+    with serving("http://127.0.0.1:1", "text-classifier", folder, replicas) as made:
+        made.module = "tests.integration.model_endpoint.joining"
+        made.start()
+        endpoints = ",".join(f"127.0.0.1:{one.port}" for one in made.replicas)
+        desk = Fleet(training.settings("", folder, MODEL_ENDPOINTS=endpoints, PLATFORM_TOKEN=TOKEN))
+        desk.loans.start()
+        try:
+            desk.change(lambda: stub.voucher(1))
+            yield made, desk
+        finally:
+            desk.loans.stop()
+
+
+class Load:
+    """Clients that ask all the while; `seen` has (asked, answered, version) of each, version 0 where it failed."""
+
+    def __init__(self, url: str, clients: int = CLIENTS) -> None:
+        self.url, self.seen, self.failures = url, list[tuple[float, float, int]](), list[str]()
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(clients)
+        self._clients = [self._pool.submit(self._ask) for _ in range(clients)]
+
+    def _ask(self) -> None:
+        with requests.Session() as session:
+            while not self._over.is_set():
+                asked, version = time.monotonic(), 0
+                try:
+                    answer = session.post(f"{self.url}/predict", json={"input": "good"}, timeout=30)
+                    version = int(answer.json()["model"]["version"]) if answer.ok else 0
+                    if not version:
+                        self.failures.append(answer.text)
+                except requests.RequestException as error:
+                    self.failures.append(repr(error))
+                self.seen.append((asked, time.monotonic(), version))
+
+    def end(self) -> None:
+        self._over.set()
+        for client in self._clients:
+            client.result()
+        self._pool.shutdown()
+
+
+@contextmanager
+def load(url: str) -> Iterator[Load]:
+    made = Load(url)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def stop(replica: Replica, sign: int) -> None:
+    for one in [psutil.Process(replica.process.pid), *psutil.Process(replica.process.pid).children(recursive=True)]:
+        os.kill(one.pid, sign)
+
+
+def kill(replica: Replica) -> None:
+    stop(replica, signal.SIGKILL)
+    replica.process.wait(10)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 8])
+def test_one_that_is_stopped_does_not_hold_up_the_others_and_never_answers_with_the_old_version(
+    tmp_path: Path, seconds: float
+) -> None:
+    with joined(tmp_path, 2) as (fleet, desk):
+        hung = fleet.replicas[1]
+        door = fleet.door()
+        # What it was asked when it was stopped lies in its sockets until it wakes.
+        waiting = ThreadPoolExecutor(4)
+        stop(hung, signal.SIGSTOP)
+        time.sleep(seconds)
+        body = {"input": "good"}
+        asked = [waiting.submit(requests.post, f"{hung.url}/predict", json=body, timeout=60) for _ in range(4)]
+        start = time.monotonic()
+        told = desk.change(lambda: stub.voucher(2))
+        took = time.monotonic() - start
+        assert [one["address"] for one in told["replicas"]] == [f"127.0.0.1:{fleet.replicas[0].port}"]
+        assert took < 12, f"the others waited {took:.1f} s for one that hangs"
+        with load(door) as through_nginx, load(hung.url) as directly:
+            stop(hung, signal.SIGCONT)
+            wait_until("it has joined the others", lambda: hung.served() == "2" and ready(hung), 20)
+            time.sleep(1)
+        late = [one.result().json().get("model", {}).get("version") for one in asked]
+        assert "1" not in late, "what it was asked before it woke got the old version"
+        assert 1 not in {version for _, _, version in directly.seen}
+        assert {version for _, _, version in through_nginx.seen} == {2}, through_nginx.failures[:3]
+        waiting.shutdown()
+
+
+def ready(replica: Replica) -> bool:
+    return requests.get(f"{replica.url}/ready", timeout=5).ok
+
+
+def test_the_desk_may_be_away_and_replicas_stopped_and_they_go_on(tmp_path: Path) -> None:
+    with joined(tmp_path, 2) as (fleet, desk):
+        desk.loans.stop()
+        with load(fleet.door()) as asked:
+            time.sleep(9)
+        assert {version for _, _, version in asked.seen} == {1}, asked.failures[:3]
+        for one in fleet.replicas:
+            stop(one, signal.SIGSTOP)
+        time.sleep(7)
+        for one in fleet.replicas:
+            stop(one, signal.SIGCONT)
+        wait_until("both know what is served", lambda: all(map(ready, fleet.replicas)), 10)
+        kill(fleet.replicas[1])
+        with load(fleet.replicas[0].url) as asked:
+            time.sleep(6)
+        assert {version for _, _, version in asked.seen} == {1}, asked.failures[:3]
+
+
+def test_one_that_has_just_come_back_is_asked_when_the_other_dies(tmp_path: Path) -> None:
+    with joined(tmp_path, 2) as (fleet, _):
+        first, second = fleet.replicas
+        door = fleet.door()
+        with load(door) as asked:
+            for dying, other in ((first, second), (second, first), (first, second)):
+                wait_until("the other is ready", partial(ready, other), 20)
+                before = len(asked.failures)
+                kill(dying)
+                died = time.monotonic()
+                time.sleep(1)
+                # What it was just being asked is lost with it, and nothing else.
+                lost = len(asked.failures) - before
+                assert lost <= CLIENTS, asked.failures[before:][:3]
+                fleet.start(dying)
+                wait_until("it serves", partial(ready, dying), 20)
+                slow = [end - begin for begin, end, _ in asked.seen if begin > died]
+                assert max(slow) < 2.5, "a starting replica was asked before it was ready"
+
+
+def test_one_that_starts_is_not_asked_before_it_is_ready(tmp_path: Path) -> None:
+    with joined(tmp_path, 2) as (fleet, _):
+        late = fleet.replicas[1]
+        kill(late)
+        fleet.variables["STUB_LOAD_SECONDS"] = "3"
+        with load(fleet.door()) as asked:
+            fleet.start(late)
+            wait_until("it serves", lambda: ready(late), 20)
+            time.sleep(1)
+        assert not asked.failures, asked.failures[:3]
+        assert max(end - begin for begin, end, _ in asked.seen) < 2
+
+
+def test_one_that_is_told_to_end_answers_what_it_was_asked_however_long_that_takes(tmp_path: Path) -> None:
+    with serving("http://127.0.0.1:1", "text-classifier", tmp_path, 1, STUB_SECONDS="7") as fleet:
+        fleet.module = "tests.integration.model_endpoint.stubbed"
+        fleet.start()
+        with ThreadPoolExecutor(1) as pool:
+            url = f"{fleet.replicas[0].url}/predict"
+            asked = pool.submit(requests.post, url, json={"input": "good"}, timeout=30)
+            wait_until("it is in work", lambda: in_work(fleet.replicas[0]), 5)
+            fleet.replicas[0].process.terminate()
+            assert asked.result().status_code == 200
+
+
+def in_work(replica: Replica) -> bool:
+    return "model_requests_in_work 1.0" in requests.get(f"{replica.url}/metrics", timeout=5).text
