@@ -62,6 +62,7 @@ restore() {
   [ "$mode" = native ] || check_ports
   remember_mode
   claim_data
+  hand_tokens_over
   pour_backup
   start_platform
 }
