@@ -176,8 +176,8 @@ def _discard_begun(
 def pack(classifier: Classifier, folder: Path) -> int:
     """Puts MLflow's transformers flavor beside `serving/`, for whoever loads a version with MLflow: we do not.
 
-    It is written here, not by the server, so that each digest is known before anybody else has the file. The weights are
-    those that lie in `model/` already. Returns the bytes of the whole folder.
+    It is written here, not by the server, so that each digest is known before anybody else has the file. The weights
+    are those that lie in `model/` already. Returns the bytes of the whole folder.
     """
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers")]
     shutil.rmtree(folder / "flavor", ignore_errors=True)
