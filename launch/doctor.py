@@ -1,6 +1,6 @@
 """What the services say of themselves: level|what|found|what to do, a line each.
 
-launch/doctor.sh pipes this file into the Python of one of them, whichever runs: the standard library and mlops_contract.
+launch/doctor.sh pipes this file into the Python of one of them, whichever runs: standard library and mlops_contract.
 """
 
 from __future__ import annotations
