@@ -34,7 +34,7 @@ DO $$
 DECLARE
     own_functions text[] := '{note_training_insert,record_training_insert,record_training_event,watch_training_table,'
         'unwatch_training_table,refuse_ledger_change,seal_ledger_entry,ledger_hash,append_decision,decide_for_job,'
-        'decide_by_hand,decision_took_effect}';
+        'decide_by_hand,decision_took_effect,remove_version_files,version_files_gone}';
     own_tables text[] := '{training_event_queue,training_event_history,training_events,training_deliveries,'
         'training_untrained,training_leader,training_schema,training_datasets,training_jobs,training_coverage,'
         'training_data_coverage,training_backlog,training_versions,promotion_ledger,ledger_breaks}';

@@ -266,7 +266,7 @@ def test_what_is_imported_anew_keeps_every_row_of_before(
     with psycopg.connect(database) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'anew\\_%'").fetchall()
         for (table,) in tables:
-            found.update(connection.execute(f"SELECT text, label FROM datasets.{table}".encode()).fetchall())
-            connection.execute(f"DROP TABLE datasets.{table}".encode())
+            found.update(connection.execute(f"SELECT text, label FROM {table}".encode()).fetchall())
+            connection.execute(f"DROP TABLE {table}".encode())
         connection.execute("DELETE FROM training_datasets")
     assert found == wanted

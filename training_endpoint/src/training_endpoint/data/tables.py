@@ -94,7 +94,7 @@ def put_aside(connection: database.Connection, known: dict[str, Any], progress: 
 def _free(connection: database.Connection, name: str) -> str:
     """`name`, with a number where there is such a table: two imports may end within one second."""
     number, found = 1, name
-    while connection.execute("SELECT FROM pg_class WHERE relname = %s", [found]).fetchone():
+    while connection.execute("SELECT 1 FROM pg_class WHERE relname = %s", [found]).fetchone():
         number += 1
         found = f"{name}_{number}"
     return found

@@ -11,13 +11,14 @@ from mlops_contract.web import OwnNames, install_errors, require_token
 from training_endpoint import database
 from training_endpoint.data import importer
 from training_endpoint.errors import InvalidOverride, NoDataset
-from training_endpoint.http import fields, metrics, release
+from training_endpoint.http import fields, metrics, release, storage
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.release import peers
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
+from training_endpoint.upkeep.janitor import Janitor
 
 MAX_RUN_ID = 250
 MAX_LISTED = 1_000
@@ -25,9 +26,10 @@ MAX_BODY_BYTES = 64 * 1024
 NAMES = ("training-endpoint",)
 
 
-def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
+def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | None = None) -> Flask:
     """The application; it connects to nothing before the first request needs it."""
     desk = desk or Desk(settings, Reconciler(settings))
+    janitor = janitor or Janitor(settings)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
@@ -35,7 +37,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
     app.wsgi_app = OwnNames(app.wsgi_app, hosts, "TRAINING_EXTRA_HOSTS")  # type: ignore[method-assign]
     description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
-    registry = metrics.registry(jobs)
+    registry = metrics.registry(jobs, janitor)
 
     @app.before_request
     def only_the_platform_changes_anything() -> None:
@@ -102,4 +104,5 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
         return jsonify(view(jobs.cancel(fields.job_id(job_id))))
 
     release.install(app, desk)
+    storage.install(app, janitor)
     return app

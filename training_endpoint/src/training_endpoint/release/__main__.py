@@ -29,7 +29,7 @@ def main(arguments: list[str], environment: dict[str, str]) -> int:
             body["pin"] = given.pin
         if given.command == "promote":
             body["version"] = given.version
-        _tell(_ask(environment, "POST", {"rollback": "/rollback"}.get(given.command, f"/{given.command}"), body))
+        _tell(ask(environment, "POST", {"rollback": "/rollback"}.get(given.command, f"/{given.command}"), body))
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -73,7 +73,7 @@ def _tell(told: dict[str, Any]) -> None:
 
 
 def _history(environment: dict[str, str], limit: int, verify: bool) -> int:
-    told = _ask(environment, "GET", f"/history?limit={limit}")
+    told = ask(environment, "GET", f"/history?limit={limit}")
     for row in told["decisions"]:
         moved = (
             f"version {row['to_version']}"
@@ -93,7 +93,8 @@ def _history(environment: dict[str, str], limit: int, verify: bool) -> int:
     return 0
 
 
-def _ask(environment: dict[str, str], method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def ask(environment: dict[str, str], method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The running service's answer; raises `Problem`."""
     url = environment.get("TRAINING_URL", "http://127.0.0.1:9999").rstrip("/")
     headers = {"Authorization": f"Bearer {environment.get('PLATFORM_TOKEN', '')}"}
     try:
