@@ -46,9 +46,10 @@ CMD ["python", "-m", "training_trigger"]
 
 FROM base AS mlflow-server
 COPY --from=mlflow-packages /venv /venv
-ENV PATH=/venv/bin:$PATH PYTHONPATH=/app/contract/src:/app/mlflow_server/src
+ENV PATH=/app/mlflow_server/bin:/venv/bin:$PATH PYTHONPATH=/app/contract/src:/app/mlflow_server/src
 RUN install -d -o app -g app /artifacts /uploads
 COPY contract/src contract/src
+COPY mlflow_server/bin mlflow_server/bin
 COPY mlflow_server/src mlflow_server/src
 USER app
 CMD ["python", "-m", "tracking_server"]

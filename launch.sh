@@ -15,6 +15,7 @@
 #   sh launch.sh history [--verify]                  who decided what is served, when and why; --verify proves it
 #   sh launch.sh promote VERSION --reason WHY        serve a version, whatever was measured; --pin holds it
 #   sh launch.sh rollback --reason WHY               serve the Champion before this one, and hold it
+#   sh launch.sh clean [--dry-run]                   remove now what is kept no longer (docs/growth.md), or say what that is
 #   sh launch.sh unpin --reason WHY                  let training's verdicts decide again
 #
 # --native before a command runs plain processes instead of containers; it is what happens anyway
@@ -137,6 +138,11 @@ case $command in
     make_env # a newer version may want secrets that this one's launch did not make
     release_desk "$command" "$@"
     ;;
+  clean)
+    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
+    make_env
+    training_module upkeep "$@"
+    ;;
   down)
     [ -f .env ] || [ -n "$(printenv PLATFORM_ID)" ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
     down "$@"
@@ -152,6 +158,7 @@ case $command in
     if [ "$command" = status ]; then
       show_served_version
       show_backlog
+      show_storage
     fi
     ;;
   -h | --help | help) usage ;;

@@ -7,12 +7,15 @@ backup() {
   file=$1
   [ ! -e "$file" ] || fail "$file is there already" 'give the name of a new file'
   [ -d "$(dirname "$file")" ] || fail "there is no folder $(dirname "$file")" 'make it, or give another file'
+  make_env # hands .env over to those who write it into the file
   umask 077 # it holds every secret
   began=$(seconds)
-  take_backup >"$file.part" || {
-    rm -f "$file.part"
+  file=$file.part
+  { take_backup >"$file" && read_backup check; } || {
+    rm -f "$file"
     fail 'no backup was made; the reason stands above' 'sh launch.sh status' 'a platform that does not run: sh launch.sh'
   }
+  file=${file%.part}
   mv "$file.part" "$file"
   umask 022
   printf '%s %s\n' "$(seconds)" "$file" >.platform/last-backup
@@ -62,6 +65,7 @@ restore() {
   [ "$mode" = native ] || check_ports
   remember_mode
   claim_data
+  hand_tokens_over
   pour_backup
   start_platform
 }

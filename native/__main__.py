@@ -282,10 +282,14 @@ def python(*words: str) -> None:
 
 
 def backup(script: str, *words: str) -> None:
-    """Becomes one of the scripts of launch/backup."""
-    (DATA / "tracking-server/artifacts").mkdir(parents=True, exist_ok=True)
+    """Runs one of the scripts of launch/backup; what it writes is the services' own."""
+    layout = Layout.load()
+    artifacts = DATA / "tracking-server/artifacts"
+    artifacts.mkdir(parents=True, exist_ok=True)
     command = ["sh", str(ROOT / f"launch/backup/{script}.sh"), *words]
-    os.execve("/bin/sh", command, {**os.environ, **backup_environment(Layout.load())})  # noqa: S606
+    subprocess.run(command, env={**os.environ, **backup_environment(layout)}, check=True)
+    if layout.account:
+        layout.account.own(artifacts)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

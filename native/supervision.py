@@ -50,6 +50,8 @@ def _configuration(processes: list[Process]) -> str:
     head = f"""; Written by `sh launch.sh` from native/processes.py. Paths are relative to this folder.
 [supervisord]
 logfile=log/supervisord.log
+logfile_maxbytes=10MB
+logfile_backups=1
 pidfile=supervisord.pid
 {user}
 [unix_http_server]

@@ -24,6 +24,11 @@ class FakeMlflow:
     aliases: dict[str, dict[str, int]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     """Path below the artifacts → content."""
+    tags: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
+    """(Registered model, version) → its tags."""
+    deleted_runs: list[str] = field(default_factory=list)
+    free: int | None = None
+    """Bytes free on its disk, which it tells where this is set."""
     trouble: int = 0
     """A status with which every call of the registry is answered, or 0; files are given all the same."""
     slow: float = 0.0
@@ -76,6 +81,56 @@ class FakeMlflow:
         @app.get(f"{api}/model-versions/get")
         def get() -> Response:
             return self._version(request.args["name"], int(request.args["version"]))
+
+        @app.post(f"{api}/model-versions/set-tag")
+        def set_tag() -> Response:
+            body = request.get_json()
+            name, version = body["name"], int(body["version"])
+            if version not in self.runs.get(name, {}):
+                return _refused(404, "RESOURCE_DOES_NOT_EXIST", f"Model Version {version} not found")
+            self.tags.setdefault((name, version), {})[body["key"]] = body["value"]
+            return jsonify({})
+
+        @app.delete(f"{api}/model-versions/delete")
+        def delete() -> Response:
+            body = request.get_json()
+            if int(body["version"]) not in self.runs.get(body["name"], {}):
+                return _refused(404, "RESOURCE_DOES_NOT_EXIST", f"Model Version {body['version']} not found")
+            self.delete_version(body["name"], int(body["version"]))
+            return jsonify({})
+
+        @app.delete(f"{api}/logged-models/<model>")
+        def delete_logged(model: str) -> Response:
+            return jsonify({})
+
+        @app.get("/platform/disk")
+        def disk() -> Response:
+            if self.free is None:
+                return _refused(404, "RESOURCE_DOES_NOT_EXIST", "no such route")
+            return jsonify(free=self.free, total=64_000_000, used=64_000_000 - self.free)
+
+        @app.get(f"{api}/runs/get")
+        def run() -> Response:
+            return jsonify(run={"info": {"run_id": request.args["run_id"], "experiment_id": "1"}})
+
+        @app.post(f"{api}/runs/delete")
+        def delete_run() -> Response:
+            self.deleted_runs.append(request.get_json()["run_id"])
+            return jsonify({})
+
+        @app.get("/api/2.0/mlflow-artifacts/artifacts")
+        def entries() -> Response:
+            folder = request.args.get("path", "").rstrip("/") + "/"
+            below = [path.removeprefix(folder) for path in self.files if path.startswith(folder)]
+            names = sorted({(path.split("/")[0], "/" in path) for path in below})
+            return jsonify(files=[{"path": name, "is_dir": is_dir} for name, is_dir in names])
+
+        @app.delete("/api/2.0/mlflow-artifacts/artifacts/<path:path>")
+        def delete_files(path: str) -> Response:
+            gone = [file for file in self.files if file == path or file.startswith(f"{path}/")]
+            for file in gone:
+                del self.files[file]
+            return jsonify({})
 
         @app.get("/api/2.0/mlflow-artifacts/artifacts/<path:path>")
         def artifact(path: str) -> Response:

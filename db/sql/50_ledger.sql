@@ -81,11 +81,16 @@ CREATE OR REPLACE FUNCTION public.append_decision(
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made bigint;
+    removed timestamptz;
 BEGIN
-    IF becomes IS NOT NULL AND NOT EXISTS (
-        SELECT FROM public.training_versions v WHERE v.model_name = model AND v.version = becomes
-    ) AND becomes IS DISTINCT FROM was THEN
-        RAISE EXCEPTION 'version % of % was not registered by training', becomes, model USING ERRCODE = 'LG003';
+    IF becomes IS DISTINCT FROM was AND becomes IS NOT NULL THEN
+        SELECT v.removed_at INTO removed FROM public.training_versions v
+        WHERE v.model_name = model AND v.version = becomes;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'version % of % was not registered by training', becomes, model USING ERRCODE = 'LG003';
+        ELSIF removed IS NOT NULL THEN
+            RAISE EXCEPTION 'the files of version % of % were removed', becomes, model USING ERRCODE = 'LG004';
+        END IF;
     END IF;
     INSERT INTO public.promotion_ledger
         (who, model_name, from_version, to_version, verdict, reason, evidence, job_id, pinned, alias_at, served_at)
@@ -145,15 +150,54 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WHERE id = decision
 $$;
 
+-- Gives up a version's files for good: from here on nobody decides for it or asks for them. False where they are given
+-- up already, or needed: by the version in force or to be, by the one that a rollback names, by a job that still judges.
+CREATE OR REPLACE FUNCTION public.remove_version_files(model text, number integer, because text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20s' AS $$
+BEGIN
+    LOCK TABLE public.promotion_ledger IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE public.training_versions v
+    SET removed_at = clock_timestamp(), removed_because = because
+    WHERE v.model_name = model AND v.version = number AND v.removed_at IS NULL
+      AND NOT EXISTS (
+          SELECT FROM public.training_jobs j WHERE j.job_id = v.job_id AND j.status IN ('queued', 'running'))
+      AND number NOT IN (
+          SELECT l.to_version FROM public.promotion_ledger l
+          WHERE l.model_name = model AND l.to_version IS NOT NULL
+          GROUP BY l.to_version ORDER BY max(l.id) DESC LIMIT 2)
+      -- Until the newest decision is in force everywhere, replicas serve what was decided before it.
+      AND NOT EXISTS (
+          SELECT FROM public.promotion_ledger l
+          WHERE l.model_name = model AND l.to_version = number
+            AND l.id >= coalesce((SELECT max(s.id) FROM public.promotion_ledger s
+                                  WHERE s.model_name = model AND s.served_at IS NOT NULL), 0));
+    RETURN FOUND;
+END
+$$;
+
+-- Notes that they are deleted.
+CREATE OR REPLACE FUNCTION public.version_files_gone(model text, number integer) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE public.training_versions v SET gone_at = clock_timestamp()
+    WHERE v.model_name = model AND v.version = number AND v.removed_at IS NOT NULL AND v.gone_at IS NULL
+$$;
+
 -- They run as a role that may do this alone; LOCK wants the right to change every column, and the triggers above see
 -- to it that two of them change.
 ALTER FUNCTION public.decide_for_job(text, text, integer, boolean, integer, text, text, jsonb) OWNER TO training_ledger;
 ALTER FUNCTION public.decide_by_hand(text, text, integer, boolean, text, text) OWNER TO training_ledger;
 ALTER FUNCTION public.decision_took_effect(bigint, text) OWNER TO training_ledger;
+ALTER FUNCTION public.remove_version_files(text, integer, text) OWNER TO training_ledger;
+ALTER FUNCTION public.version_files_gone(text, integer) OWNER TO training_ledger;
 GRANT SELECT, INSERT, UPDATE ON public.promotion_ledger TO training_ledger;
 GRANT SELECT ON public.training_versions, public.training_jobs TO training_ledger;
+GRANT UPDATE (removed_at, removed_because, gone_at) ON public.training_versions TO training_ledger;
 GRANT UPDATE (job_id) ON public.training_jobs TO training_ledger;  -- to lock a row
 
+REVOKE ALL ON FUNCTION public.remove_version_files(text, integer, text), public.version_files_gone(text, integer)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION public.remove_version_files(text, integer, text), public.version_files_gone(text, integer)
+    TO platform;
 REVOKE ALL ON FUNCTION public.append_decision(text, text, integer, integer, text, text, jsonb, text, boolean),
     public.decide_for_job(text, text, integer, boolean, integer, text, text, jsonb),
     public.decide_by_hand(text, text, integer, boolean, text, text),

@@ -18,9 +18,10 @@ trap 'exit 1' INT TERM
 part() { # part NAME COMMAND...: its output, cut into pieces
   name=$1
   shift
-  { "$@" || echo failed >"$scratch/failed"; } |
+  { "$@" && : >"$scratch/done"; } |
     split --bytes=16M --suffix-length=6 --numeric-suffixes --filter="sh '$here/piece.sh'" - "$name."
-  [ ! -e "$scratch/failed" ] || fail "$name could not be read; the reason stands above"
+  [ -e "$scratch/done" ] || fail "$name could not be read; the reason stands above"
+  rm "$scratch/done"
 }
 
 about() {

@@ -1,5 +1,7 @@
 """MLflow with accounts: what each may do, over real HTTP."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ PEOPLE, TRAINING, SERVING = (
     ("serving", "reads all day"),
 )
 API = "/api/2.0/mlflow/"
+ENVIRONMENT: dict[str, str] = {}
+"""The server's own."""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = {
         "PYTHONPATH": f"{ROOT}/contract/src:{ROOT}/mlflow_server/src",
         "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder}/mlflow.db",
+        "MLFLOW_ARTIFACTS_DESTINATION": str(folder / "artifacts"),
+        "MLFLOW_TRACKING_URI": url,
+        "MLFLOW_TRACKING_USERNAME": PEOPLE[0],
+        "MLFLOW_TRACKING_PASSWORD": PEOPLE[1],
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "signs",
         "MLFLOW_PASSWORD": PEOPLE[1],
         "MLFLOW_TRAINING_PASSWORD": TRAINING[1],
@@ -34,7 +42,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     command = [sys.executable, "-m", "tracking_server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
+    command += ["--serve-artifacts"]
+    ENVIRONMENT.update(environment)
     with process(command, folder / "mlflow.log", environment):
         wait_until("MLflow answers", lambda: requests.get(f"{url}/health", timeout=2).ok, 240)
         train(url)
@@ -139,3 +148,26 @@ def test_a_short_or_missing_password_ends_the_start_with_its_name(tmp_path: Path
         with process([sys.executable, "-m", "tracking_server"], tmp_path / "log", environment) as child:
             assert child.wait(30) == 1
         assert said in (tmp_path / "log").read_text()
+
+
+def test_the_platforms_accounts_learn_how_much_room_there_is(server: str) -> None:
+    for account in (PEOPLE, TRAINING, SERVING):
+        told = requests.get(f"{server}/platform/disk", auth=account, timeout=9).json()
+        assert set(told) == {"free", "total", "used"} and 0 < told["used"] < told["free"] < told["total"]
+    for stranger in (None, ("training", "wrong"), ("mallory", "x")):
+        assert requests.get(f"{server}/platform/disk", auth=stranger, timeout=9).status_code == 401
+
+
+def test_mlflow_gc_beside_the_server_needs_no_url(server: str) -> None:
+    run = call(server, "POST", "runs/create", TRAINING, experiment_id="1")["run"]["info"]["run_id"]
+    file = f"{server}/api/2.0/mlflow-artifacts/artifacts/1/{run}/artifacts/a.txt"
+    assert requests.put(file, b"files", auth=TRAINING, timeout=9).ok
+    call(server, "POST", "runs/delete", TRAINING, run_id=run)
+    command = ["sh", str(ROOT / "mlflow_server/bin/mlflow"), "gc"]
+    done = subprocess.run(
+        command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"Run with ID {run} has been permanently deleted" in done.stdout
+    assert ask(server, "GET", "runs/get", PEOPLE, run_id=run).status_code == 404
+    assert not requests.get(file, auth=PEOPLE, timeout=9).ok

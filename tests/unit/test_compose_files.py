@@ -30,7 +30,7 @@ def test_it_may_do_and_take_no_more_than_it_needs(name: str) -> None:
     assert service["pids_limit"] == "${PIDS_LIMIT:-1024}"
     assert re.fullmatch(r"\$\{[A-Z]+_MEMORY:-\d+[mg]\}", service["mem_limit"])
     assert service["tmpfs"] and all("size=" in mount for mount in service["tmpfs"])
-    assert service["logging"]["options"]["max-size"]
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
 
 @pytest.mark.parametrize("name", SERVICES)

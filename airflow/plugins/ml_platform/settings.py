@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -54,3 +55,18 @@ def of_task(variables: Mapping[str, str]) -> Settings:
 def extra_hosts(variables: Mapping[str, str]) -> str:
     """The names under which the API server answers beside its own, comma separated."""
     return Env(variables).text("AIRFLOW_EXTRA_HOSTS", "")
+
+
+def keep_days(variables: Mapping[str, str]) -> float:
+    """Days for which Airflow's runs and logs are kept."""
+    return Env(variables).number("KEEP_AIRFLOW_DAYS", 30, 1, 36_500)
+
+
+def cleaning_database(variables: Mapping[str, str]) -> str:
+    """Airflow's own database, for its clean-up alone."""
+    return Env(variables).text("AIRFLOW_CLEANING_DATABASE")
+
+
+def logs_folder(variables: Mapping[str, str]) -> Path:
+    """Where Airflow writes its logs."""
+    return Path(Env(variables).text("AIRFLOW_HOME", "/airflow")) / "logs"

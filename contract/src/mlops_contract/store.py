@@ -23,6 +23,8 @@ from mlops_contract.errors import PlatformError
 from mlops_contract.voucher import Voucher
 
 CHUNK = 1 << 20
+HAD = ".fetched"
+"""In a version's folder: the paths of what was fetched, a line each."""
 
 log = logging.getLogger(__name__)
 CONNECT_S, READ_S = 3, 30
@@ -85,7 +87,7 @@ class Store:
         return self.blobs / digest if _holds(self.blobs / digest, digest) else None
 
     def _assemble(self, voucher: Voucher, wanted: Mapping[str, str], target: Path, sources: Sequence[Source]) -> None:
-        if target.exists():
+        if any(not _holds(target / _place(path), voucher.files[path]) for path in _had(target, voucher, wanted)):
             log.warning("version %s is not whole in %s: fetching what is damaged", voucher.version, self.folder)
         self.blobs.mkdir(exist_ok=True)
         self.versions.mkdir(exist_ok=True)
@@ -98,6 +100,7 @@ class Store:
             for path, digest in {**known, **wanted}.items():
                 (new / _place(path)).parent.mkdir(parents=True, exist_ok=True)
                 self._put(voucher, path, digest, new / _place(path), sources)
+            (new / HAD).write_text("\n".join({**known, **wanted}))
             shutil.rmtree(target, ignore_errors=True)
             new.rename(target)
 
@@ -183,6 +186,14 @@ def _download(
         raise SourceAway(f"{who} did not give {path} ({type(error).__name__}).") from error
     if found.hexdigest() != digest:
         raise FilesLost(f"{who} gives {path} with another sha256 than the ledger knows.")
+
+
+def _had(target: Path, voucher: Voucher, wanted: Mapping[str, str]) -> list[str]:
+    """The paths of a version's files that were here already, damaged since or not."""
+    try:
+        return [path for path in (target / HAD).read_text().splitlines() if path in voucher.files]
+    except (OSError, ValueError):  # it is new, or of a release that kept no such list
+        return list(wanted) if target.exists() else []
 
 
 def _place(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlops_contract.env import Env, SettingError
 
@@ -14,6 +15,9 @@ class Settings:
 
     auth: bool
     database_url: str
+    artifacts: Path | None
+    """The folder of the artifacts; None where they are kept elsewhere, as in s3://…"""
+    keep_deleted_days: float
     people: tuple[str, str]
     training: tuple[str, str]
     serving: tuple[str, str]
@@ -23,8 +27,11 @@ class Settings:
         """Reads the environment; raises SettingError, which names the variable."""
         env = Env(variables)
         database_url = env.text("MLFLOW_BACKEND_STORE_URI")
+        destination = env.text("MLFLOW_ARTIFACTS_DESTINATION", "./mlartifacts")
+        artifacts = None if "://" in destination else Path(destination).absolute()
+        keep_deleted_days = env.number("KEEP_DELETED_DAYS", 7, 0, 36_500)
         if env.choice("MLFLOW_AUTH", ("on", "off"), "on") == "off":
-            return cls(False, database_url, ("", ""), ("", ""), ("", ""))
+            return cls(False, database_url, artifacts, keep_deleted_days, ("", ""), ("", ""), ("", ""))
         env.text("MLFLOW_FLASK_SERVER_SECRET_KEY")
         people = env.text("MLFLOW_USER", "admin")
         if people in ("training", "serving"):
@@ -37,6 +44,8 @@ class Settings:
         return cls(
             auth=True,
             database_url=database_url,
+            artifacts=artifacts,
+            keep_deleted_days=keep_deleted_days,
             people=(people, passwords["MLFLOW_PASSWORD"]),
             training=("training", passwords["MLFLOW_TRAINING_PASSWORD"]),
             serving=("serving", passwords["MLFLOW_SERVING_PASSWORD"]),

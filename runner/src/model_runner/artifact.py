@@ -13,7 +13,7 @@ from typing import Any
 
 from model_runner.errors import CannotServe
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, GOLDEN, TOKENIZER = "manifest.json", "golden.json", "tokenizer.json"
 INPUTS = ("input_ids", "attention_mask")
 TORCH = "torch"
@@ -27,6 +27,8 @@ class Form:
     name: str
     file: str
     needs: frozenset[str] = frozenset()
+    data: str = ""
+    """The safetensors file, relative to the version's root in MLflow, in which the ONNX file has its largest tables."""
 
 
 WEIGHTS = Form(TORCH, "model/")
@@ -49,8 +51,8 @@ class Manifest:
         """Reads the manifest; CannotServe says what is wrong with it."""
         try:
             values = json.loads((folder / MANIFEST).read_text())
-            if values["format"] not in (1, FORMAT):
-                raise CannotServe(f"The manifest's format is {values['format']!r}; this server knows 1 and {FORMAT}.")
+            if values["format"] not in (1, 2, FORMAT):
+                raise CannotServe(f"The manifest's format is {values['format']!r}; this server knows 1 to {FORMAT}.")
             found = cls(
                 labels=[str(label) for label in values["labels"]],
                 max_length=int(values["max_length"]),
@@ -68,6 +70,9 @@ class Manifest:
         for name in (TOKENIZER, *(form.file for form in found.forms if form.name != TORCH)):
             if name not in found.files:
                 raise CannotServe(f"The manifest does not list {name!r} among its files.")
+        for form in found.forms:
+            if form.data and not is_torch(form.data):
+                raise CannotServe(f"The manifest names the file {form.data!r}: weights are safetensors in model/.")
         if len(set(found.labels)) < max(1, len(found.labels)) or found.max_length < 1:
             raise CannotServe("serving/manifest.json is damaged: no labels, a label twice, or no tokens.")
         return found
@@ -81,16 +86,20 @@ class Manifest:
         _write_json(
             folder / MANIFEST,
             {
-                "format": FORMAT,
+                "format": FORMAT if any(form.data for form in self.forms) else 2,
                 "labels": self.labels,
                 "max_length": self.max_length,
                 "pad_token_id": self.pad_token_id,
                 "inputs": list(INPUTS),
-                "forms": [{"name": form.name, "file": form.file, "needs": sorted(form.needs)} for form in self.forms],
+                "forms": [
+                    {"name": form.name, "file": form.file, "needs": sorted(form.needs)}
+                    | ({"data": form.data} if form.data else {})
+                    for form in self.forms
+                ],
                 "files": {
                     file.name: {"sha256": sha256(file), "bytes": file.stat().st_size}
                     for file in sorted(folder.iterdir())
-                    if file.name != MANIFEST
+                    if file.name != MANIFEST and file.is_file()
                 },
             },
         )
@@ -148,7 +157,7 @@ def _forms(values: dict[str, Any]) -> list[Form]:
     if values["format"] == 1:
         return [Form(str(values["precision"]), str(values["model"]))]
     return [
-        Form(str(one["name"]), str(one["file"]), frozenset(str(need) for need in one["needs"]))
+        Form(str(one["name"]), str(one["file"]), frozenset(map(str, one["needs"])), str(one.get("data", "")))
         for one in values["forms"]
     ]
 

@@ -25,7 +25,7 @@ def gather(fetch: Callable[..., Path], backend: str) -> Path:
     form = Manifest.read(folder).form(features())
     if wants_torch(backend) or (form is not None and form.name == TORCH):
         return fetch("serving/", "model/")
-    return folder
+    return fetch("serving/", form.data) if form is not None and form.data else folder
 
 
 def load(folder: Path, backend: str) -> Model:

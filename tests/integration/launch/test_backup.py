@@ -140,6 +140,11 @@ def test_what_is_damaged_or_cut_is_refused(full: State, backup: bytes) -> None:
         assert refused.returncode == 1 and refused.stderr.startswith(b"backup: it is "), refused.stderr
 
 
+def test_without_env_there_is_no_backup(full: State) -> None:
+    done = full.run("take", DOTENV="")
+    assert done.returncode == 1 and b"env could not be read" in done.stderr
+
+
 def test_a_database_that_is_away_makes_no_backup(full: State) -> None:
     done = full.run("take", MLFLOW_DATABASE="postgresql://mlflow@127.0.0.1:9/mlflow")
     assert done.returncode == 1 and b"mlflow could not be read" in done.stderr

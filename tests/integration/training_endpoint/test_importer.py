@@ -292,6 +292,17 @@ def test_a_large_table_is_sampled_in_time(settings: Settings, database: str, mon
     assert now["train"]["classes"] == {"bad": pytest.approx(40_000, rel=0.5), "good": pytest.approx(20_000, rel=0.5)}
 
 
+def test_a_table_of_twenty_million_rows_by_the_catalogue_is_not_counted(settings: Settings, database: str) -> None:
+    training.dataset(database)
+    training.insert(database, "film_train", [(f"text {n} {'x' * 200}", ("good", "bad")[n % 2]) for n in range(20_000)])
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE film_train")
+        connection.execute("UPDATE pg_class SET reltuples = 20e6 WHERE relname = 'film_train'")
+        now = importer.current(database)
+        assert now and now["train"]["estimated"]
+        assert now["train"]["rows"] < 20e6 * 2
+
+
 def test_what_is_pending_is_what_no_training_has_covered(settings: Settings, database: str) -> None:
     training.dataset(database)
     with psycopg.connect(database, autocommit=True) as connection:

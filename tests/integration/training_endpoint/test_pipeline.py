@@ -107,6 +107,7 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     got = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
     assert json.loads((got / "verdict/verdict.json").read_text())["verdict"] == "first_champion"
     assert (got / "verdict/comparison.png").stat().st_size > 1000
+    assert sum(file.stat().st_size for file in got.rglob("*")) < 60e6, "weights are kept once, in 16 bits"
     voucher = versions.get(settings, 1)
     for path, digest in voucher.files.items():
         assert hashlib.sha256((got / path).read_bytes()).hexdigest() == digest, path
@@ -116,10 +117,9 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
     loaded = mlflow.transformers.load_model(f"models:/{settings.model_name}/1")
     assert loaded("warm and funny")[0]["label"] in ("negative", "positive"), "MLflow's users can load it themselves"
-    served = got / "serving"
-    manifest = Manifest.read(served)
+    manifest = Manifest.read(got / "serving")
     assert manifest.labels == ["negative", "positive"]
-    assert all((served / form.file).is_file() for form in manifest.forms)
+    assert all((got / "serving" / form.file).is_file() and voucher.files[form.data] for form in manifest.forms)
 
     run = mlflow_client.get_run(first.mlflow_run_id)
     assert run.info.status == "FINISHED" and run.data.params["seed"] == "1"

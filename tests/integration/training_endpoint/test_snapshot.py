@@ -2,12 +2,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mlops_contract.errors import PlatformError
 from tests import training
 from training_endpoint import errors
 from training_endpoint.data import lineage, snapshot
+from training_endpoint.data.snapshot import Rows, Snapshot
 
 LIMIT = 1_000
 
@@ -212,7 +215,8 @@ def test_lineage_finds_the_rows_again_or_says_which_changed(database: str, tmp_p
     assert same.gone == [] and same.new == [("train", "good", "one more")]
     execute(database, "UPDATE film_test SET label = 'bad' WHERE text = 'a fine one'")
     _, changed = lineage.compare(tmp_path, database)
-    assert changed.gone == [("test", "good", "a fine one")] and changed.digest != taken.digest
+    gone = snapshot.row_hash("test", "a fine one", "good")[: lineage.HASH_BYTES].hex()
+    assert changed.gone == [("test", gone)] and changed.digest != taken.digest
     assert ("test", "bad", "a fine one") in changed.new
 
 
@@ -265,3 +269,35 @@ def test_a_column_that_is_no_label_is_refused(database: str) -> None:
     execute(database, "INSERT INTO crm.mails SELECT 'm' || n, n FROM generate_series(1, 2000) n")
     with pytest.raises(errors.DataError, match="more than 1,000 different values"):
         snapshot.read(database, LIMIT, "spam")
+
+
+def test_no_text_or_label_of_a_row_stays_in_the_lineage(database: str, tmp_path: Path) -> None:
+    training.dataset(database)
+    lineage.write(snapshot.read(database, LIMIT), LIMIT, tmp_path)
+    table = pq.read_table(tmp_path / "rows.parquet")
+    assert table.column_names == ["split", "hash"]
+    content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert [text for text, _ in training.TRAIN + training.TEST if text.encode() in content] == []
+
+
+def test_the_lineage_of_a_million_rows_is_small(tmp_path: Path) -> None:
+    rows = Rows([str(number) for number in range(200_000)], [0] * 200_000)
+    test = Rows(["a"], [0])
+    lineage.write(Snapshot("x", "x", "x", "x", "x", ["a"], rows, test, "x", "x"), LIMIT, tmp_path)
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 200_000 * 10
+
+
+def test_the_lineage_of_earlier_releases_is_read(database: str, tmp_path: Path) -> None:
+    training.dataset(database)
+    taken = snapshot.read(database, LIMIT)
+    lineage.write(taken, LIMIT, tmp_path)
+    rows = [("train", text, label) for text, label in training.TRAIN] + [("test", *row) for row in training.TEST]
+    columns = {
+        "split": [row[0] for row in rows],
+        "label": [row[2] for row in rows],
+        "sha256": [snapshot.row_hash(*row) for row in rows],
+        "begins": [row[1][:80] for row in rows],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    _, same = lineage.compare(tmp_path, database)
+    assert same.digest == taken.digest and same.gone == []

@@ -79,6 +79,16 @@ def test_a_damaged_file_is_fetched_again_and_said(
         assert sha256(blob.read_bytes()) == blob.name
 
 
+def test_what_is_wanted_later_is_no_damage(source: Folder, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(tmp_path / "store", 3)
+    store.fetch(VOUCHER, ["serving/"], [source])
+    found = store.fetch(VOUCHER, ["serving/", "model/"], [source])
+    assert "not whole" not in caplog.text
+    (found / "model/model.safetensors").unlink()
+    store.fetch(VOUCHER, ["serving/", "model/"], [source])
+    assert (found / "model/model.safetensors").exists() and "version 1 is not whole" in caplog.text
+
+
 def test_the_next_source_is_asked_where_the_first_has_lost_or_altered_a_file(tmp_path: Path) -> None:
     altered = Folder(tmp_path / "altered", {**FILES, "serving/model.onnx": b"evil"})
     store = Store(tmp_path / "store", 3)

@@ -3,12 +3,13 @@
 import os
 import re
 import subprocess
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
 from launch import dotenv
-from native import layout, nginx
+from native import layout, nginx, supervision
 from native.layout import ROOT, Layout, nginx_program
 from native.processes import Process, processes
 
@@ -78,3 +79,12 @@ def test_nginx_accepts_its_configuration(here: Layout, tmp_path: Path) -> None:
     test = [str(here.nginx), "-t", "-e", "stderr", "-p", f"{tmp_path}/", "-c", str(tmp_path / "nginx.conf")]
     done = subprocess.run(test, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_log_is_turned_over(here: Layout) -> None:
+    written = ConfigParser(interpolation=None)
+    written.read_string(supervision._configuration(processes(here)))
+    for name in written.sections():
+        if name.startswith(("program:", "supervisord")):
+            kind = "stdout_logfile" if name.startswith("program:") else "logfile"
+            assert written[name][f"{kind}_maxbytes"] == "10MB" and int(written[name][f"{kind}_backups"]) <= 3, name

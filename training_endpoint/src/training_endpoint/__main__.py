@@ -1,4 +1,4 @@
-"""Starts the training endpoint: one gunicorn worker with threads, and in it the runner of jobs and the reconciler."""
+"""Starts the training endpoint: one gunicorn worker, and in it the runner of jobs, the reconciler, the janitor."""
 
 import logging
 import math
@@ -16,18 +16,20 @@ from training_endpoint.jobs.runner import Runner
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.followers import Followers
 from training_endpoint.settings import Settings
+from training_endpoint.upkeep.janitor import Janitor
 
 REQUESTS_END_S = 5
 THREADS_END_S = 20
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # untyped base
-    """gunicorn, configured here alone; runner and reconciler live and end with its one worker."""
+    """gunicorn, configured here alone; all of it lives and ends with its one worker."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.runner = Runner(settings)
         self.reconciler = Followers(settings)
+        self.janitor = Janitor(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -49,14 +51,16 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings, Desk(self.settings, self.reconciler))
+        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor)
 
     def _start(self, worker: Any) -> None:
         worker.cfg.set("graceful_timeout", REQUESTS_END_S)
         self.runner.start()
         self.reconciler.start()
+        self.janitor.start()
 
     def _stop(self) -> None:
+        self.janitor.stop()
         self.runner.stop()
         self.reconciler.stop()
 

@@ -52,6 +52,13 @@ class UnknownVersion(PlatformError):
     code = "unknown_version"
 
 
+class FilesRemoved(UnknownVersion):
+    """The version's files were removed to make room; the message says when and why."""
+
+    status = 410
+    code = "files_removed"
+
+
 class DatabaseUnavailable(PlatformError):
     """The training database does not answer."""
 
@@ -64,6 +71,13 @@ class MlflowUnavailable(PlatformError):
 
     status = 503
     code = "mlflow_unavailable"
+
+
+class NoRoom(PlatformError):
+    """A disk that a job writes to is full; the message says which, and how much is missing."""
+
+    status = 507
+    code = "no_room"
 
 
 # --- Data ---

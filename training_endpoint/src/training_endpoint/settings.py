@@ -49,6 +49,13 @@ class Settings:
     max_attempts: int
     max_queued_jobs: int
     cancel_grace_s: float
+    clean_hours: float
+    keep_versions: int
+    keep_rejected_versions: int
+    keep_rejected_hours: float
+    keep_runs_days: float
+    keep_cache_days: float
+    hub_cache: Path
     host: str
     port: int
 
@@ -62,6 +69,7 @@ class Settings:
         """Reads `variables`; raises `SettingError` that names the first wrong one."""
         env = Env(variables)
         tracking_uri = env.text("MLFLOW_TRACKING_URI")
+        state_dir = Path(env.text("STATE_DIR", "/state"))
         return cls(
             database_url=env.text("DATABASE_URL"),
             mlflow_tracking_uri=tracking_uri,
@@ -85,7 +93,7 @@ class Settings:
             adopt_alias_moves=env.choice("ADOPT_ALIAS_MOVES", ("on", "off"), "on") == "on",
             platform_token=Tokens.read(env),
             extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
-            state_dir=Path(env.text("STATE_DIR", "/state")),
+            state_dir=state_dir,
             code_version=env.text("CODE_VERSION", "unknown"),
             promotion_policy=env.choice("PROMOTION_POLICY", POLICIES, POLICIES[0]),
             promotion_metric=env.choice("PROMOTION_METRIC", ("accuracy", "macro_f1", "log_loss"), "accuracy"),
@@ -97,6 +105,13 @@ class Settings:
             max_attempts=env.integer("MAX_ATTEMPTS", 3, 1, 100),
             max_queued_jobs=env.integer("MAX_QUEUED_JOBS", 20, 1, 10_000),
             cancel_grace_s=env.number("CANCEL_GRACE_S", 10, 0, 600),
+            clean_hours=env.number("CLEAN_HOURS", 1, 0, 8760),
+            keep_versions=env.integer("KEEP_VERSIONS", 5, 2, 1_000_000),
+            keep_rejected_versions=env.integer("KEEP_REJECTED_VERSIONS", 3, 0, 1_000_000),
+            keep_rejected_hours=env.number("KEEP_REJECTED_HOURS", 24, 0, 876_000),
+            keep_runs_days=env.number("KEEP_RUNS_DAYS", 90, 1, 36_500),
+            keep_cache_days=env.number("KEEP_CACHE_DAYS", 30, 1, 36_500),
+            hub_cache=Path(env.text("HF_HOME", str(state_dir / "huggingface"))),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
             port=env.integer("PORT", 9999, 1, 65_535),
         )

@@ -18,9 +18,15 @@ class Pipeline(TestCase):
         cls.bag = DagBag(dag_folder=str(FOLDER))
         cls.dag = cls.bag.dags["machine-learning-training-pipeline"]
 
-    def test_is_the_only_dag_and_has_no_errors(self) -> None:
+    def test_there_is_the_maintenance_beside_it_and_nothing_has_errors(self) -> None:
         self.assertEqual(self.bag.import_errors, {})
-        self.assertEqual(len(self.bag.dags), 1)
+        self.assertEqual(set(self.bag.dags), {"machine-learning-training-pipeline", "maintenance"})
+
+    def test_maintenance_comes_by_itself_every_day(self) -> None:
+        maintenance = self.bag.dags["maintenance"]
+        self.assertFalse(maintenance.catchup or maintenance.is_paused_upon_creation)
+        self.assertEqual(maintenance.schedule, "30 3 * * *")
+        self.assertEqual([task.task_id for task in maintenance.topological_sort()], ["Clean_Database", "Clean_Logs"])
 
     def test_tasks_follow_each_other(self) -> None:
         order = [task.task_id for task in self.dag.topological_sort()]

@@ -13,7 +13,8 @@ from training_endpoint.data import snapshot
 from training_endpoint.data.snapshot import Rows, Snapshot
 
 FOLDER = "lineage"
-PREVIEW_CHARS = 80
+HASH_BYTES = 8
+"""Of a row's sha256: enough to find it among millions, and the digest of all proves that they are the same."""
 
 
 def keep(taken: Snapshot, file: Path) -> None:
@@ -30,31 +31,32 @@ def kept(file: Path) -> Snapshot:
 
 
 def write(taken: Snapshot, max_text_chars: int, folder: Path) -> None:
-    """Writes `snapshot.json` (all but the rows) and `rows.parquet` (split, label, sha256, the text's beginning)."""
+    """Writes `snapshot.json` (all but the rows) and `rows.parquet` (split, and the first bytes of each row's sha256).
+
+    Nothing of a row can be read from it: what is deleted in the tables is nowhere then.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     fields: dict[str, Any] = {key: value for key, value in asdict(taken).items() if key not in ("train", "test")}
     fields |= {"train_rows": len(taken.train), "test_rows": len(taken.test), "max_text_chars": max_text_chars}
     (folder / "snapshot.json").write_text(json.dumps(fields, indent=1))
-    columns: dict[str, list[Any]] = {"split": [], "label": [], "sha256": [], "begins": []}
+    splits, hashes = [], []
     for split, rows in (("train", taken.train), ("test", taken.test)):
         for text, number in zip(rows.texts, rows.labels, strict=True):
-            label = taken.label_names[number]
-            columns["split"].append(split)
-            columns["label"].append(label)
-            columns["sha256"].append(snapshot.row_hash(split, text, label))
-            columns["begins"].append(text[:PREVIEW_CHARS])
-    pq.write_table(pa.table(columns), folder / "rows.parquet", compression="zstd")
+            splits.append(split)
+            hashes.append(snapshot.row_hash(split, text, taken.label_names[number])[:HASH_BYTES])
+    table = pa.table({"split": pa.array(splits).dictionary_encode(), "hash": pa.array(hashes, pa.binary(HASH_BYTES))})
+    pq.write_table(table, folder / "rows.parquet", compression="zstd", use_dictionary=["split"])
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The rows of a run against the tables as they are now. Rows are (split, label, text or its beginning)."""
+    """The rows of a run against the tables as they are now. Rows that are there are (split, label, text)."""
 
     digest: str
     """Of the rows that were found again: the run's own when none is gone."""
     found: list[tuple[str, str, str]]
-    gone: list[tuple[str, str, str]]
-    """Deleted or changed since; of these only the text's beginning is known."""
+    gone: list[tuple[str, str]]
+    """Deleted or changed since: (split, the beginning of its sha256 in hexadecimal)."""
     new: list[tuple[str, str, str]]
     """Inserted or changed since."""
 
@@ -62,19 +64,22 @@ class Difference:
 def compare(folder: Path, url: str) -> tuple[dict[str, Any], Difference]:
     """Reads what `write` left in `folder` and looks for the same rows in the tables now."""
     recorded = json.loads((folder / "snapshot.json").read_text())
-    rows = {row["sha256"]: row for row in pq.read_table(folder / "rows.parquet").to_pylist()}
-    now: dict[bytes, tuple[str, str, str]] = {}
+    table = pq.read_table(folder / "rows.parquet")
+    column = "hash" if "hash" in table.column_names else "sha256"  # of earlier releases, whole
+    hashes = (value[:HASH_BYTES] for value in table[column].to_pylist())
+    rows = dict(zip(hashes, table["split"].to_pylist(), strict=True))
+    now: dict[bytes, tuple[bytes, tuple[str, str, str]]] = {}
     with database.connect(url) as connection:
         both = snapshot.sides(connection, recorded, recorded["max_text_chars"])
-        for split, table in zip(("train", "test"), both, strict=True):
-            table.keep(recorded["label_names"], {})
-            for text, label in table.rows:
-                now[snapshot.row_hash(split, text, label)] = (split, label, text)
+        for split, found in zip(("train", "test"), both, strict=True):
+            found.keep(recorded["label_names"], {})
+            for text, label in found.rows:
+                whole = snapshot.row_hash(split, text, label)
+                now[whole[:HASH_BYTES]] = whole, (split, label, text)
     again = sorted(rows.keys() & now.keys())
-    gone = [rows[key] for key in sorted(rows.keys() - now.keys())]
     return recorded, Difference(
-        digest=snapshot.digest_of(again),
-        found=[now[key] for key in again],
-        gone=[(row["split"], row["label"], row["begins"]) for row in gone],
-        new=[now[key] for key in sorted(now.keys() - rows.keys())],
+        digest=snapshot.digest_of([now[key][0] for key in again]),
+        found=[now[key][1] for key in again],
+        gone=[(rows[key], key.hex()) for key in sorted(rows.keys() - now.keys())],
+        new=[now[key][1] for key in sorted(now.keys() - rows.keys())],
     )

@@ -1,7 +1,7 @@
 """The rows behind a version: `python -m training_endpoint.data.reproduce VERSION [--classifier NAME] [--out FILE]`.
 
 Rebuilds a version's training and test rows from the tables as they are now; the digest proves that they are the same.
-Where rows are gone or changed since, it says how many and shows some.
+Where rows are gone or changed since, it says how many, and shows some of those that are there.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from training_endpoint.release import peers
 from training_endpoint.settings import Settings
 
 EXAMPLES = 5
+PREVIEW_CHARS = 80
 
 
 def download(settings: Settings, version: int, folder: Path) -> Path:
@@ -50,15 +51,18 @@ def describe(version: int, digest: str, difference: Difference) -> str:
         lines = [
             f"Version {version} cannot be reproduced: {len(difference.gone):,} of {total:,} rows are gone or changed:"
         ]
-        lines += _examples(difference.gone)
+        lines += _shown([f"  {split} row, sha256 {begins}…" for split, begins in difference.gone])
     if difference.new:
         lines += [f"{len(difference.new):,} rows are new or changed since:", *_examples(difference.new)]
     return "\n".join(lines)
 
 
 def _examples(rows: list[tuple[str, str, str]]) -> list[str]:
-    shown = [f"  {split} {label!r}: {text[: lineage.PREVIEW_CHARS]!r}" for split, label, text in rows[:EXAMPLES]]
-    return shown + (["  …"] if len(rows) > EXAMPLES else [])
+    return _shown([f"  {split} {label!r}: {text[:PREVIEW_CHARS]!r}" for split, label, text in rows])
+
+
+def _shown(lines: list[str]) -> list[str]:
+    return lines[:EXAMPLES] + (["  …"] if len(lines) > EXAMPLES else [])
 
 
 def main(arguments: list[str], settings: Settings) -> int:

@@ -1,7 +1,6 @@
 """The HTTP side: takes requests, writes them into the queue, reads it back. Training itself happens elsewhere."""
 
 from pathlib import Path
-from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -10,25 +9,28 @@ from werkzeug.exceptions import MethodNotAllowed
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors, require_token
 from training_endpoint.data import classifiers, importer
-from training_endpoint.errors import InvalidOverride, NoDataset
-from training_endpoint.http import fields, metrics, release
+from training_endpoint.errors import InvalidOverride
+from training_endpoint.http import classifiers as described
+from training_endpoint.http import fields, metrics, release, storage
+from training_endpoint.http.classifiers import whose
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.release import peers
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.followers import Followers
 from training_endpoint.settings import Settings
+from training_endpoint.upkeep.janitor import Janitor
 
 MAX_RUN_ID = 250
 MAX_LISTED = 1_000
-MAX_NAME = 60
 MAX_BODY_BYTES = 64 * 1024
 NAMES = ("training-endpoint",)
 
 
-def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
+def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | None = None) -> Flask:
     """The application; it connects to nothing before the first request needs it."""
     desk = desk or Desk(settings, Followers(settings))
+    janitor = janitor or Janitor(settings)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
@@ -36,7 +38,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
     app.wsgi_app = OwnNames(app.wsgi_app, hosts, "TRAINING_EXTRA_HOSTS")  # type: ignore[method-assign]
     description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
-    registry = metrics.registry(jobs)
+    registry = metrics.registry(jobs, janitor)
 
     @app.before_request
     def only_the_platform_changes_anything() -> None:
@@ -73,45 +75,14 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
         dataset = importer.import_dataset(settings, **wanted, anew=anew, anywhere=False, progress=app.logger.info)
         return jsonify(dataset), 200 if dataset["name"] in known and not anew else 201
 
-    @app.get("/datasets/current")
-    @app.get("/classifiers/<name>")
-    def current_dataset(name: str | None = None) -> Response:
-        dataset = importer.current(settings.database_url, name)
-        if dataset is None:
-            raise NoDataset("No dataset has been imported: POST /datasets imports the one that DATASET names.")
-        return jsonify(dataset)
-
-    @app.get("/classifiers")
-    def list_classifiers() -> Response:
-        found = classifiers.live(settings.database_url)
-        return jsonify(
-            classifiers=[
-                {
-                    **{name: getattr(one, name) for name in ("name", "is_default", "train_table", "test_table")},
-                    "model_name": one.model,
-                    "champion": desk.of(one).champion(),
-                }
-                for one in found
-            ]
-        )
-
     @app.post("/train")
     def train() -> tuple[Response, int, dict[str, str]]:
         asked = fields.body()
         run_id = fields.text(asked, "run_id", MAX_RUN_ID)
         overrides = {name: value for name, value in asked.items() if name not in ("run_id", "classifier")}
         Hyperparameters.from_request(overrides, Hyperparameters.defaults(settings))
-        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs, _whose(asked))
+        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs, whose(settings, asked))
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
-
-    def _whose(asked: dict[str, Any]) -> str | None:
-        """The classifier that a request names, else the default one; None before there is any: the job says so."""
-        if asked.get("classifier") is not None:
-            return classifiers.get(settings.database_url, fields.text(asked, "classifier", MAX_NAME)).name
-        try:
-            return classifiers.get(settings.database_url).name
-        except NoDataset:
-            return None
 
     @app.get("/train")
     def list_jobs() -> Response:
@@ -125,5 +96,7 @@ def create_app(settings: Settings, desk: Desk | None = None) -> Flask:
     def cancel_job(job_id: str) -> Response:
         return jsonify(view(jobs.cancel(fields.job_id(job_id))))
 
+    described.install(app, desk)
     release.install(app, desk)
+    storage.install(app, janitor)
     return app

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus, taken from the table of jobs when they are asked for."""
+"""Numbers for Prometheus, taken from the table of jobs and from the disks when they are asked for."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,8 @@ from prometheus_client.registry import Collector
 from mlops_contract.words import JobStatus
 from training_endpoint.errors import DatabaseUnavailable
 from training_endpoint.jobs.queue import Jobs
+from training_endpoint.upkeep import space
+from training_endpoint.upkeep.janitor import Janitor
 
 
 class _JobsCollector(Collector):
@@ -37,8 +39,27 @@ class _JobsCollector(Collector):
             yield last
 
 
-def registry(jobs: Jobs) -> CollectorRegistry:
+class _SpaceCollector(Collector):
+    def __init__(self, janitor: Janitor) -> None:
+        self._janitor = janitor
+
+    def collect(self) -> Iterator[Metric]:
+        places = space.places(self._janitor.settings)
+        for of, text in (("free", "Room left"), ("total", "Size"), ("used", "Taken")):
+            gauge = GaugeMetricFamily(f"training_disk_{of}_bytes", f"{text}, by place.", labels=["place"])
+            for room in places:
+                if room[of] is not None:
+                    gauge.add_metric([room["place"]], room[of])
+            yield gauge
+        last = self._janitor.last
+        if last is not None:
+            yield GaugeMetricFamily("training_clean_timestamp_seconds", "The last clean-up.", last.at.timestamp())
+            yield GaugeMetricFamily("training_clean_failed", "1 when it could not do all.", int(bool(last.trouble)))
+
+
+def registry(jobs: Jobs, janitor: Janitor) -> CollectorRegistry:
     """A registry with the training endpoint's metrics; it reads the database only when it is scraped."""
     made = CollectorRegistry(auto_describe=False)
     made.register(_JobsCollector(jobs))
+    made.register(_SpaceCollector(janitor))
     return made

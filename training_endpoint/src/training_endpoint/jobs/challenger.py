@@ -12,9 +12,11 @@ from mlops_contract.voucher import Voucher
 from model_runner import machine
 from training_endpoint.data import lineage
 from training_endpoint.data.snapshot import Rows
+from training_endpoint.jobs import room
 from training_endpoint.jobs.context import Challenger, Job
 from training_endpoint.judge import evaluate, export, plots, trial
 from training_endpoint.judge.exported import Served
+from training_endpoint.learn import classifier as classifiers
 from training_endpoint.learn import device, distributed, trainer
 from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
 from training_endpoint.learn.classifier import load as load_base
@@ -91,6 +93,8 @@ def make(job: Job, mlflow_run: str) -> Challenger:
     with clock("exporting"):
         report(phase="exporting", progress=TRAINING_TO, message="exporting")
         classifier.model.to("cpu")
+        classifiers.round_weights(classifier)
+        weights = classifiers.save_weights(classifier, job.work / MODEL / "model")
         folder = job.work / MODEL / "serving"
         told = f"evaluating what is served on {len(snapshot.test):,} test rows"
         served, answers = export.export(
@@ -101,6 +105,7 @@ def make(job: Job, mlflow_run: str) -> Challenger:
             clock,
             without_onnx,
             evaluating=lambda: report(phase="evaluating", progress=EVALUATING_FROM, message=told),
+            weights=weights,
         )
         metrics = evaluate.metrics(answers, job.labels)
 
@@ -112,19 +117,24 @@ def make(job: Job, mlflow_run: str) -> Challenger:
             | {"computed_in_parts": state.parts, "peak_memory_mb": device.peak_memory_mb()}
         )
         plots.save(job.work / "loss.png", lambda: plots.losses(state.losses))
-        if (job.work / "loss.png").exists():
-            mlflow.log_artifact(str(job.work / "loss.png"))
-        if (job.work / lineage.FOLDER).is_dir():
-            mlflow.log_artifacts(str(job.work / lineage.FOLDER), lineage.FOLDER)
-        voucher = registry.register(
-            settings,
-            mlflow_run,
-            classifier,
-            job.work / MODEL,
-            tags=_tags(job, metrics, served),
-            metrics=metrics,
-            is_taken=lambda number: versions.find(settings, number) is not None,
-        )
+        size = registry.pack(classifier, job.work / MODEL)
+
+        def store() -> Voucher:
+            if (job.work / "loss.png").exists():
+                mlflow.log_artifact(str(job.work / "loss.png"))
+            if (job.work / lineage.FOLDER).is_dir():
+                mlflow.log_artifacts(str(job.work / lineage.FOLDER), lineage.FOLDER)
+            return registry.register(
+                settings,
+                mlflow_run,
+                job.work / MODEL,
+                tags=_tags(job, metrics, served),
+                metrics=metrics,
+                is_taken=lambda number: versions.find(settings, number) is not None,
+                is_kept=lambda root: versions.has_root(settings, root),
+            )
+
+        voucher = room.for_artifacts(settings, report, size, store)
         versions.record(settings, voucher, job.job_id)
 
     np.save(job.work / ANSWERS, answers)

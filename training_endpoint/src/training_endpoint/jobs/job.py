@@ -6,6 +6,7 @@ cancelled job, or the service going down) raises SystemExit wherever the job is,
 MLflow run; what was cancelled stays cancelled, and what was interrupted is started again in the same folder.
 """
 
+import errno
 import logging
 import os
 import signal
@@ -27,7 +28,7 @@ from training_endpoint.data import classifiers, lineage, snapshot
 from training_endpoint.data.snapshot import Snapshot
 from training_endpoint.database import Connection
 from training_endpoint.errors import DatabaseUnavailable, JobEnded, MlflowUnavailable
-from training_endpoint.jobs import pipeline, slack
+from training_endpoint.jobs import pipeline, room, slack
 from training_endpoint.jobs.queue import Job, Jobs
 from training_endpoint.jobs.report import Reporter, finite
 from training_endpoint.learn import device
@@ -35,6 +36,7 @@ from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.release import ledger, peers
 from training_endpoint.release.ledger import Ruling
 from training_endpoint.settings import Settings
+from training_endpoint.upkeep import space
 
 TRY_AGAIN = os.EX_TEMPFAIL
 """Exit status: a service that the job needs was away; the job is still `running` and may be started again."""
@@ -71,9 +73,10 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> 
     try:
         classifier = classifiers.get(settings.database_url, job["classifier"])
         settings = classifier.settings(settings)
-        with clock("reading"):
-            taken = _snapshot(settings, work, classifier.name)
         with Reporter(jobs, job_id) as report:
+            room.to_begin(settings, report)
+            with clock("reading"):
+                taken = _snapshot(settings, work, classifier.name)
             report(phase="reading", message=_said(taken), dataset=_described(taken))
             return _train(job, jobs, taken, settings, report, work, clock)
     except (DatabaseUnavailable, MlflowUnavailable, JobEnded):
@@ -86,7 +89,9 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> 
         # MLflow's client has its own errors; raises MlflowUnavailable where the server is the reason.
         peers.check_mlflow(settings)
         reason = (
-            "The memory is full: lower batch_size or max_rows, or choose a smaller base_model."
+            f"{space.STATE} is full: free some, or give it more. What was not trained on is tried again by itself."
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "The memory is full: lower batch_size or max_rows, or choose a smaller base_model."
             if device.out_of_memory(error)
             else f"Training failed ({type(error).__name__}: {error}); the service's log has the details."
         )

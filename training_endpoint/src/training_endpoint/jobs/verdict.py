@@ -7,6 +7,7 @@ import mlflow
 
 from mlops_contract.words import Verdict
 from training_endpoint.data.snapshot import Snapshot, left_out
+from training_endpoint.jobs import room
 from training_endpoint.jobs.context import Challenger, Job, Outcome
 from training_endpoint.judge import compare, evaluate, looks, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
@@ -69,7 +70,7 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
         job.report(progress=0.98, message="deciding")
         if champion_metrics:
             mlflow.log_metrics({f"champion_{name}": value for name, value in champion_metrics.items()})
-        _log_verdict(job, challenger, champion, found, decision)
+        room.for_artifacts(settings, job.report, 0, lambda: _log_verdict(job, challenger, champion, found, decision))
     evidence = {**decision.evidence, "challenger_version": version}
     return outcome, Ruling(now, pinned, after, str(decision.verdict), decision.text, evidence)
 

@@ -5,10 +5,11 @@ docs/architecture.md has the contract; the serving side needs nothing else.
 """
 
 import logging
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +23,7 @@ from model_runner.torch_model import TorchModel
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.errors import TrainingFailed
-from training_endpoint.judge import forms
+from training_endpoint.judge import forms, tables
 from training_endpoint.judge.evaluate import predict
 from training_endpoint.judge.exported import Served
 from training_endpoint.learn.classifier import Classifier
@@ -52,11 +53,13 @@ def export(
     clock: Clock,
     without_onnx: str = "",
     evaluating: Callable[[], object] = lambda: None,
+    weights: Path | None = None,
 ) -> tuple[Served, Probabilities]:
     """Writes `folder`; with it goes what is served of it answers on the `test` rows.
 
     `train` are further texts to compare forms with; `without_onnx` says why ONNX is not tried. What the forms answer
-    is evaluation, by `clock`; `evaluating` is called when it begins. Raises `TrainingFailed` where the model's answers
+    is evaluation, by `clock`; `evaluating` is called when it begins. Tables of embeddings that the folder `weights`,
+    beside `folder`, has in 16 bits are not written again. Raises `TrainingFailed` where the model's answers
     are no numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,13 +77,18 @@ def export(
         with clock("evaluating"):
             return _with_torch(classifier, test, folder, golden, trained, str(why))
 
+    data: dict[str, str] = {}
+
     def run(form: Form) -> Model:
+        if weights is not None:
+            data[form.file] = tables.share(folder / form.file, folder / weights.name)
         return model_of(folder / form.file, classifier)
 
     evaluating()
-    with clock("evaluating"):
+    with _beside(folder, weights), clock("evaluating"):
         choice = forms.choose(run, folder, test, train, machine.cores())
-    write_answers(classifier, folder, choice.forms, golden, trained)
+        carried = [replace(form, data=data.get(form.file, "")) for form in choice.forms]
+        write_answers(classifier, folder, carried, golden, trained)
     served = Served(
         folder=folder,
         precision=choice.forms[0].name,
@@ -91,6 +99,21 @@ def export(
         reason=choice.reason,
     )
     return served, choice.answers
+
+
+@contextmanager
+def _beside(folder: Path, weights: Path | None) -> Iterator[None]:
+    """Has `weights` below `folder` meanwhile, as it lies where a version is served."""
+    if weights is None:
+        yield
+        return
+    place = folder / weights.name
+    shutil.rmtree(place, ignore_errors=True)
+    weights.rename(place)  # a link would not do: onnx takes it for an attack
+    try:
+        yield
+    finally:
+        place.rename(weights)
 
 
 def fits(classifier: Classifier) -> bool:

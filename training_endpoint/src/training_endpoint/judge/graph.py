@@ -17,8 +17,13 @@ def shrink(traced: Path, heads: int, hidden: int, small: Path) -> None:
     Attention, GELU and the layers' sums become one node each, where ONNX Runtime knows the pattern.
     """
     from onnxruntime.transformers import optimizer  # noqa: PLC0415 - only where it is used
+    from onnxruntime.transformers.fusion_options import FusionOptions  # noqa: PLC0415 - as above
 
-    fused = optimizer.optimize_model(str(traced), "bert", num_heads=heads, hidden_size=hidden, opt_level=0)
+    options = FusionOptions("bert")
+    options.enable_embed_layer_norm = False  # it wants tables of 32 bits: `tables` explains
+    fused = optimizer.optimize_model(
+        str(traced), "bert", num_heads=heads, hidden_size=hidden, opt_level=0, optimization_options=options
+    )
     fused.topological_sort()
     first_token_only(fused.model.graph)
     fused.save_model_to_file(str(small))

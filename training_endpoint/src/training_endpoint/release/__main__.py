@@ -32,7 +32,7 @@ def main(arguments: list[str], environment: dict[str, str]) -> int:
             body["pin"] = given.pin
         if given.command == "promote":
             body["version"] = given.version
-        _tell(_ask(environment, "POST", {"rollback": "/rollback"}.get(given.command, f"/{given.command}"), body))
+        _tell(ask(environment, "POST", {"rollback": "/rollback"}.get(given.command, f"/{given.command}"), body))
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -79,7 +79,7 @@ def _tell(told: dict[str, Any]) -> None:
 
 def _history(environment: dict[str, str], limit: int, verify: bool, classifier: str | None) -> int:
     whose = f"&classifier={quote(classifier)}" if classifier else ""
-    told = _ask(environment, "GET", f"/history?limit={limit}{whose}")
+    told = ask(environment, "GET", f"/history?limit={limit}{whose}")
     for row in told["decisions"]:
         moved = (
             f"version {row['to_version']}"
@@ -99,7 +99,8 @@ def _history(environment: dict[str, str], limit: int, verify: bool, classifier: 
     return 0
 
 
-def _ask(environment: dict[str, str], method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def ask(environment: dict[str, str], method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The running service's answer; raises `Problem`."""
     url = environment.get("TRAINING_URL", "http://127.0.0.1:9999").rstrip("/")
     headers = {"Authorization": f"Bearer {environment.get('PLATFORM_TOKEN', '')}"}
     try:

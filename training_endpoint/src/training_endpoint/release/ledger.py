@@ -10,7 +10,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from training_endpoint import database
-from training_endpoint.errors import ChampionChanged, JobEnded, LedgerBusy, UnknownVersion
+from training_endpoint.errors import ChampionChanged, FilesRemoved, JobEnded, LedgerBusy, UnknownVersion
 from training_endpoint.judge.looks import Looks, fresh, replaced
 
 
@@ -145,4 +145,6 @@ def _explained() -> Iterator[None]:
             raise UnknownVersion(
                 f"{message}: only such a version can be served. sh launch.sh history names some."
             ) from error
+        if error.sqlstate == "LG004":
+            raise FilesRemoved(f"{message}: it cannot be served any more. Train again, or promote another.") from error
         raise

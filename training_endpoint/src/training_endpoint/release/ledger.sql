@@ -57,9 +57,12 @@ INSERT INTO public.training_versions (model_name, version, run_id, root, files, 
 VALUES (%(name)s, %(version)s, %(run_id)s, %(root)s, %(files)s, %(metrics)s, %(tags)s, %(job_id)s)
 
 -- name: version_get
-SELECT model_name AS name, version, run_id, root, files, metrics, tags
+SELECT model_name AS name, version, run_id, root, files, metrics, tags, removed_at, removed_because
 FROM public.training_versions
 WHERE model_name = %(name)s AND version = %(version)s
+
+-- name: version_at
+SELECT 1 AS found FROM public.training_versions WHERE root = %(root)s
 
 -- name: versions_unvouched
 SELECT DISTINCT l.to_version AS version

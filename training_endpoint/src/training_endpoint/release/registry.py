@@ -5,20 +5,24 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
+from mlops_contract.errors import PlatformError
 from mlops_contract.voucher import Voucher
 from training_endpoint.data.snapshot import Rows, Snapshot
 from training_endpoint.errors import UnknownVersion
 from training_endpoint.learn.classifier import Classifier
+from training_endpoint.release import artifacts
 from training_endpoint.settings import Settings
 
 JOB_TAG = "job_id"
@@ -83,22 +87,28 @@ def log_metrics(settings: Settings, mlflow_run: str, values: Mapping[str, float]
 def register(
     settings: Settings,
     mlflow_run: str,
-    classifier: Classifier,
     files: Path,
     tags: Mapping[str, str],
     metrics: Mapping[str, float],
     is_taken: Callable[[int], bool],
+    is_kept: Callable[[str], bool],
 ) -> Voucher:
-    """Stores the model with what the folder `files` holds as one logged model, and registers it as one version.
+    """Stores what the folder `files` holds as one logged model, and registers it as one version.
 
-    MLflow's own form of the model is written here, not by the server, so that each digest is known before anybody else
-    has the file. A number that `is_taken`, by a version of a registered model that was deleted since, is passed over.
+    What an attempt of the same run stores without coming to its end is deleted, unless a version that `is_kept` lies
+    in that folder. A number that `is_taken`, by a version of a registered model that was deleted since, is passed over.
     """
-    _save_flavor(classifier, files)
     mlflow_client = client(settings)
     run = mlflow_client.get_run(mlflow_run)
-    logged = mlflow_client.create_logged_model(run.info.experiment_id, name="model", source_run_id=mlflow_run)
-    mlflow_client.log_model_artifacts(logged.model_id, str(files))
+    experiment = run.info.experiment_id
+    _discard_begun(settings, mlflow_client, experiment, mlflow_run, is_kept)
+    logged = mlflow_client.create_logged_model(experiment, name="model", source_run_id=mlflow_run)
+    try:
+        mlflow_client.log_model_artifacts(logged.model_id, str(files))
+    except (MlflowException, requests.RequestException):
+        with suppress(MlflowException, PlatformError):
+            _discard_begun(settings, mlflow_client, experiment, mlflow_run, is_kept)
+        raise
     mlflow_client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     mlflow_client.log_outputs(mlflow_run, [LoggedModelOutput(logged.model_id, 0)])
     try:
@@ -152,8 +162,23 @@ def describe(settings: Settings, voucher: Voucher, verdict: Path, tags: Mapping[
         mlflow_client.log_model_artifact(model_id, str(file), verdict.name)
 
 
-def _save_flavor(classifier: Classifier, folder: Path) -> None:
-    """MLflow's transformers flavor beside `serving/`, for whoever loads a version with MLflow: we do not."""
+def _discard_begun(
+    settings: Settings, mlflow_client: MlflowClient, experiment: str, mlflow_run: str, is_kept: Callable[[str], bool]
+) -> None:
+    """Deletes what an attempt that failed or was killed has left of a model."""
+    for one in mlflow_client.search_logged_models([experiment], f"source_run_id = '{mlflow_run}'"):
+        root = root_of(str(one.artifact_location))
+        if not is_kept(root):
+            artifacts.delete(settings, root)
+            mlflow_client.delete_logged_model(one.model_id)
+
+
+def pack(classifier: Classifier, folder: Path) -> int:
+    """Puts MLflow's transformers flavor beside `serving/`, for whoever loads a version with MLflow: we do not.
+
+    It is written here, not by the server, so that each digest is known before anybody else has the file. The weights
+    are those that lie in `model/` already. Returns the bytes of the whole folder.
+    """
     requirements = [f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "transformers")]
     shutil.rmtree(folder / "flavor", ignore_errors=True)
     mlflow.transformers.save_model(
@@ -165,11 +190,16 @@ def _save_flavor(classifier: Classifier, folder: Path) -> None:
             Schema([ColSpec("string")]), Schema([ColSpec("string", "label"), ColSpec("double", "score")])
         ),
     )
+    for file in (folder / "flavor/model").glob("*.safetensors*"):
+        file.unlink()
+    for file in (folder / "model").glob("*.safetensors*"):
+        file.replace(folder / "flavor/model" / file.name)
     for entry in (folder / "flavor").iterdir():
         target = folder / entry.name
         shutil.rmtree(target, ignore_errors=True)
         entry.rename(target)
     (folder / "flavor").rmdir()
+    return sum(file.stat().st_size for file in folder.rglob("*"))
 
 
 def _sha256(file: Path) -> str:

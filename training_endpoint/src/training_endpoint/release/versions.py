@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -9,7 +10,7 @@ from mlops_contract.addresses import resolve
 from mlops_contract.store import FilesLost, SourceAway, Store, mlflow_files, replica_files
 from mlops_contract.voucher import Voucher
 from training_endpoint import database
-from training_endpoint.errors import MlflowUnavailable, UnknownVersion
+from training_endpoint.errors import FilesRemoved, MlflowUnavailable, UnknownVersion
 from training_endpoint.release import alias
 from training_endpoint.settings import Settings
 
@@ -25,22 +26,38 @@ def record(settings: Settings, voucher: Voucher, job_id: str | None) -> None:
 
 
 def find(settings: Settings, version: int) -> Voucher | None:
-    """The voucher of `version`, None for one that training did not register."""
-    with database.connect(settings.database_url) as connection:
-        values = {"name": settings.model_name, "version": version}
-        row = connection.execute(database.query("version_get"), values).fetchone()
+    """The voucher of `version`, None for one that training did not register; its files may be removed."""
+    row = _row(settings, version)
     return Voucher.from_dict(row) if row else None
 
 
 def get(settings: Settings, version: int) -> Voucher:
-    """The voucher of `version`; raises `UnknownVersion`."""
-    found = find(settings, version)
-    if found is None:
+    """The voucher of `version`; raises `UnknownVersion`, or `FilesRemoved` where its files are kept no longer."""
+    row = _row(settings, version)
+    if row is None:
         raise UnknownVersion(
             f"Version {version} of {settings.model_name} was not registered by training, so nothing vouches for its "
             "files: sh launch.sh history names versions that were served."
         )
-    return found
+    if row["removed_at"] is not None:
+        raise FilesRemoved(
+            f"The files of version {version} of {settings.model_name} were removed at "
+            f"{row['removed_at']:%Y-%m-%d %H:%M} ({row['removed_because']}): it cannot be served any more. "
+            "Train again, or promote another version."
+        )
+    return Voucher.from_dict(row)
+
+
+def _row(settings: Settings, version: int) -> dict[str, Any] | None:
+    with database.connect(settings.database_url) as connection:
+        values = {"name": settings.model_name, "version": version}
+        return connection.execute(database.query("version_get"), values).fetchone()
+
+
+def has_root(settings: Settings, root: str) -> bool:
+    """Whether the files of a version lie in this folder of the tracking server."""
+    with database.connect(settings.database_url) as connection:
+        return connection.execute(database.query("version_at"), {"root": root}).fetchone() is not None
 
 
 def unvouched(settings: Settings) -> list[int]:

@@ -1,0 +1,329 @@
+"""A running platform of containers, what can be done to it, and what must hold afterwards."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from launch import dotenv
+
+CONNECTIONS = 8
+PATIENCE_S = 600
+SERVICES = {
+    "backend-store": "mlflow_server",
+    "tracking-server": "mlflow_server",
+    "training-database": "db",
+    "training-trigger": "db",
+    "training-endpoint": "training_endpoint",
+    "model-endpoint": "model_endpoint",
+    "nginx": "nginx",
+    "airflow-database": "airflow",
+    "airflow-apiserver": "airflow",
+    "airflow-scheduler": "airflow",
+    "airflow-dag-processor": "airflow",
+    "airflow-triggerer": "airflow",
+}
+FAULTS = ("kill", "freeze", "cut")
+MOMENTS = ("idle", "load", "delivery", "training", "registering", "switching")
+ON_THE_WAY = ("nginx", "model-endpoint")
+"""Only these may cost a request: those that were on the way through them."""
+
+DECIDED = """SELECT l.to_version, l.who, coalesce(j.status, '')
+FROM promotion_ledger l LEFT JOIN training_jobs j USING (job_id)"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One service, what happens to it, and when."""
+
+    service: str
+    fault: str
+    moment: str
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.fault} {self.moment}"
+
+    @property
+    def long(self) -> bool:
+        """Whether a training job is part of it."""
+        return self.moment in ("delivery", "training", "registering")
+
+
+CELLS = [Cell(service, fault, moment) for service in SERVICES for fault in FAULTS for moment in MOMENTS]
+
+
+@dataclass
+class Outcome:
+    """What a cell showed. `broken` says in sentences which invariants did not hold."""
+
+    recovered_s: float = 0.0
+    asked: int = 0
+    failed: int = 0
+    lost: int = 0
+    wrong: int = 0
+    broken: list[str] = field(default_factory=list)
+
+
+def docker(*words: str) -> str:
+    """What the engine's command prints; CalledProcessError where it fails."""
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+
+
+def wait_for(what: str, done: Callable[[], bool], seconds: float = PATIENCE_S, interval: float = 0.2) -> float:
+    """Polls until it is so; the seconds that it took. TimeoutError says what was not."""
+    start = time.monotonic()
+    while True:
+        with suppress(OSError, ValueError, subprocess.SubprocessError):
+            if done():
+                return time.monotonic() - start
+        if time.monotonic() - start > seconds:
+            raise TimeoutError(f"not within {seconds:g} s: {what}")
+        time.sleep(interval)
+
+
+class Load:
+    """Clients that ask nginx all the while: when each request was sent and answered, and by which version (0: none)."""
+
+    def __init__(self, url: str, connections: int) -> None:
+        self.url = url
+        self.seen: list[tuple[float, float, int]] = []
+        self.why: Counter[str] = Counter()
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(connections)
+        self._clients = [self._pool.submit(self._ask) for _ in range(connections)]
+
+    def _ask(self) -> None:
+        body = json.dumps({"input": "A film to remember."}).encode()
+        while not self._over.wait(0.02):
+            sent, version = time.monotonic(), 0
+            try:
+                request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+                with urllib.request.urlopen(request, timeout=40) as answer:
+                    version = int(json.load(answer)["model"]["version"])
+            except (OSError, ValueError) as error:
+                self.why[str(error)] += 1
+            self.seen.append((sent, time.monotonic(), version))
+
+    def end(self) -> None:
+        self._over.set()
+        for client in self._clients:
+            client.result()
+        self._pool.shutdown()
+
+
+class Platform:
+    """The containers of the platform in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = dotenv.settings(folder)
+        self.folder = folder
+        self.prefix = self.settings.get("PROJECT_PREFIX", "")
+
+    def containers(self, service: str) -> list[str]:
+        """The ids of a service's containers, the oldest first."""
+        project = f"label=com.docker.compose.project={self.prefix}{SERVICES[service]}"
+        one = f"label=com.docker.compose.service={service}"
+        return docker("ps", "--all", "--no-trunc", "--filter", project, "--filter", one, "--format", "{{.ID}}").split()[
+            ::-1
+        ]
+
+    def url(self, door: str, path: str) -> str:
+        return f"http://127.0.0.1:{self.settings[f'{door}_PORT']}{path}"
+
+    def ask(self, door: str, path: str, body: dict[str, Any] | None = None, seconds: float = 10) -> Any:
+        """The JSON that comes back, with the token; OSError where none comes or the status is an error's."""
+        headers = {"Authorization": f"Bearer {self.settings['PLATFORM_TOKEN']}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(
+            urllib.request.Request(self.url(door, path), data, headers), timeout=seconds
+        ) as said:
+            return json.load(said)
+
+    def sql(self, query: str) -> list[list[str]]:
+        """Rows of the training database, as text."""
+        psql = ["psql", "-X", "-U", "postgres", "-d", "training", "-At", "-F", "\t", "-c", query]
+        said = docker("exec", self.containers("training-database")[0], *psql)
+        return [line.split("\t") for line in said.splitlines()]
+
+    def insert(self) -> int:
+        """Commits one row; the id of its event."""
+        text = f"A fine film, the {time.time_ns()}th."
+        self.sql(f"INSERT INTO datasets.sample_train (text, label) VALUES ('{text}', 'positive')")
+        return int(self.sql("SELECT max(event) FROM training_data_coverage")[0][0])
+
+    def phase(self) -> str:
+        """Of the running job; empty where none runs."""
+        found = self.sql("SELECT phase FROM training_jobs WHERE status = 'running'")
+        return found[0][0] if found else ""
+
+    def uncovered(self) -> int:
+        """Events that no run that succeeded has covered."""
+        return int(self.sql("SELECT count(*) FROM training_data_coverage WHERE state <> 'succeeded'")[0][0])
+
+    def healthy(self) -> bool:
+        """Whether the engine calls all containers healthy."""
+        for service in SERVICES:
+            found = [
+                docker("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", one)
+                for one in self.containers(service)
+            ]
+            if not found or set(found) != {"running healthy"}:
+                return False
+        return True
+
+    def settled(self) -> bool:
+        """Whether what the ledger names is served everywhere, MLflow agrees, and somebody is answered."""
+        state = self.ask("TRAINING", "/release")
+        return bool(state["served"] and state["alias"] and not state["trouble"]) and self.served() == state["champion"]
+
+    def served(self) -> int:
+        """The version of an answer."""
+        return int(self.ask("NGINX", "/predict", {"input": "A film."}, 5)["model"]["version"])
+
+    @contextmanager
+    def fault(self, cell: Cell, seconds: float) -> Iterator[None]:
+        """Does it, and undoes it after the block and at least `seconds`; fails where it was not seen."""
+        one = self.containers(cell.service)[0]
+        network = f"{self.prefix}mlflow_server_default"
+        start = time.monotonic()
+        if cell.fault == "kill":
+            before = docker("inspect", "--format", "{{.State.StartedAt}}", one)
+            os.kill(int(docker("inspect", "--format", "{{.State.Pid}}", one)), 9)
+            wait_for(
+                f"{cell.service} started again",
+                lambda: docker("inspect", "--format", "{{.State.StartedAt}}", one) != before,
+                60,
+            )
+            yield
+            return
+        if cell.fault == "freeze":
+            docker("pause", one)
+            seen, undo = "{{.State.Status}}", partial(docker, "unpause", one)
+        else:
+            docker("network", "disconnect", network, one)
+            seen, undo = (
+                "{{len .NetworkSettings.Networks}}",
+                partial(docker, "network", "connect", "--alias", cell.service, network, one),
+            )
+        try:
+            assert docker("inspect", "--format", seen, one) in ("paused", "0"), (
+                f"{cell}: nothing was to be seen of the fault"
+            )
+            yield
+            time.sleep(max(0.0, start + seconds - time.monotonic()))
+        finally:
+            undo()
+
+
+def run(platform: Platform, cell: Cell, seconds: float) -> Outcome:
+    """Has it happen at its moment, waits until all is well again, and looks at the invariants."""
+    outcome = Outcome()
+    connections = CONNECTIONS if cell.moment == "load" else 1
+    first_decision = int(platform.sql("SELECT coalesce(max(id), 0) FROM promotion_ledger")[0][0])
+    served_before = platform.served()
+    load = Load(platform.url("NGINX", "/predict"), connections)
+    reported: list[tuple[float, int]] = []
+    try:
+        switching = ThreadPoolExecutor(1)
+        if cell.long:
+            event = platform.insert()
+        if cell.moment == "training":
+            wait_for("a job trains", lambda: platform.phase() == "training", interval=0.05)
+        elif cell.moment == "registering":
+            wait_for("a job registers", lambda: platform.phase() in ("registering", "comparing"), interval=0.05)
+        elif cell.moment == "switching":
+            asked = switching.submit(_switch, platform, served_before, reported)
+        with platform.fault(cell, seconds):
+            pass
+        undone = time.monotonic()
+        wait_for("every container is healthy", platform.healthy)
+        wait_for("what the ledger names is served", platform.settled)
+        if cell.moment == "switching":
+            asked.result(PATIENCE_S)
+        if cell.long:
+            wait_for("all rows are trained on", lambda: platform.uncovered() == 0)
+            wait_for("what the ledger names is served", platform.settled)
+        outcome.recovered_s = time.monotonic() - undone
+        if cell.long:
+            runs = platform.sql(f"SELECT count(DISTINCT run) FROM training_data_coverage WHERE event = {event}")[0][0]
+            if runs != "1":
+                outcome.broken.append(f"event {event} has {runs} runs")
+    except (TimeoutError, OSError, subprocess.SubprocessError) as error:
+        outcome.broken.append(f"{type(error).__name__}: {error}")
+    finally:
+        load.end()
+        switching.shutdown()
+    judge(platform, cell, load, reported, first_decision, served_before, outcome)
+    return outcome
+
+
+def judge(
+    platform: Platform,
+    cell: Cell,
+    load: Load,
+    reported: list[tuple[float, int]],
+    first_decision: int,
+    served: int,
+    outcome: Outcome,
+) -> None:
+    """The invariants of what clients saw and of what was decided."""
+    outcome.asked, outcome.failed = len(load.seen), sum(not version for _, _, version in load.seen)
+    if outcome.failed and cell.service not in ON_THE_WAY:
+        outcome.broken.append(
+            f"{outcome.failed} requests failed, though nobody needs {cell.service} to answer: {load.why.most_common(2)}"
+        )
+    outcome.lost = platform.uncovered()
+    if outcome.lost:
+        outcome.broken.append(f"{outcome.lost} events are not covered")
+    rows = platform.sql(f"{DECIDED} WHERE l.id > {first_decision}")
+    named = {served, *(int(to_version) for to_version, _, _ in rows if to_version)}
+    strange = {version for _, _, version in load.seen if version} - named
+    outcome.wrong = len(strange) + sum(who == "training" and status != "succeeded" for _, who, status in rows)
+    if outcome.wrong:
+        outcome.broken.append(
+            f"nobody decided for versions {sorted(strange)}, or a job did that did not succeed: {rows}"
+        )
+    for at, version in reported:
+        old = [one for one in load.seen if one[0] > at and one[2] not in (0, version)]
+        if old and not cell.long:
+            outcome.broken.append(f"{len(old)} answers of another version after {version} was reported as served")
+
+
+def _switch(platform: Platform, served: int, reported: list[tuple[float, int]]) -> None:
+    """A person's decision for another version; asked again while the training endpoint is away."""
+    known = [int(row[0]) for row in platform.sql("SELECT DISTINCT version FROM training_versions ORDER BY 1")]
+    other = next(version for version in reversed(known) if version != served)
+
+    def decided() -> bool:
+        try:
+            return bool(
+                platform.ask("TRAINING", "/promote", {"version": other, "reason": "a drill"}, 400)["champion"] == other
+            )
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise AssertionError(error.read()) from error
+            return False
+
+    wait_for("the decision is taken", decided)
+    reported.append((time.monotonic(), other))
+
+
+def table(outcomes: dict[Cell, Outcome]) -> str:
+    """Markdown: what docs/faults.md shows."""
+    names = ("service", "fault", "moment", "s to recover", "requests", "failed", "events lost", "wrong promotions")
+    rows = [names, ("---",) * len(names)]
+    for cell, one in outcomes.items():
+        figures = (f"{one.recovered_s:.0f}", one.asked, one.failed, one.lost, one.wrong)
+        rows.append((cell.service, cell.fault, cell.moment, *map(str, figures)))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
