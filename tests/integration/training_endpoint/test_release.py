@@ -1,5 +1,6 @@
 """The ledger decides: alias and replicas follow it, whatever strangers do in MLflow, and whatever fails meanwhile."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.unit.model_endpoint import stub
 from training_endpoint.errors import (
     ChampionChanged,
     JobEnded,
+    MlflowUnavailable,
     NothingToDecide,
     SwitchFailed,
     UnknownVersion,
@@ -355,3 +357,26 @@ def test_without_the_training_endpoint_the_command_says_so(capsys: pytest.Captur
 def test_decisions_need_the_token(make: Make, path: str) -> None:
     client = create_app(make().settings).test_client()
     assert client.post(path, json={"version": 1, "reason": "x"}).status_code == 401
+
+
+def test_an_mlflow_that_does_not_answer_is_asked_less_and_less_often(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make()
+    made.crown()
+    made.settle()
+    asked: list[int] = []
+
+    def slow(*_: object) -> int:
+        asked.append(1)
+        raise MlflowUnavailable("MLflow does not answer.")
+
+    monkeypatch.setattr("training_endpoint.release.alias.named", slow)
+    made.desk.reconciler.start()
+    try:
+        wait_until("it is said", lambda: bool(made.desk.reconciler.state.trouble), 10)
+        time.sleep(3)
+        assert made.desk.reconciler.state.trouble == "MLflow does not answer."
+        assert len(asked) <= 7, "an MLflow that is too slow is kept so by questions that nobody waits for any more"
+    finally:
+        made.desk.reconciler.stop()
