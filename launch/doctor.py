@@ -1,17 +1,18 @@
-"""What the services say of themselves: level|what|found|what to do, a line each. Standard library only.
+"""What the services say of themselves: level|what|found|what to do, a line each.
 
-launch/doctor.sh pipes this file into a Python that reaches them; each may be down.
+launch/doctor.sh pipes this file into the Python of one of them, whichever runs: standard library and mlops_contract.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from mlops_contract.addresses import resolve, split
 
 TIMEOUT_S = 5
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -76,7 +77,7 @@ def replicas(endpoints: str, token: str, champion: int | None) -> None:
         except (OSError, ValueError) as error:
             return address, None, str(error)
 
-    addresses = resolved(endpoints)
+    addresses = resolve(split(endpoints))
     with ThreadPoolExecutor(max(1, len(addresses))) as pool:
         found = list(pool.map(one, addresses))
     for address, version, error in found:
@@ -89,18 +90,6 @@ def replicas(endpoints: str, token: str, champion: int | None) -> None:
     versions = ", ".join(sorted({f"version {version}" for version in serving if version}))
     answers = f"{len(serving)} of {wanted} answer{f', {versions}' if versions else ''}"
     tell(level, "replicas", answers, "sh launch.sh starts what is missing")
-
-
-def resolved(endpoints: str) -> list[str]:
-    """Every address behind host:port, comma separated."""
-    found = set()
-    for endpoint in filter(None, endpoints.split(",")):
-        host, _, port = endpoint.rpartition(":")
-        try:
-            found |= {f"{info[4][0]}:{port}" for info in socket.getaddrinfo(host, int(port), socket.AF_INET)}
-        except OSError:
-            continue
-    return sorted(found)
 
 
 def airflow(url: str) -> None:

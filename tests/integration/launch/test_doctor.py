@@ -108,7 +108,14 @@ def inside(**places: str) -> dict[str, tuple[str, str]]:
     names = ("RELAY_URL", "MLFLOW_TRACKING_URI", "TRAINING_URL", "AIRFLOW_URL")
     told = {**dict.fromkeys(names, away), "MODEL_ENDPOINTS": "", "PLATFORM_TOKEN": "t", **places}
     command = [sys.executable, str(ROOT / "launch/doctor.py")]
-    done = subprocess.run(command, env={**os.environ, **told}, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **told, "PYTHONPATH": str(ROOT / "contract/src")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     return findings(done.stdout)
 
 
