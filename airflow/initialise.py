@@ -101,9 +101,7 @@ def set_password(security: FabAirflowSecurityManagerOverride, user: User, passwo
 
 if __name__ == "__main__":
     airflow("db", "migrate")
-    if (
-        "," in os.environ["AIRFLOW__CORE__FERNET_KEY"]
-    ):  # new,old: what the old one encrypted is the new one's from now on
-        airflow("rotate-fernet-key")
+    if "," in os.environ["AIRFLOW__CORE__FERNET_KEY"]:  # new,old
+        encrypt_anew()
     ensure_accounts((os.environ["AIRFLOW_USER"], os.environ["AIRFLOW_PASSWORD"]), os.environ["AIRFLOW_RELAY_PASSWORD"])
     airflow("dags", "reserialize")
