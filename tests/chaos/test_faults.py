@@ -9,7 +9,11 @@ import random
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.chaos import drill
+
+pytestmark = pytest.mark.timeout(24 * 3600)
 
 LONG_S = 150
 SHORT_S = 60

@@ -7,6 +7,8 @@ import pytest
 from tests.chaos.drill import CONNECTIONS, Load
 from tests.e2e.platform import Platform
 
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.mark.parametrize(
     ("name", "value"),

@@ -9,10 +9,14 @@ import subprocess
 import time
 from functools import partial
 
+import pytest
+
 from tests.chaos import drill
 from tests.chaos.conftest import platform
 
 __all__ = ["platform"]  # the fixture
+
+pytestmark = pytest.mark.timeout(12 * 3600)
 
 WHEN = ("idle", "delivery", "starting", "training", "evaluating", "registering")
 

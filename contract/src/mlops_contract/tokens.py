@@ -25,11 +25,13 @@ class Tokens:
     @classmethod
     def read(cls, env: Env) -> "Tokens":
         """From PLATFORM_TOKEN and PLATFORM_TOKEN_BEFORE, which is `TOKEN SECONDS` or empty."""
-        before, _, until = env.text("PLATFORM_TOKEN_BEFORE", "").rpartition(" ")
+        present = env.text("PLATFORM_TOKEN")
+        before, _, end = env.text("PLATFORM_TOKEN_BEFORE", "").rpartition(" ")
         try:
-            return cls(env.text("PLATFORM_TOKEN"), before, float(until or 0))
+            until = float(end or 0)
         except ValueError:
             raise SettingError("PLATFORM_TOKEN_BEFORE is not of the form TOKEN SECONDS: launch.sh sets it") from None
+        return cls(present, before, until)
 
     @property
     def valid(self) -> list[str]:

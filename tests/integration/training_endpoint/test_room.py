@@ -13,6 +13,7 @@ from tests.releases import Release, release
 from tests.services import wait_until
 from training_endpoint.jobs import room
 from training_endpoint.release import peers
+from training_endpoint.release.artifacts import Room
 from training_endpoint.upkeep import space
 
 NEEDED = 50_000_000
@@ -89,7 +90,7 @@ def test_a_tracking_server_that_does_not_tell_is_not_asked_twice(made: Release) 
 
 
 def test_no_job_begins_on_a_full_disk_of_its_own(made: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = iter([space.Room(1, 100, 99), space.Room(1, 100, 99), space.Room(2**40, 2**41, 0)])
+    free = iter([Room(1, 100, 99), Room(1, 100, 99), Room(2**40, 2**41, 0)])
     monkeypatch.setattr(space, "state", lambda settings: next(free))
     said: list[str] = []
     room.to_begin(made.settings, lambda **fields: said.append(fields["message"]))

@@ -232,10 +232,7 @@ def test_no_text_or_label_of_a_row_stays_in_the_lineage(database: str, tmp_path:
 def test_the_lineage_of_a_million_rows_is_small(tmp_path: Path) -> None:
     rows = Rows([str(number) for number in range(200_000)], [0] * 200_000)
     test = Rows(["a"], [0])
-    empty = dict.fromkeys(
-        ("name", "train_table", "test_table", "text_column", "label_column", "digest", "watermark"), "x"
-    )
-    lineage.write(Snapshot(**empty, label_names=["a"], train=rows, test=test), LIMIT, tmp_path)
+    lineage.write(Snapshot("x", "x", "x", "x", "x", ["a"], rows, test, "x", "x"), LIMIT, tmp_path)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 200_000 * 10
 
 

@@ -11,11 +11,15 @@ import pytest
 
 from tests import training
 from tests.database_roles import connected
+from tests.listening import listening
 from tests.releases import NAME, Release, release
+from tests.services import wait_until
 from training_endpoint import database
 from training_endpoint.errors import FilesRemoved, MlflowUnavailable
+from training_endpoint.http.api import create_app
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.release import ledger, versions
+from training_endpoint.upkeep import __main__ as command
 from training_endpoint.upkeep import janitor
 
 Make = Callable[..., Release]
@@ -37,6 +41,17 @@ def age(made: Release, hours: float) -> None:
         connection.execute("UPDATE training_jobs SET finished_at = finished_at - make_interval(secs => %s)", past)
 
 
+def serve(made: Release) -> None:
+    """Lets the newest decision take effect, however busy the machine is."""
+
+    def served() -> bool:
+        made.settle()
+        newest = ledger.newest(made.settings.database_url, NAME)
+        return newest is not None and newest.served_at is not None
+
+    wait_until("it is served", served)
+
+
 def reject(made: Release) -> int:
     """A version that a job registered and did not promote."""
     job, voucher = made.job(), made.register()
@@ -53,7 +68,7 @@ def have_files(made: Release) -> list[int]:
 def test_rejected_versions_lose_their_files_after_a_day_but_for_the_newest_few(make: Make) -> None:
     made = make(KEEP_REJECTED_VERSIONS="2")
     made.crown()
-    made.settle()
+    serve(made)
     rejected = [reject(made) for _ in range(4)]
     assert janitor.clean(made.settings).removed == [] and have_files(made) == [1, 2, 3, 4, 5]
     age(made, 25)
@@ -70,7 +85,7 @@ def test_rejected_versions_lose_their_files_after_a_day_but_for_the_newest_few(m
 def test_a_full_disk_does_not_wait_for_a_day(make: Make) -> None:
     made = make(KEEP_REJECTED_VERSIONS="0")
     made.crown()
-    made.settle()
+    serve(made)
     reject(made)
     assert len(janitor.clean(made.settings, urgent=True).removed) == 1 and have_files(made) == [1]
 
@@ -79,7 +94,7 @@ def test_of_the_champions_the_newest_keep_theirs_and_a_rollback_always_works(mak
     made = make(KEEP_VERSIONS="2")
     for _ in range(4):
         made.crown()
-        made.settle()
+        serve(made)
     assert len(janitor.clean(made.settings).removed) == 2 and have_files(made) == [3, 4]
     made.desk.reconciler.start()
     try:
@@ -93,7 +108,7 @@ def test_of_the_champions_the_newest_keep_theirs_and_a_rollback_always_works(mak
 def test_what_replicas_serve_is_kept_whatever_was_decided(make: Make) -> None:
     made = make(KEEP_VERSIONS="2")
     made.crown()
-    made.settle()
+    serve(made)
     for _ in range(3):
         made.crown()  # decided, and not carried out
     assert made.fleet.versions == [1, 1]
@@ -111,7 +126,7 @@ def test_what_a_job_still_judges_is_kept(make: Make) -> None:
 def test_who_asks_for_a_removed_version_is_told_when_and_why_it_went(make: Make) -> None:
     made = make(KEEP_REJECTED_VERSIONS="0")
     made.crown()
-    made.settle()
+    serve(made)
     version = reject(made)
     janitor.clean(made.settings, urgent=True)
     with pytest.raises(FilesRemoved, match=r"files of version 2 .* removed at 20.* \(rejected.*Train again"):
@@ -131,7 +146,7 @@ def test_who_asks_for_a_removed_version_is_told_when_and_why_it_went(make: Make)
 def test_a_removal_that_mlflow_did_not_finish_is_ended_by_the_next_pass(make: Make) -> None:
     made = make(KEEP_REJECTED_VERSIONS="0")
     made.crown()
-    made.settle()
+    serve(made)
     reject(made)
     made.mlflow.trouble = 500
     done = janitor.clean(made.settings, urgent=True)
@@ -157,7 +172,7 @@ def test_without_mlflow_nothing_is_lost_and_it_is_said(make: Make, monkeypatch: 
 def test_old_jobs_go_with_their_runs_and_versions_but_not_those_of_champions(make: Make) -> None:
     made = make(KEEP_REJECTED_VERSIONS="0")
     made.crown()
-    made.settle()
+    serve(made)
     reject(made)
     with database.connect(made.settings.database_url) as connection:
         connection.execute(
@@ -233,6 +248,23 @@ def test_what_takes_room_and_what_goes_next_are_shown(make: Make) -> None:
     assert told["next"]["removals"] == [] and len(told["last"]["removed"]) == 1
     metrics = client.get("/metrics").get_data(as_text=True)
     assert 'training_disk_free_bytes{place="state"}' in metrics and "training_clean_timestamp_seconds" in metrics
+
+
+def test_a_command_says_what_would_go_and_removes_it(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    made = make(KEEP_REJECTED_VERSIONS="0", PLATFORM_TOKEN="secret")
+    made.settle()
+    reject(made)
+    age(made, 25)
+    with listening(create_app(made.settings)) as address:
+        environment = {"TRAINING_URL": f"http://{address}", "PLATFORM_TOKEN": "secret"}
+        assert command.main(["--dry-run"], environment) == 0
+        said = capsys.readouterr().out
+        assert f"would remove files of version 1 of {NAME}" in said and "free of" in said
+        assert command.main(["--brief"], environment) == 0
+        assert "The next clean-up removes 1 things" in capsys.readouterr().out and have_files(made) == [1]
+        assert command.main([], environment) == 0
+        assert "\nremoved files of version 1" in f"\n{capsys.readouterr().out}" and have_files(made) == []
+        assert command.main([], {**environment, "PLATFORM_TOKEN": "wrong"}) == 1
 
 
 def test_the_services_own_role_removes_and_changes_nothing_else(make: Make) -> None:

@@ -79,8 +79,8 @@ def test_overrides_are_in_their_ranges_or_told_by_name(overrides: dict[str, Any]
         assert 400 <= error.status < 500 and any(repr(name)[1:-1][:50] in error.message for name in overrides)
         return
     for name, (kind, low, high) in RANGES.items():
-        value = getattr(taken, name)
-        assert (name == "max_rows" and value is None) or (type(value) is kind and low <= value <= high)
+        value: Any = getattr(taken, name)
+        assert (name == "max_rows" and value is None) or (low <= value <= high and type(value) is kind)
     assert taken.start_from in START_FROM and taken.base_model.strip()
 
 

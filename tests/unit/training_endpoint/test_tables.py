@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +22,7 @@ ROWS = Rows(tiny_models.TEXTS, [number % 2 for number in range(40)])
 LABELS = ["bad", "good"]
 
 
-def version(folder: Path, monkeypatch: pytest.MonkeyPatch, architecture: str = "bert") -> tuple[Path, object]:
+def version(folder: Path, monkeypatch: pytest.MonkeyPatch, architecture: str = "bert") -> tuple[Path, Any]:
     """A version's folder, as training writes it, and what its file answers."""
     monkeypatch.setattr(tables, "LEAST", 100)
     made = tiny_models.classifier(folder / "base", LABELS, architecture)
