@@ -36,7 +36,7 @@ tests() { # tests FOLDER [PYTEST…]
   folder=tests/$1
   shift
   status=0
-  python -m pytest "$folder" "$@" || status=$?
+  python -m pytest "$folder" --durations=15 "$@" || status=$?
   [ "$status" -eq 5 ] || return "$status"
 }
 
