@@ -56,7 +56,7 @@ case ${1:-all} in
     export HOSTILE_CASES
     set --
     for name in checks unit integration hostile chaos e2e; do
-      # The end-to-end tests have a platform up: the drills that need one are drawn there.
+      # The drills that need a platform are drawn on the one that the end-to-end tests have up, where CHAOS_MINUTES is set.
       [ "$name" != chaos ] || set -- --ignore=tests/chaos/test_faults.py
       sh ./test.sh "$name" "$@" || failed="$failed $name"
       set --
