@@ -4,10 +4,12 @@ import secrets
 
 import pytest
 
-from tests.chaos.drill import CONNECTIONS, Load
 from tests.e2e.platform import Platform
+from tests.load import Load
 
 pytestmark = pytest.mark.timeout(1200)
+
+CONNECTIONS = 8
 
 
 def launch_with(platform: Platform, **settings: str) -> tuple[set[str], set[str]]:
@@ -16,11 +18,8 @@ def launch_with(platform: Platform, **settings: str) -> tuple[set[str], set[str]
     kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
     file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
     before = set(platform.versions_by_replica())
-    load = Load(platform.url("NGINX_PORT", "/predict"), CONNECTIONS)
-    try:
+    with Load(platform.url("NGINX_PORT", "/predict"), CONNECTIONS) as load:
         platform.launch()
-    finally:
-        load.end()
     failed = [one for one in load.seen if not one[2]]
     assert load.seen and not failed, f"{len(failed)} of {len(load.seen)} failed: {load.why.most_common(3)}"
     return before, set(platform.versions_by_replica())
