@@ -50,37 +50,35 @@ choose_mode() { # what was asked for, else what runs already, else what this mac
   fi
 }
 
+was_launched() { [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'; }
+
 remember_mode() {
   mkdir -p .platform
   printf '%s\n' "$mode" >.platform/mode
 }
 
+# Before the first effect of a launch: all that .env says.
+prepare_env() {
+  make_env # a newer version may want secrets that this one's launch did not make
+  check_certificate
+  check_doors
+  check_passwords
+  check_backup_folder
+  [ "$mode" = native ] || check_ports
+  remember_mode
+  claim_data
+  hand_tokens_over
+}
+
 up() {
   if [ "$mode" = native ]; then
     headline 'No containers: the platform runs as plain processes (docs/native.md)'
-    check_owner
-    make_env
-    check_certificate
-    check_doors
-    check_passwords
-    check_backup_folder
-    remember_mode
-    claim_data
-    hand_tokens_over
   else
     check_machine
-    check_owner
-    make_env
-    check_certificate
-    check_doors
-    check_passwords
-    check_backup_folder
-    check_ports
-    remember_mode
-    claim_data
-    hand_tokens_over
-    build_images
   fi
+  check_owner
+  prepare_env
+  [ "$mode" = native ] || build_images
   start_platform
 }
 
@@ -101,7 +99,7 @@ down() {
     esac
   done
   [ -z "$volumes" ] || confirm "All data of the platform $(found_id) in $(pwd -P) will be deleted: rows, models, the ledger." "$@"
-  make_env # a newer version may want secrets that this one's launch did not make
+  make_env
   if [ "$mode" = native ]; then
     sh native/platform.sh down ${volumes:+"$volumes"}
   else
@@ -119,37 +117,26 @@ command=${1:-up}
 
 [ "$command" = restore ] || resolve_settings # it brings other settings
 case $command in
+  backup | doctor | rotate | promote | rollback | unpin | history | clean | status | logs) was_launched ;;
+  down) [ -n "$(printenv PLATFORM_ID)" ] || was_launched ;;
+esac
+case $command in
   up) up ;;
-  backup)
-    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
-    backup "$@"
-    ;;
+  backup) backup "$@" ;;
   restore) restore "$@" ;;
-  doctor)
-    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
-    doctor
-    ;;
-  rotate)
-    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
-    rotate "$@"
-    ;;
+  doctor) doctor ;;
+  rotate) rotate "$@" ;;
   promote | rollback | unpin | history)
-    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
-    make_env # a newer version may want secrets that this one's launch did not make
+    make_env
     release_desk "$command" "$@"
     ;;
   clean)
-    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
     make_env
     training_module upkeep "$@"
     ;;
-  down)
-    [ -f .env ] || [ -n "$(printenv PLATFORM_ID)" ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
-    down "$@"
-    ;;
+  down) down "$@" ;;
   status | logs)
-    [ -f .env ] || fail 'nothing was launched from this folder yet' 'sh launch.sh'
-    make_env # a newer version may want secrets that this one's launch did not make
+    make_env
     if [ "$mode" = native ]; then
       sh native/platform.sh "$command" "$@"
     else

@@ -6,10 +6,12 @@ One process for all of it, since each start of the `airflow` command takes secon
 import os
 
 from airflow.cli.cli_parser import get_parser
-from airflow.models import Variable
+from airflow.models import Connection, Variable
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.providers.fab.auth_manager.models import User
 from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+from airflow.utils.session import create_session
+from sqlalchemy import select
 from werkzeug.security import check_password_hash, generate_password_hash
 
 DAG = "DAG:machine-learning-training-pipeline"
@@ -27,6 +29,20 @@ def airflow(*arguments: str) -> None:
     """Runs an `airflow` command within this process."""
     command = get_parser().parse_args(arguments)
     command.func(command)
+
+
+def encrypt_anew() -> None:
+    """What the old key encrypted is the new one's from now on, so that the next change may drop the old one.
+
+    Not `airflow rotate-fernet-key`: that fails at a task which is deferred, whose trigger is not encrypted.
+    """
+    with create_session() as session:
+        for kind, encrypted in (
+            (Connection, Connection.is_encrypted | Connection.is_extra_encrypted),
+            (Variable, Variable.is_encrypted),
+        ):
+            for one in session.scalars(select(kind).where(encrypted)):
+                one.rotate_fernet_key()
 
 
 def ensure_accounts(people: tuple[str, str], relay_password: str) -> None:
@@ -85,9 +101,7 @@ def set_password(security: FabAirflowSecurityManagerOverride, user: User, passwo
 
 if __name__ == "__main__":
     airflow("db", "migrate")
-    if (
-        "," in os.environ["AIRFLOW__CORE__FERNET_KEY"]
-    ):  # new,old: what the old one encrypted is the new one's from now on
-        airflow("rotate-fernet-key")
+    if "," in os.environ["AIRFLOW__CORE__FERNET_KEY"]:  # new,old
+        encrypt_anew()
     ensure_accounts((os.environ["AIRFLOW_USER"], os.environ["AIRFLOW_PASSWORD"]), os.environ["AIRFLOW_RELAY_PASSWORD"])
     airflow("dags", "reserialize")

@@ -57,15 +57,7 @@ restore() {
   clear_the_way "$@"
   put_env
   resolve_settings
-  make_env # a newer version may want secrets that are not in it
-  check_certificate
-  check_doors
-  check_passwords
-  check_backup_folder
-  [ "$mode" = native ] || check_ports
-  remember_mode
-  claim_data
-  hand_tokens_over
+  prepare_env
   pour_backup
   start_platform
 }

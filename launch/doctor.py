@@ -33,12 +33,19 @@ def tell(level: str, what: str, found: str, advice: str = "") -> None:
     print("|".join(part.replace("|", "/").replace("\n", " ") for part in (level, what, found, advice)))
 
 
+def hear(what: str, url: str, service: str) -> dict[str, Any] | None:
+    """As `ask`; None, and a line of its own, where nothing answers."""
+    try:
+        return ask(url)
+    except (OSError, ValueError) as error:
+        tell("problem", what, f"does not answer: {error}", f"sh launch.sh logs {service}")
+        return None
+
+
 def relay(url: str) -> None:
     """Whether it delivers."""
-    try:
-        said = ask(f"{url}/health")
-    except (OSError, ValueError) as error:
-        tell("problem", "relay", f"does not answer: {error}", "sh launch.sh logs training-trigger")
+    said = hear("relay", f"{url}/health", "training-trigger")
+    if said is None:
         return
     if said.get("status") == "ok":
         tell("ok", "relay", f"{said['role']}, {said.get('pending_events', 0)} events pending")
@@ -49,12 +56,13 @@ def relay(url: str) -> None:
 
 def training(url: str) -> int | None:
     """The version that the ledger names, as the training endpoint says it, and whether all follow it."""
-    try:
-        said = ask(f"{url}/release")
-        champion = said["champion"]
-    except (OSError, ValueError, KeyError) as error:
-        tell("problem", "training endpoint", f"does not answer: {error}", "sh launch.sh logs training-endpoint")
+    said = hear("training endpoint", f"{url}/release", "training-endpoint")
+    if said is None:
         return None
+    if "error" in said:
+        tell("problem", "training endpoint", said["error"]["message"], "sh launch.sh logs training-endpoint")
+        return None
+    champion = said["champion"]
     if said["trouble"]:
         tell("problem", "release", said["trouble"], "it is tried again by itself; sh launch.sh logs training-endpoint")
     elif champion is None:
@@ -94,10 +102,8 @@ def replicas(endpoints: str, token: str, champion: int | None) -> None:
 
 def airflow(url: str) -> None:
     """Its four parts."""
-    try:
-        said = ask(f"{url}/api/v2/monitor/health")
-    except (OSError, ValueError) as error:
-        tell("problem", "Airflow", f"does not answer: {error}", "sh launch.sh logs airflow-apiserver")
+    said = hear("Airflow", f"{url}/api/v2/monitor/health", "airflow-apiserver")
+    if said is None:
         return
     bad = [
         name for name, part in said.items() if isinstance(part, dict) and part.get("status") not in ("healthy", None)

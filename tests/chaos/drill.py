@@ -3,11 +3,9 @@
 import json
 import os
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from launch import dotenv
+from tests.load import Load
 
 CONNECTIONS = 8
 PATIENCE_S = 600
@@ -90,36 +89,6 @@ def wait_for(what: str, done: Callable[[], bool], seconds: float = PATIENCE_S, i
         if time.monotonic() - start > seconds:
             raise TimeoutError(f"not within {seconds:g} s: {what}")
         time.sleep(interval)
-
-
-class Load:
-    """Clients that ask nginx all the while: when each request was sent and answered, and by which version (0: none)."""
-
-    def __init__(self, url: str, connections: int) -> None:
-        self.url = url
-        self.seen: list[tuple[float, float, int]] = []
-        self.why: Counter[str] = Counter()
-        self._over = threading.Event()
-        self._pool = ThreadPoolExecutor(connections)
-        self._clients = [self._pool.submit(self._ask) for _ in range(connections)]
-
-    def _ask(self) -> None:
-        body = json.dumps({"input": "A film to remember."}).encode()
-        while not self._over.wait(0.02):
-            sent, version = time.monotonic(), 0
-            try:
-                request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
-                with urllib.request.urlopen(request, timeout=40) as answer:
-                    version = int(json.load(answer)["model"]["version"])
-            except (OSError, ValueError) as error:
-                self.why[str(error)] += 1
-            self.seen.append((sent, time.monotonic(), version))
-
-    def end(self) -> None:
-        self._over.set()
-        for client in self._clients:
-            client.result()
-        self._pool.shutdown()
 
 
 class Platform:

@@ -20,9 +20,14 @@ SHORT_S = 60
 
 
 def test_faults(platform: drill.Platform) -> None:
+    faults(platform, float(os.environ.get("CHAOS_MINUTES") or 4))
+
+
+def faults(platform: drill.Platform, minutes: float) -> None:
+    """Runs the cells that CHAOS_CELLS names, or draws some for so many minutes; prints their table."""
     seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**6))
     wanted = os.environ.get("CHAOS_CELLS", "")
-    until = time.monotonic() + 60 * float(os.environ.get("CHAOS_MINUTES") or 4)
+    until = time.monotonic() + 60 * minutes
     seconds = float(os.environ.get("CHAOS_SECONDS") or 20)
     cells = list(drill.CELLS)
     random.Random(seed).shuffle(cells)

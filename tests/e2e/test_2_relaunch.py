@@ -4,36 +4,33 @@ import secrets
 
 import pytest
 
-from tests.chaos.drill import CONNECTIONS, Load
 from tests.e2e.platform import Platform
+from tests.load import Load
 
 pytestmark = pytest.mark.timeout(1200)
 
+CONNECTIONS = 8
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("MODEL_REPLICAS", "4"),
-        ("MODEL_REPLICAS", "1"),
-        ("MODEL_MAX_TEXTS", "500"),
-        ("PLATFORM_TOKEN", ""),
-        ("MODEL_REPLICAS", "2"),
-    ],
-)
-def test_a_launch_with_another_setting_costs_no_request(platform: Platform, name: str, value: str) -> None:
-    value = value or secrets.token_hex(32)
+
+def launch_with(platform: Platform, **settings: str) -> tuple[set[str], set[str]]:
+    """Writes settings into .env and launches under load; the names of the replicas before and after."""
     file = platform.folder / ".env"
-    kept = [line for line in file.read_text().splitlines() if not line.startswith(f"{name}=")]
-    file.write_text("\n".join([*kept, f"{name}={value}"]) + "\n")
+    kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
+    file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
     before = set(platform.versions_by_replica())
-    load = Load(platform.url("NGINX_PORT", "/predict"), CONNECTIONS)
-    try:
+    with Load(platform.url("NGINX_PORT", "/predict"), CONNECTIONS) as load:
         platform.launch()
-    finally:
-        load.end()
     failed = [one for one in load.seen if not one[2]]
     assert load.seen and not failed, f"{len(failed)} of {len(load.seen)} failed: {load.why.most_common(3)}"
-    after = set(platform.versions_by_replica())
-    if name == "MODEL_REPLICAS":
-        assert len(after) == int(value)
-        assert len(before & after) == min(len(before), len(after)), "those that stay were started again"
+    return before, set(platform.versions_by_replica())
+
+
+def test_another_setting_scale_and_token_cost_no_request(platform: Platform) -> None:
+    wanted = {"MODEL_REPLICAS": "3", "MODEL_MAX_TEXTS": "500", "PLATFORM_TOKEN": secrets.token_hex(32)}
+    before, after = launch_with(platform, **wanted)
+    assert len(after) == 3 and after - before
+
+
+def test_scaling_leaves_those_alone_that_stay(platform: Platform) -> None:
+    before, after = launch_with(platform, MODEL_REPLICAS="2")
+    assert len(after) == 2 and after < before

@@ -29,7 +29,7 @@ def known(platform: Platform) -> tuple[Any, str]:
 
 def test_the_doctor_finds_no_problem(platform: Platform) -> None:
     said = platform.launch("doctor")
-    assert "0 problems" in said and re.search(r"replicas +2 of 2 answer, version 2\n", said)
+    assert "0 problems" in said and re.search(r"replicas +2 of 2 answer, version \d+\n", said)
 
 
 def test_every_secret_is_changed_by_editing_env_while_it_is_down(platform: Platform) -> None:

@@ -7,6 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from launch import dotenv
 
@@ -155,3 +158,12 @@ def test_the_training_endpoints_own_file_is_read_where_there_is_one(folder: Path
     (folder / ".env").write_text("SLACK_URL=https://two\n")
     assert shell(folder, script).stdout == "https://two hf_1 8000\n"
     assert dotenv.settings(folder)["SLACK_URL"] == "https://two"
+
+
+@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30))
+def test_a_value_that_a_launch_writes_is_the_value_that_both_read(folder: Path, value: str) -> None:
+    said = shell(folder, 'quoted "$GIVEN_VALUE"', GIVEN_VALUE=value)
+    (folder / ".env").write_text(f"A={said.stdout}\nB=2\n")
+    assert dotenv.read(folder / ".env") == {"A": value, "B": "2"}
+    assert shell(folder, "from_file A .env").stdout.removesuffix("\n") == value

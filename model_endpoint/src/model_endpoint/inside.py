@@ -2,13 +2,13 @@
 
 from flask import Flask, Response, jsonify, send_file
 
+from mlops_contract.lending import LENT_SECONDS
 from mlops_contract.voucher import DIGEST, Voucher
 from mlops_contract.web import require_token
 from model_endpoint.errors import InvalidInput, NoSuchFile
 from model_endpoint.incoming import body
 from model_endpoint.predict import parse_object
 from model_endpoint.server import Server
-from model_endpoint.standing import LENT_SECONDS
 
 
 def install(app: Flask, server: Server) -> None:

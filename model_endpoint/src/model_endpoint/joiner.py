@@ -14,9 +14,10 @@ from typing import Any
 import requests
 
 from mlops_contract.errors import PlatformError
+from mlops_contract.lending import PEERS_SECONDS
 from mlops_contract.voucher import Voucher
 from model_endpoint.replica import Replica
-from model_endpoint.standing import BEAT_SECONDS, PEERS_SECONDS
+from model_endpoint.standing import BEAT_SECONDS
 
 # Between two looks at a fleet that is in the middle of a switch, or for a replica that may not answer.
 LOOK_SECONDS = 0.05

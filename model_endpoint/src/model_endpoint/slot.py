@@ -18,9 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mlops_contract.lending import PEERS_SECONDS
 from mlops_contract.voucher import Voucher
 from model_endpoint.errors import NoModel, NotPrepared, Overloaded, Rejoining, StaleEpoch, Stopped, SwitchBusy
-from model_endpoint.standing import PEERS_SECONDS, Standing
+from model_endpoint.standing import Standing
 from model_runner import Model
 
 R = TypeVar("R")

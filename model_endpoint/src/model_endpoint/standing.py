@@ -12,8 +12,6 @@ answer is lent for seconds, and runs out by this machine's own clock. Who lends 
 import threading
 import time
 
-LENT_SECONDS = 6.0
-PEERS_SECONDS = 2.0
 # The desk is away when it has been silent for so long, as far as this process was awake.
 SILENT_SECONDS = 2.5
 BEAT_SECONDS = 0.5

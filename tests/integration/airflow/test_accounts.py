@@ -1,9 +1,12 @@
 """What Airflow's accounts may do: people all, the relay what it needs and nothing else."""
 
+import os
+import subprocess
+
 import pytest
 import requests
 
-from tests.airflow_service import DAG, PASSWORD, RELAY_PASSWORD, USER, Airflow
+from tests.airflow_service import DAG, PASSWORD, PYTHON, RELAY_PASSWORD, USER, Airflow
 from tests.integration.airflow.platform_fakes import FakeModelEndpoint, FakeTraining
 from tests.services import wait_until
 
@@ -77,3 +80,26 @@ def test_a_password_that_was_changed_in_the_ui_stays_until_env_names_another(air
     finally:
         airflow_service.initialise(PASSWORD)
     assert airflow_service.log_in(USER, PASSWORD).ok
+
+
+KEEP = "from airflow.models import Variable; Variable.set('mine', 'secret')"
+READ = "from airflow.models import Variable; print(Variable.get('mine', default_var='lost'))"
+
+
+def test_a_new_key_reads_what_the_old_one_encrypted(airflow_service: Airflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "AIRFLOW__CORE__FERNET_KEY"
+    old, new = airflow_service.environment[name], "YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODk="
+
+    def run(script: str, key: str) -> str:
+        environment = {**os.environ, **airflow_service.environment, name: key}
+        command = [str(PYTHON), "-c", script]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    run(KEEP, old)
+    try:
+        monkeypatch.setitem(airflow_service.environment, name, f"{new},{old}")
+        airflow_service.initialise()
+        assert run(READ, new).splitlines()[-1] == "secret"
+    finally:
+        monkeypatch.setitem(airflow_service.environment, name, f"{old},{new}")
+        airflow_service.initialise()

@@ -14,7 +14,7 @@ OLD_LEDGER = """
 DROP VIEW public.ledger_breaks;
 DROP TABLE public.promotion_ledger CASCADE;
 DROP TABLE public.training_versions;
-DELETE FROM public.training_schema WHERE migration = '006_ledger';
+DELETE FROM public.training_schema WHERE migration >= '006';
 CREATE TABLE promotion_ledger (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp(),
     who text NOT NULL, model_name text NOT NULL, from_version integer, to_version integer, verdict text NOT NULL,

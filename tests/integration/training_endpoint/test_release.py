@@ -1,5 +1,6 @@
 """The ledger decides: alias and replicas follow it, whatever strangers do in MLflow, and whatever fails meanwhile."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.unit.model_endpoint import stub
 from training_endpoint.errors import (
     ChampionChanged,
     JobEnded,
+    MlflowUnavailable,
     NothingToDecide,
     SwitchFailed,
     UnknownVersion,
@@ -400,3 +402,26 @@ def test_each_classifier_is_decided_for_named_and_served_by_itself(make: Make, m
     assert [(one["name"], one["is_default"], one["champion"]) for one in told] == [(NAME, True, 1), ("spam", False, 1)]
     assert client.get("/classifiers/spam").get_json()["train_table"] == "mails"
     assert client.get("/classifiers/a%00b").status_code == 404
+
+
+def test_an_mlflow_that_does_not_answer_is_asked_less_and_less_often(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make()
+    made.crown()
+    made.settle()
+    asked: list[int] = []
+
+    def slow(*_: object) -> int:
+        asked.append(1)
+        raise MlflowUnavailable("MLflow does not answer.")
+
+    monkeypatch.setattr("training_endpoint.release.alias.named", slow)
+    made.desk.reconciler.start()
+    try:
+        wait_until("it is said", lambda: bool(made.desk.reconciler.state.trouble), 10)
+        time.sleep(3)
+        assert made.desk.reconciler.state.trouble == "MLflow does not answer."
+        assert len(asked) <= 7, "an MLflow that is too slow is kept so by questions that nobody waits for any more"
+    finally:
+        made.desk.reconciler.stop()

@@ -101,8 +101,8 @@ def test_what_belongs_to_no_classifier_is_said_and_trained_on_once_it_does(
 
     because = "strays belongs to no classifier: SELECT create_classifier('NAME', 'strays')"
     assert seen() == [("pending", None, because)] * 2
-    with connect(database) as connection:
-        code, body = Status().health(Events(connection).backlog())
+    with connect(database) as own:
+        code, body = Status().health(Events(own).backlog())
     assert code == 200 and "2 changes of strays" in str(body["of_no_classifier"])
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("SELECT create_classifier('strays', 'strays')")

@@ -186,6 +186,13 @@ def test_no_json_makes_a_5xx(client: FlaskClient, path: str, value: object) -> N
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60))
+def test_whatever_text_a_row_can_hold_is_answered(client: FlaskClient, text: str) -> None:
+    answer = client.post("/predict", json={"input": text + "."}, buffered=True)
+    assert answer.status_code == 200, answer.text
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(["/predict", "/invocations", "/", "/v2/models/text-classifier/infer"]), data=st.binary())
 def test_no_bytes_make_a_5xx(client: FlaskClient, path: str, data: bytes) -> None:
     headers = {**JSON, "Inference-Header-Content-Length": str(len(data) // 2)}

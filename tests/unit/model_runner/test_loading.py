@@ -61,7 +61,7 @@ def golden(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
     [
         (lambda folder: (folder / "manifest.json").unlink(), "no serving/manifest.json"),
         (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), "damaged"),
-        (manifest(lambda values: values.update(format=3)), "format is 3"),
+        (manifest(lambda values: values.update(format=4)), "format is 4"),
         (manifest(lambda values: values.update(labels=["bad", "bad"])), "damaged"),
         (manifest(lambda values: values["forms"][0].update(file="../outside.onnx")), "does not list"),
         (manifest(lambda values: values["files"].update({"../outside.onnx": {"sha256": ""}})), "lie beside it"),

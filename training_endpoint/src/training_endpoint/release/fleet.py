@@ -15,9 +15,10 @@ import requests
 
 from mlops_contract.addresses import resolve
 from mlops_contract.errors import PlatformError
+from mlops_contract.lending import PEERS_SECONDS
 from mlops_contract.voucher import Voucher
 from training_endpoint.errors import SwitchBusy, SwitchFailed
-from training_endpoint.release.loans import PEERS_SECONDS, Loans
+from training_endpoint.release.loans import Loans
 from training_endpoint.settings import Settings
 
 RETRIES_SECONDS = 20

@@ -45,7 +45,7 @@ class Followers(Reconciler):
         if classifier.is_default:
             made = self._root.get(classifier.name) or self._made(classifier.settings(self.settings), self.fleet)
             return self._root.setdefault(classifier.name, made)
-        return self._named(classifier)
+        return self._beside(classifier)
 
     @property
     def trouble(self) -> str:
@@ -66,7 +66,7 @@ class Followers(Reconciler):
             super().step()
             return
         self._tell(found)
-        steps = [(one.name, self._named(one)) for one in found]
+        steps = [(one.name, self._beside(one)) for one in found]
         steps = [(one.name, self.of(one)) for one in found if one.is_default] + steps
         for name in self._root.keys() - {one.name for one in found if one.is_default}:
             del self._root[name]
@@ -86,7 +86,7 @@ class Followers(Reconciler):
                 log.exception("the reconciler of %s goes on after an unexpected error", name)
                 one.state = replace(one.state, trouble=f"{type(error).__name__}: {error}")
 
-    def _named(self, classifier: Classifier) -> Reconciler:
+    def _beside(self, classifier: Classifier) -> Reconciler:
         made = self._own.get(classifier.name) or self._made(classifier.beside(self.settings), None)
         return self._own.setdefault(classifier.name, made)
 

@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-# Both as model_endpoint/standing.py has them.
-LENT_SECONDS = 6.0
-PEERS_SECONDS = 2.0
+from mlops_contract.lending import LENT_SECONDS
+
 BEAT_SECONDS = 1.0
 # A replica whose last answer is older hangs.
 SILENT_SECONDS = 3.0

@@ -22,6 +22,8 @@ from training_endpoint.settings import Settings
 
 GLANCE_S = 0.25
 """Between two looks at the ledger, so that a decision does not wait."""
+MLFLOW_PAUSE_S = 30
+"""The longest between two questions to an MLflow that does not answer."""
 PAUSE_S = 15
 """After a switch that failed: each try loads the version again on every replica."""
 
@@ -49,6 +51,7 @@ class Reconciler:
         self.state = State()
         self._failed: tuple[int, float, str] = (0, 0.0, "")
         self._looked = 0.0
+        self._mlflow_away = (0.0, 0.0, "")  # until when it is left in peace, the pause after that, why
         self._woken = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
@@ -78,6 +81,7 @@ class Reconciler:
         """A decision has been written, or is waited for; `afresh` tries at once what has just failed."""
         if afresh:
             self._failed = (0, 0.0, "")
+            self._mlflow_away = (0.0, 0.0, "")
         self._woken.set()
 
     def step(self) -> None:
@@ -149,7 +153,7 @@ class Reconciler:
 
     def _name(self, decision: Decision, voucher: Voucher, state: State) -> bool:
         """Whether MLflow's alias names the version; moves it, or deals with who moved it."""
-        found = alias.named(self.settings)
+        found = self._named(decision)
         if found != voucher.version:
             if decision.alias_at is not None and found is not None and self._adopts(decision, found):
                 return True
@@ -161,6 +165,20 @@ class Reconciler:
         if decision.alias_at is None:
             ledger.took_effect(self.settings.database_url, decision, "alias")
         return True
+
+    def _named(self, decision: Decision) -> int | None:
+        """What the alias names. An MLflow that is too slow is not asked again at once: that would keep it so."""
+        until, pause, reason = self._mlflow_away
+        if decision.alias_at is not None and time.monotonic() < until:
+            raise MlflowUnavailable(reason)
+        try:
+            found = alias.named(self.settings)
+        except MlflowUnavailable as error:
+            pause = min(max(2 * pause, self.settings.reconcile_seconds), MLFLOW_PAUSE_S)
+            self._mlflow_away = time.monotonic() + pause, pause, error.message
+            raise
+        self._mlflow_away = 0.0, 0.0, ""
+        return found
 
     def _adopts(self, decision: Decision, found: int) -> bool:
         """Whether a move made in MLflow becomes a decision: the setting allows it, and the files are training's own."""
