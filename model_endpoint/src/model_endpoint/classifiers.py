@@ -78,6 +78,15 @@ class Classifiers:
         for name in gone:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
+    def lent(self, loans: dict[str, Any]) -> dict[str, Any]:
+        """What the release desk brings to each path, '' and /classifiers/NAME, and what is said there to it."""
+        servers = {"": self.root, **{BELOW + name: one.server for name, one in self._all.items()}}
+        return {
+            path: servers[path].replica.lent(*map(loan.get, ("key", "replica", "clock")))
+            for path, loan in loans.items()
+            if path in servers and isinstance(loan, dict)
+        }
+
     def told(self) -> list[dict[str, Any]]:
         """What everybody may know of each: its name, whether it is the default one, and what is served."""
         return [
@@ -141,6 +150,14 @@ def install(app: Flask, classifiers: Classifiers) -> None:
             raise InvalidInput('"names" must be a list of classifiers\' names.')
         classifiers.keep(names, default if isinstance(default, str) else "")
         return jsonify({"classifiers": classifiers.told()})
+
+    @app.post("/models/lend")
+    def lend() -> Response:
+        require_token(settings.token)
+        loans = parse_object(body(), {"loans"}).get("loans")
+        if not isinstance(loans, dict):
+            raise InvalidInput('"loans" must be an object.')
+        return jsonify({"loans": classifiers.lent(loans)})
 
     @app.before_request
     def known() -> None:

@@ -26,8 +26,9 @@ class Server:
         """`beside`: the server of another classifier in this process, whose cores and loaded models are used too."""
         self.settings = settings
         self.metrics = Metrics()
-        self.replica: Replica = Replica(settings, self.metrics, beside.replica.models if beside else Models())
-        self.joiner = Joiner(self.replica, self._share_cores)
+        models = beside.replica.models if beside else Models(settings.memory_mb << 20)
+        self.replica: Replica = Replica(settings, self.metrics, models)
+        self.joiner = Joiner(self.replica) if beside else Joiner(self.replica, self._share_cores)
         self.cores: Cores = beside.cores if beside else Cores(settings.cores or machine.cores(), most=machine.cores())
         self.predictor = Predictor(self.replica.slot, self.cores, settings)
         self.metrics.in_work.set_function(lambda: self.replica.slot.requests)

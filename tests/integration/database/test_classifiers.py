@@ -27,7 +27,7 @@ def row(owner: Connection, name: str = "spam") -> tuple[Any, ...] | None:
 
 
 def test_a_table_of_any_schema_is_watched_and_may_be_read_as_far_as_needed(owner: Connection, database: str) -> None:
-    ((said,),) = owner.execute(MAKE).fetchall()
+    said = str(owner.execute(MAKE).fetchall()[0][0])
     assert said.startswith("spam learns is_spam from body of crm.mails, of which one row in five is held out")
     assert "manually_trigger.py --classifier spam" in said
     assert row(owner) == ("crm.mails", None, True, True)

@@ -14,6 +14,7 @@ from model_endpoint.api import create_app
 from model_endpoint.classifiers import Classifiers
 from model_endpoint.replica import Replica
 from model_endpoint.slot import Loaded
+from model_endpoint.standing import Standing
 from tests.unit.model_endpoint import stub
 
 TOKEN = {"Authorization": f"Bearer {stub.TOKEN}"}
@@ -31,6 +32,7 @@ class Named(stub.Stub):
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
     monkeypatch.setattr(Replica, "_load", lambda self, voucher: Loaded(voucher, Named(voucher.name)))
+    monkeypatch.setattr(Standing, "watched", lambda self: None)  # no desk is here that lends it the right to answer
     server = stub.server(tmp_path, MODEL_ENDPOINTS="127.0.0.1:9")
     return create_app(server.settings, server)
 

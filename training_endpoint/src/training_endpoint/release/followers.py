@@ -13,7 +13,7 @@ from mlops_contract.addresses import resolve
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import DatabaseUnavailable
-from training_endpoint.release import peers
+from training_endpoint.release import ledger, peers
 from training_endpoint.release.fleet import Fleet
 from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
@@ -21,6 +21,8 @@ from training_endpoint.settings import Settings
 TELL_S = 2.0
 """Between two times that the replicas are told which classifiers there are; one that has just come up knows none."""
 TIMEOUT_S = 3
+ALIASES_AT_A_TIME = 4
+"""So many of MLflow's aliases are looked at every RECONCILE_SECONDS; where there are more, each less often."""
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ class Followers(Reconciler):
         """Ends the thread after what it is doing."""
         super().stop()
         for one in self._lending:
-            one.fleet.loans.stop()
+            one.fleet.stop()
 
     def step(self) -> None:
         """A step of each; what goes wrong with one keeps no other from its own."""
@@ -66,20 +68,26 @@ class Followers(Reconciler):
             super().step()
             return
         self._tell(found)
+        newest = ledger.newest_ids(self.settings.database_url, [one.model for one in found])
         steps = [(one.name, self._beside(one)) for one in found]
         steps = [(one.name, self.of(one)) for one in found if one.is_default] + steps
         for name in self._root.keys() - {one.name for one in found if one.is_default}:
             del self._root[name]
         for name in self._own.keys() - {one.name for one in found}:
-            self._own.pop(name).fleet.loans.stop()
+            self._own.pop(name).fleet.stop()
         for one in self._own.values():
             if self._thread.is_alive() and one not in self._lending:
-                one.fleet.loans.start()
+                one.fleet.start()
                 self._lending.add(one)
         self._lending &= set(self._own.values())
         for name, one in steps:
+            one.alias_pause = self.settings.reconcile_seconds * max(1, len(steps) / ALIASES_AT_A_TIME)
             try:
-                one.step()
+                known = one.state.decision
+                if known and known.served_at and known.id == newest.get(one.settings.model_name):
+                    one.follow(known)
+                else:
+                    one.step()
             except DatabaseUnavailable:
                 raise
             except Exception as error:
@@ -87,10 +95,11 @@ class Followers(Reconciler):
                 one.state = replace(one.state, trouble=f"{type(error).__name__}: {error}")
 
     def _beside(self, classifier: Classifier) -> Reconciler:
-        made = self._own.get(classifier.name) or self._made(classifier.beside(self.settings), None)
+        settings = classifier.beside(self.settings)
+        made = self._own.get(classifier.name) or self._made(settings, Fleet(settings, self.fleet.visits))
         return self._own.setdefault(classifier.name, made)
 
-    def _made(self, settings: Settings, fleet: Fleet | None) -> Reconciler:
+    def _made(self, settings: Settings, fleet: Fleet) -> Reconciler:
         made = Reconciler(settings, fleet)
         made._woken = self._woken
         return made
