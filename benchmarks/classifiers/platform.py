@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -24,6 +25,8 @@ from tests.integration.model_endpoint.stack import TOKEN, Serving, serving
 from training_endpoint.clock import Clock
 from training_endpoint.judge import export
 from training_endpoint.learn import classifier as classifiers
+from training_endpoint.learn import device, trainer
+from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.release import ledger, versions
 
 
@@ -144,12 +147,18 @@ def platform(folder: Path) -> Iterator[Platform]:
 
 
 def _make(folder: Path) -> None:
-    """A version of the embedded base model with a new head, in the form that a job writes."""
-    train, test, labels = texts(SAMPLE, 400)
-    made = classifiers.load(classifiers.find_base("embedded"), labels, 256)
+    """A version of the embedded base model, trained on the sample, in the form that a job writes."""
+    train, test, labels = texts(SAMPLE, None)
+    parameters = Hyperparameters()
+    where, precision = device.prepare()
+    trainer.seed_all(parameters.seed)
+    made = classifiers.load(classifiers.find_base("embedded"), labels, parameters.max_length)
+    trainer.train(made, train, parameters, folder / "training", device=where, precision=precision)
+    made.model.to("cpu")
     classifiers.round_weights(made)
     weights = classifiers.save_weights(made, folder / "model")
     served, _ = export.export(made, test, train.texts, folder / "serving", Clock(), weights=weights)
+    shutil.rmtree(folder / "training", ignore_errors=True)
     print(f"The form: {served.precision}.", file=sys.stderr)
 
 
