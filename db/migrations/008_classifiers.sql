@@ -16,6 +16,7 @@ ALTER TABLE public.classifiers
     ADD COLUMN retired_at timestamptz;
 
 ALTER TABLE public.training_jobs ADD COLUMN classifier text;
+CREATE INDEX training_jobs_of_classifier ON public.training_jobs (classifier, created_at);
 UPDATE public.training_jobs SET classifier = detail -> 'dataset' ->> 'name';
 
 -- The model that all data sets shared stays that of the one whose rows made the Champion, under its old name.

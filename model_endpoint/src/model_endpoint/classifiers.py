@@ -53,15 +53,16 @@ class Classifiers:
         self._make = make
         self._all: dict[str, One] = {}
         self._default = ""
+        self._notes: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
         """Serves those that were served before; each joins the others by itself."""
         names = [found.name for found in sorted(self.folder.glob("*")) if NAME.fullmatch(found.name)]
-        self.keep(names, self._default)
+        self.keep(names, self._default, {})
 
-    def keep(self, names: Iterable[str], default: str) -> None:
-        """Serves these from now on, and no others."""
+    def keep(self, names: Iterable[str], default: str, notes: dict[str, str]) -> None:
+        """Serves these from now on, and no others; `notes` say what people should know of each."""
         wanted = set(names)
         with self._lock:
             new, gone = wanted - self._all.keys(), self._all.keys() - wanted
@@ -70,7 +71,7 @@ class Classifiers:
             opened = {name: self._open(name) for name in sorted(new)}
             closed = [self._all[name] for name in gone]
             self._all = {name: one for name, one in {**self._all, **opened}.items() if name in wanted}
-            self._default = default
+            self._default, self._notes = default, notes
         for one in opened.values():
             one.server.joiner.start()
         for one in closed:
@@ -88,9 +89,14 @@ class Classifiers:
         }
 
     def told(self) -> list[dict[str, Any]]:
-        """What everybody may know of each: its name, whether it is the default one, and what is served."""
+        """What everybody may know of each: its name, whether it is the default one, what is served, and its note."""
         return [
-            {"name": name, "default": name == self._default, "model": one.server.model()}
+            {
+                "name": name,
+                "default": name == self._default,
+                "model": one.server.model(),
+                "note": self._notes.get(name, ""),
+            }
             for name, one in sorted(self._all.items())
         ]
 
@@ -144,11 +150,12 @@ def install(app: Flask, classifiers: Classifiers) -> None:
     @app.post("/models/classifiers")
     def keep() -> Response:
         require_token(settings.token)
-        found = parse_object(body(), {"names", "default"})
-        names, default = found.get("names"), found.get("default")
+        found = parse_object(body(), {"names", "default", "notes"})
+        names, default, notes = found.get("names"), found.get("default"), found.get("notes")
         if not isinstance(names, list) or not all(isinstance(name, str) and NAME.fullmatch(name) for name in names):
             raise InvalidInput('"names" must be a list of classifiers\' names.')
-        classifiers.keep(names, default if isinstance(default, str) else "")
+        notes = {name: str(note) for name, note in notes.items()} if isinstance(notes, dict) else {}
+        classifiers.keep(names, default if isinstance(default, str) else "", notes)
         return jsonify({"classifiers": classifiers.told()})
 
     @app.post("/models/lend")

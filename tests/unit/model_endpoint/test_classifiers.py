@@ -59,6 +59,12 @@ def asked(client: FlaskClient, path: str, text: str = "good") -> dict[str, Any]:
     return {"label": told["predictions"][0]["label"], **told["model"]}
 
 
+def test_what_people_should_know_of_each_is_told(app: Flask) -> None:
+    keep(app, notes={"spam": "left out: 3 rows of a new class"})
+    told = app.test_client().get("/classifiers").get_json()["classifiers"]
+    assert {one["name"]: one["note"] for one in told} == {"films": "", "spam": "left out: 3 rows of a new class"}
+
+
 def test_each_answers_at_its_own_path_and_by_its_own_name(app: Flask) -> None:
     keep(app)
     switch(app, "spam", 3, 1)

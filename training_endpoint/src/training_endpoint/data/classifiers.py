@@ -92,3 +92,10 @@ def all_of_them(url: str) -> list[Classifier]:
 def live(url: str) -> list[Classifier]:
     """All that are not retired, the default one first."""
     return [one for one in all_of_them(url) if one.retired_at is None]
+
+
+def left_out(url: str) -> dict[str, dict[str, int]]:
+    """By name and reason the rows that the newest run of each classifier could not use."""
+    with database.connect(url) as connection:
+        rows = connection.execute(database.query("classifier_left_out"))
+        return {row["name"]: row["dropped"] or {} for row in rows}

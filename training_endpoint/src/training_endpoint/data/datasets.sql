@@ -11,6 +11,16 @@ SELECT * FROM public.classifiers WHERE name = %(name)s
 -- name: classifiers
 SELECT * FROM public.classifiers ORDER BY is_default DESC, name
 
+-- name: classifier_left_out
+-- What the newest run of each that ended well left out, by reason.
+SELECT c.name, job.dropped
+FROM public.classifiers c CROSS JOIN LATERAL (
+    SELECT j.detail -> 'dataset' -> 'dropped' AS dropped FROM public.training_jobs j
+    WHERE j.classifier = c.name AND j.status = 'succeeded'
+    ORDER BY j.created_at DESC LIMIT 1
+) job
+WHERE c.retired_at IS NULL
+
 -- name: classifier_create
 SELECT public.create_classifier(
     %(name)s, %(train_table)s::regclass, %(test_table)s::regclass, %(text_column)s, %(label_column)s)

@@ -48,6 +48,7 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             metrics,
             champion_metrics,
             known,
+            [name for name in job.snapshot.label_names if champion and name not in champion.label_names],
         )
         decision = _heeding(decision, champion, now, pinned, job.snapshot)
     version, served = challenger.voucher.version, challenger.served
@@ -79,15 +80,12 @@ def _heeding(
     decision: Decision, champion: Opponent | None, now: int | None, pinned: bool, snapshot: Snapshot
 ) -> Decision:
     """The verdict, with what else a person must know: whom it met, whether the version is pinned, and of the rows which
-    classes are new, which were left out, and which are perhaps one."""
+    were left out, and which classes are perhaps one."""
     verdict, text = decision.verdict, decision.text
     if champion is not None and champion.probabilities is not None and champion.version != now:
         text = f"{text}; compared with version {champion.version}, because {champion.trouble}"
     if pinned and verdict.moves_champion:
         verdict, text = Verdict.KEPT_PINNED, f"version {now} is pinned; without the pin: {verdict}, {text}"
-    if champion is not None and champion.probabilities is not None:
-        new = [name for name in snapshot.label_names if name not in champion.label_names]
-        text += f"; learned the new {'classes' if len(new) > 1 else 'class'} {', '.join(new)}" if new else ""
     if any(snapshot.dropped.values()):
         text = f"{text}; {left_out(snapshot.dropped)}"
     text += "".join(f"; warning: {sentence.rstrip('.')}" for sentence in snapshot.alike)

@@ -12,6 +12,7 @@ import requests
 from mlops_contract.addresses import resolve
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
+from training_endpoint.data.snapshot import left_out
 from training_endpoint.errors import DatabaseUnavailable
 from training_endpoint.release import ledger, peers
 from training_endpoint.release.fleet import Fleet
@@ -110,7 +111,12 @@ class Followers(Reconciler):
         if names == self._told[1] and time.monotonic() - self._told[0] < TELL_S:
             return
         self._told = (time.monotonic(), names)
-        body = {"names": names, "default": next((one.name for one in found if one.is_default), "")}
+        dropped = classifiers.left_out(self.settings.database_url)
+        body = {
+            "names": names,
+            "default": next((one.name for one in found if one.is_default), ""),
+            "notes": {name: left_out(reasons) for name, reasons in dropped.items()},
+        }
         for address in resolve(self.settings.model_endpoints):
             with suppress(requests.RequestException):  # it is told when it answers again
                 self.settings.platform_token.send(partial(_post, f"http://{address}/models/classifiers", body))
