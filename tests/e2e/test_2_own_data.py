@@ -95,7 +95,6 @@ def test_a_class_that_is_new_is_learned_by_the_next_run(platform: Platform) -> N
 
 
 def test_the_page_shows_each(platform: Platform, page: Page) -> None:
-    platform.sql(f"INSERT INTO kinds_test (text, label) VALUES {values(rows(NEW, 1, 3))}")
     page.goto(platform.url("NGINX_PORT"))
     expect(page.locator("h1")).to_have_text("kinds")
     expect(page.locator("body")).to_contain_text("learned the new class weather")
