@@ -33,6 +33,8 @@ class Classifier:
     base_model: str | None
     policy: str | None
     retired_at: datetime | None
+    decision: int | None = None
+    """The id of the decision in force, where all classifiers were asked for."""
 
     @property
     def model(self) -> str:

@@ -9,7 +9,8 @@ SELECT * FROM public.classifiers WHERE is_default
 SELECT * FROM public.classifiers WHERE name = %(name)s
 
 -- name: classifiers
-SELECT * FROM public.classifiers ORDER BY is_default DESC, name
+SELECT c.*, (SELECT max(l.id) FROM public.promotion_ledger l WHERE l.model_name = coalesce(c.model_name, c.name)) AS decision
+FROM public.classifiers c ORDER BY is_default DESC, name
 
 -- name: classifier_left_out
 -- What the newest run of each that ended well left out, by reason.

@@ -14,7 +14,7 @@ from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.data.snapshot import left_out
 from training_endpoint.errors import DatabaseUnavailable
-from training_endpoint.release import ledger, peers
+from training_endpoint.release import peers
 from training_endpoint.release.fleet import Fleet
 from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
@@ -69,9 +69,8 @@ class Followers(Reconciler):
             super().step()
             return
         self._tell(found)
-        newest = ledger.newest_ids(self.settings.database_url, [one.model for one in found])
-        steps = [(one.name, self._beside(one)) for one in found]
-        steps = [(one.name, self.of(one)) for one in found if one.is_default] + steps
+        steps = [(one, self._beside(one)) for one in found]
+        steps = [(one, self.of(one)) for one in found if one.is_default] + steps
         for name in self._root.keys() - {one.name for one in found if one.is_default}:
             del self._root[name]
         for name in self._own.keys() - {one.name for one in found}:
@@ -81,18 +80,18 @@ class Followers(Reconciler):
                 one.fleet.start()
                 self._lending.add(one)
         self._lending &= set(self._own.values())
-        for name, one in steps:
+        for classifier, one in steps:
             one.alias_pause = self.settings.reconcile_seconds * max(1, len(steps) / ALIASES_AT_A_TIME)
             try:
                 known = one.state.decision
-                if known and known.served_at and known.id == newest.get(one.settings.model_name):
+                if known and known.served_at and known.id == classifier.decision:
                     one.follow(known)
                 else:
                     one.step()
             except DatabaseUnavailable:
                 raise
             except Exception as error:
-                log.exception("the reconciler of %s goes on after an unexpected error", name)
+                log.exception("the reconciler of %s goes on after an unexpected error", classifier.name)
                 one.state = replace(one.state, trouble=f"{type(error).__name__}: {error}")
 
     def _beside(self, classifier: Classifier) -> Reconciler:

@@ -52,13 +52,6 @@ def newest(url: str, model_name: str) -> Decision | None:
     return found[0] if found else None
 
 
-def newest_ids(url: str, model_names: list[str]) -> dict[str, int | None]:
-    """The id of the decision in force for each model, by its name."""
-    with database.connect(url) as connection:
-        rows = connection.execute(database.query("ledger_newest_ids"), {"names": model_names})
-        return {row["name"]: row["id"] for row in rows}
-
-
 def history(url: str, model_name: str, limit: int) -> list[Decision]:
     """The newest `limit` decisions, newest first."""
     with database.connect(url) as connection:

@@ -1,6 +1,3 @@
--- name: ledger_newest_ids
-SELECT name, (SELECT max(id) FROM public.promotion_ledger WHERE model_name = name) AS id FROM unnest(%(names)s::text[]) name
-
 -- name: ledger_history
 SELECT id, at, who, model_name, from_version, to_version, verdict, reason, evidence, job_id, pinned, alias_at, served_at
 FROM public.promotion_ledger
