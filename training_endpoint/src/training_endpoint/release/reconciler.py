@@ -85,6 +85,7 @@ class Reconciler:
         if afresh:
             self._failed = (0, 0.0, "")
             self._mlflow_away = (0.0, 0.0, "")
+            self._asked = 0.0
         self._woken.set()
 
     def step(self) -> None:
