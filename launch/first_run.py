@@ -49,6 +49,12 @@ def has_champion() -> bool:
     return status == 200 and state["champion"] is not None
 
 
+def is_served() -> bool:
+    """Whether the replicas follow the ledger: another DATASET than before has another model."""
+    status, state = call(f"{os.environ['TRAINING_URL']}/release")
+    return status == 200 and (state["served"] or state["champion"] is None)
+
+
 def prepare() -> int:
     """Imports the configured dataset where it is new; large ones take minutes."""
     first = not has_champion()
@@ -77,10 +83,11 @@ def answer_once() -> int:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
+            followed = is_served()
             status, answer = call(f"{os.environ['NGINX_URL']}/predict", {"input": text})
         except OSError as error:
-            status, answer = 0, str(error)
-        if status == 200:
+            followed, status, answer = False, 0, str(error)
+        if status == 200 and (followed or time.monotonic() > deadline):
             break
         if time.monotonic() > deadline:
             print(f"  /predict answers {status}: {answer}")
