@@ -134,7 +134,8 @@ class Platform:
     def insert(self) -> int:
         """Commits one row; the id of its event."""
         text = f"A fine film, the {time.time_ns()}th."
-        self.sql(f"INSERT INTO datasets.sample_train (text, label) VALUES ('{text}', 'positive')")
+        table = self.sql("SELECT train_table FROM training_datasets WHERE current")[0][0]
+        self.sql(f"INSERT INTO {table} (text, label) VALUES ('{text}', 'positive')")
         return int(self.sql("SELECT max(event) FROM training_data_coverage")[0][0])
 
     def delivered(self, event: int) -> bool:
