@@ -117,9 +117,9 @@ def test_a_replica_that_falls_silent_while_it_prepares_does_not_hold_up_the_othe
     fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loans, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(loans, "SILENT_SECONDS", 1.0)
-    monkeypatch.setattr(loans, "LENT_SECONDS", 2.0)
-    monkeypatch.setattr(fleets, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(loans, "SILENT_SECONDS", 2.0)
+    monkeypatch.setattr(loans, "LENT_SECONDS", 3.0)
+    monkeypatch.setattr(fleets, "LOOK_SECONDS", 1.0)
     made = fleet(3)
     made.first()
     hung = made.servers[2]
