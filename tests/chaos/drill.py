@@ -78,7 +78,9 @@ class Outcome:
 
 def docker(*words: str) -> str:
     """What the engine's command prints; CalledProcessError where it fails."""
-    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=120).stdout.rstrip(
+        "\n"
+    )
 
 
 def wait_for(what: str, done: Callable[[], bool], seconds: float = PATIENCE_S, interval: float = 0.5) -> float:
@@ -182,7 +184,7 @@ class Platform:
             yield
             return
         if cell.fault == "freeze":
-            docker("pause", one)
+            wait_for(f"{cell.service} is frozen", lambda: bool(docker("pause", one)), 20)  # not while an exec begins
             seen, undo = "{{.State.Status}}", partial(docker, "unpause", one)
         else:
             docker("network", "disconnect", network, one)
