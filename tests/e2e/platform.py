@@ -122,9 +122,9 @@ class Platform:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer), dict(answer.headers)
 
-    def status_of(self, path: str, method: str = "GET") -> int:
+    def status_of(self, path: str, method: str = "GET", body: bytes | None = None) -> int:
         """The status of a request through nginx."""
-        request = urllib.request.Request(self.url("NGINX_PORT", path), method=method)
+        request = urllib.request.Request(self.url("NGINX_PORT", path), body, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return int(answer.status)

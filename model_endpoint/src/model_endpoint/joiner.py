@@ -112,7 +112,9 @@ class Joiner:
         addresses = self.replica.peers()
         with ThreadPoolExecutor(max(1, len(addresses))) as pool:
             found = list(pool.map(ask, addresses))
-        return [one for one in found if isinstance(one, dict) and one.get("replica") != self.replica.settings.replica]
+        # One without a key is of a release before vouchers; what it serves cannot be vouched for.
+        others = [one for one in found if isinstance(one, dict) and "key" in one]
+        return [one for one in others if one.get("replica") != self.replica.settings.replica]
 
     def _run(self) -> None:
         slot, pause, before = self.replica.slot, 0.0, time.monotonic()

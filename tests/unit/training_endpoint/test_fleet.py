@@ -258,3 +258,16 @@ def test_an_unknown_name_is_no_fleet_of_one(tmp_path: Path) -> None:
     alone = fleets.Fleet(training.settings("", tmp_path, MODEL_ENDPOINTS="no-such-host.invalid:9998"))
     with pytest.raises(SwitchFailed, match=r"No replica answers at no-such-host"):
         alone.change(lambda: stub.voucher(2))
+
+
+def test_replicas_of_a_release_before_vouchers_answer_beside_the_new_ones(fleet: Callable[..., Fleet]) -> None:
+    made = fleet(3)
+    old, *new = made.servers
+    told = {"replica": "old", "version": 1, "run_id": "r", "epoch": 7, "held": False, "switches": []}
+    old.replica.describe = lambda: told  # type: ignore[method-assign] # as that release says it
+    made.listen(old)
+    made.start(*new)
+    assert [len(leader.look()) for leader in made.leaders] == [2, 2]
+    assert len(made.change(2)["replicas"]) == 2
+    assert [server.replica.version for server in new] == [2, 2]
+    new[0].joiner.beat()

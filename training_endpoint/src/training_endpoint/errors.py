@@ -66,6 +66,13 @@ class DatabaseUnavailable(PlatformError):
     code = "database_unavailable"
 
 
+class BackupRuns(PlatformError):
+    """A backup is being taken, so nothing may be removed now."""
+
+    status = 409
+    code = "backup_runs"
+
+
 class MlflowUnavailable(PlatformError):
     """The MLflow server does not answer."""
 
