@@ -26,6 +26,7 @@ def shrink(traced: Path, heads: int, hidden: int, small: Path) -> None:
     )
     fused.topological_sort()
     first_token_only(fused.model.graph)
+    plain_norms(fused.model.graph)
     fused.save_model_to_file(str(small))
 
 
@@ -65,6 +66,28 @@ def first_token_only(graph: onnx.GraphProto) -> None:
         graph.initializer.append(zero)
         del graph.node[:]
         graph.node.extend(nodes)
+
+
+def plain_norms(graph: onnx.GraphProto) -> None:
+    """Takes the norms of a layer's sums apart: ONNX Runtime's joined node computes number by number on a CPU.
+
+    Its norm alone does not, and with the sums before it takes less than half of the time.
+    """
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "SkipLayerNormalization" or any(node.output[1:]) or not all(node.input[3:4]):
+            nodes.append(node)
+            continue
+        value, beside, weight, shift, *bias = node.input
+        out = node.output[0]
+        for name in (*bias, beside):
+            nodes.append(onnx.helper.make_node("Add", [value, name], [f"{out}/sum_{len(nodes)}"]))
+            value = nodes[-1].output[0]
+        epsilon = next((one.f for one in node.attribute if one.name == "epsilon"), 1e-12)
+        inputs = [value, weight, shift]
+        nodes.append(onnx.helper.make_node("LayerNormalization", inputs, [out], axis=-1, epsilon=epsilon))
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, Any]:
