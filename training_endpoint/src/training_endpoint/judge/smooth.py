@@ -60,7 +60,7 @@ def peaks(fp32: Path, texts: Iterable[Sequence[int]]) -> Peaks:
 
 
 def smooth(graph: onnx.GraphProto, known: Peaks, left: frozenset[str] = frozenset()) -> None:
-    """Changes the products whose inputs are `known`, but for those that give what is `left`; the answers are the same."""
+    """Changes the products whose inputs are `known`, but for those that give what is `left`; it computes the same."""
     weights = {tensor.name: tensor for tensor in graph.initializer}
     even: dict[str, onnx.NodeProto] = {}
     for name, users in _by_input(graph, left).items():
