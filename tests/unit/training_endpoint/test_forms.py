@@ -107,6 +107,6 @@ def test_what_fails_is_not_asked_for_the_rest_of_the_test_rows(tmp_path: Path, m
     choice = forms.choose(lambda form: models[form.name], tmp_path, many, [], 2)
     assert [form.name for form in choice.forms] == ["int8-full", "fp32"]
     assert (choice.answers.argmax(axis=1) == np.asarray(many.labels)).all()
-    timed = forms.TIMED
+    timed = forms.TIMED * forms.TIMES
     assert models["int8"].asked == 1000 + timed and models["int8-full"].asked == 1800 + timed
     assert models["fp32"].asked == 1000 + 2 * timed
