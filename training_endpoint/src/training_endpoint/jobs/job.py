@@ -188,7 +188,6 @@ def _import_all() -> None:
     """What a job imports sooner or later, some ten seconds' worth where the processor is slow."""
     import matplotlib.figure  # noqa: F401, PLC0415
     import mlflow.transformers  # noqa: F401, PLC0415
-    import onnxruntime.quantization  # noqa: PLC0415
     import onnxruntime.transformers.optimizer  # noqa: F401, PLC0415
     import pandas  # noqa: F401, PLC0415
     import scipy.stats  # noqa: F401, PLC0415
