@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -17,16 +16,11 @@ import requests
 from mlflow import MlflowClient
 
 from benchmarks.serving.ours import DOOR, memory
-from benchmarks.training.task import SAMPLE, texts
+from benchmarks.version import make
 from mlops_contract.voucher import Voucher
 from tests import fake_airflow, relay_service, services, training
 from tests.integration.model_endpoint import models
 from tests.integration.model_endpoint.stack import TOKEN, Serving, serving
-from training_endpoint.clock import Clock
-from training_endpoint.judge import export
-from training_endpoint.learn import classifier as classifiers
-from training_endpoint.learn import device, trainer
-from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.release import ledger, versions
 
 
@@ -107,7 +101,7 @@ def _cpu(process: psutil.Process) -> float:
 def platform(folder: Path) -> Iterator[Platform]:
     """Nothing is served yet."""
     version = folder / "version"
-    _make(version)
+    make(version)
     with (
         services.postgres(folder / "postgres") as server,
         services.mlflow_server(_made(folder / "mlflow")) as mlflow,
@@ -144,22 +138,6 @@ def platform(folder: Path) -> Iterator[Platform]:
                 fleet.door(**DOOR),
                 {name: psutil.Process(pid) for name, pid in processes.items()},
             )
-
-
-def _make(folder: Path) -> None:
-    """A version of the embedded base model, trained on the sample, in the form that a job writes."""
-    train, test, labels = texts(SAMPLE, None)
-    parameters = Hyperparameters()
-    where, precision = device.prepare()
-    trainer.seed_all(parameters.seed)
-    made = classifiers.load(classifiers.find_base("embedded"), labels, parameters.max_length)
-    trainer.train(made, train, parameters, folder / "training", device=where, precision=precision)
-    made.model.to("cpu")
-    classifiers.round_weights(made)
-    weights = classifiers.save_weights(made, folder / "model")
-    served, _ = export.export(made, test, train.texts, folder / "serving", Clock(), weights=weights)
-    shutil.rmtree(folder / "training", ignore_errors=True)
-    print(f"The form: {served.precision}.", file=sys.stderr)
 
 
 def _made(folder: Path) -> Path:

@@ -3,6 +3,7 @@
     python -m benchmarks.serving                                          all of it, about ten minutes
     python -m benchmarks.serving --only ours old --rounds 1 --switches 0  a part
 
+The model is a version as a training job makes it of the sample.
 The texts are SST-2's test sentences, or the sample's where those are absent.
 Then our own service switches versions under load. nginx and wrk must be installed. Prints tables, and what was wanted
 beside what was reached; writes serving.json and serving.png into --output.
@@ -67,7 +68,7 @@ def compare(options: argparse.Namespace, folder: Path) -> report.Readings:
     """All rounds; in each every system once."""
     folder.mkdir()
     texts = sentences()[:512]
-    wanted: list[System] = [one for one in SYSTEMS if not options.only or one.name in options.only]
+    wanted: list[System] = [one for one in SYSTEMS if not options.only or one.label in options.only]
     for system in wanted:
         print(f"installing {system.name}", flush=True)
         system.install()
@@ -78,12 +79,12 @@ def compare(options: argparse.Namespace, folder: Path) -> report.Readings:
             work = folder / f"round{number}"
             work.mkdir()
             readings.setdefault(report.LIMIT, []).append(limit(fleet.model, texts, options.seconds, work))
-            for name in ["ours", *(one.name for one in wanted)]:
+            for name in ["ours", *(one.label for one in wanted)]:
                 with ExitStack() as turn:
                     if name == "ours":
                         url, pids, body = turn.enter_context(fleet.running())
                     else:
-                        system = next(one for one in wanted if one.name == name)
+                        system = next(one for one in wanted if one.label == name)
                         body = system.body
                         url, pids = turn.enter_context(system.running(fleet.model, work))
                     found = measure(url, body, texts, options.seconds, work)
@@ -98,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison; 0 leaves it out")
     parser.add_argument("--seconds", type=float, default=4, help="for each of its readings")
-    parser.add_argument("--only", nargs="*", default=[], choices=["ours", *(one.name for one in SYSTEMS)])
+    parser.add_argument("--only", nargs="*", default=[], choices=["ours", *(one.label for one in SYSTEMS)])
     parser.add_argument("--switches", type=int, default=20, help="under load; 0 leaves them out")
     parser.add_argument("--output", type=Path, default=ROOT / ".platform/bench/results")
     options = parser.parse_args()

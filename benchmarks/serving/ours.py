@@ -10,10 +10,12 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from benchmarks.serving.load import Reading, wrk
+from benchmarks.version import lay_out, make
 from mlops_contract.voucher import Voucher
 from tests import services
 from tests.integration.model_endpoint import models
 from tests.integration.model_endpoint.stack import Serving, serving
+from training_endpoint.judge import export, forms
 
 Body = Callable[[list[str]], object]
 NAME = "text-classifier"
@@ -22,7 +24,7 @@ DOOR = {"NGINX_RATE": "100000r/s", "NGINX_BURST": "100000", "NGINX_CORS_ORIGINS"
 
 @dataclass
 class Fleet:
-    """A registry with two versions of the embedded base model."""
+    """A registry with two versions of the embedded base model; `model` has what the peers run of the first."""
 
     url: str
     folder: Path
@@ -51,12 +53,11 @@ def fleet(folder: Path) -> Iterator[Fleet]:
     home.mkdir(parents=True)
     with services.mlflow_server(home) as url:
         client = MlflowClient(url)
-        versions = [
-            models.register(client, NAME, models.export(models.full(seed), home / f"model{seed}", int8=True))
-            for seed in range(2)
-        ]
-        first = home / "model0"
-        models.save_flavor(models.full(0), first, whole=True)
+        made = [make(home / f"version{seed}", seed) for seed in range(2)]
+        versions = [models.register(client, NAME, home / f"version{seed}") for seed in range(2)]
+        first = home / "peers"
+        models.save_flavor(made[0].model, first, whole=True)
+        export.to_onnx(made[0], lay_out(home / "version0", first / "serving") / forms.FP32.file, models.GOLDEN)
         yield Fleet(url, home, first, versions)
 
 

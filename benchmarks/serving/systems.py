@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -44,8 +44,14 @@ class System:
     ours: bool = False
     """Whether it also needs this project's packages (PyTorch, transformers, mlflow)."""
     replicas: int = 2
+    form: str = ""
+    """Of the ONNX file that it runs; empty: the one that we serve."""
     keepalive: bool = True
     """Whether nginx may keep connections to it: uwsgi's HTTP socket closes each without saying so."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.form}".strip()
 
     @property
     def python(self) -> Path:
@@ -76,7 +82,13 @@ class System:
                 words = {"PORT": str(port), "MODEL": str(model), "PYTHON": str(self.python), "PEERS": str(PEERS)}
                 command = [words.get(word, word.replace(":PORT", f":{port}")) for word in self.command]
                 paths = [str(self.python.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
-                variables = {**QUIET, "BENCH_MODEL": str(model), "PATH": ":".join(paths), "PYTHONPATH": str(PEERS)}
+                variables = {
+                    **QUIET,
+                    "BENCH_MODEL": str(model),
+                    "BENCH_FORM": self.form,
+                    "PATH": ":".join(paths),
+                    "PYTHONPATH": str(PEERS),
+                }
                 if self.name == "mlserver":
                     extra = {"MLSERVER_HTTP_PORT": port, "MLSERVER_GRPC_PORT": free_port(), "MLSERVER_METRICS_PORT": 0}
                     variables |= {name: str(value or free_port()) for name, value in extra.items()}
@@ -130,6 +142,14 @@ def v2(texts: list[str]) -> object:
 
 SERVING = [f"{package}=={version(package)}" for package in ("onnxruntime", "tokenizers")]
 UWSGI = "--processes 4 --threads 2 --lazy-apps --master --die-on-term --http-keepalive --disable-logging"
+MLSERVER = System(
+    name="mlserver",
+    packages=["mlserver==1.7.1", "uvloop<0.22", *SERVING],
+    command=["PYTHON", "-m", "mlserver.cli.main", "start", "FOLDER"],
+    path="/v2/models/text-classifier/infer",
+    body=v2,
+    health="/v2/health/ready",
+)
 SYSTEMS = [
     System(
         name="old",
@@ -176,14 +196,8 @@ SYSTEMS = [
         body=lambda texts: {"inputs": texts},
         health="/ping",
     ),
-    System(
-        name="mlserver",
-        packages=["mlserver==1.7.1", "uvloop<0.22", *SERVING],
-        command=["PYTHON", "-m", "mlserver.cli.main", "start", "FOLDER"],
-        path="/v2/models/text-classifier/infer",
-        body=v2,
-        health="/v2/health/ready",
-    ),
+    MLSERVER,
+    replace(MLSERVER, form="fp32"),
     System(
         name="bentoml",
         packages=["bentoml==1.4.40", *SERVING],

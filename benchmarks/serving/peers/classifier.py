@@ -1,5 +1,6 @@
 """What every peer runs on: the same ONNX file and tokenizer, sorted by length, one thread for an inference."""
 
+import json
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ CHUNK = 8
 
 
 class Classifier:
-    """The `serving/` folder in BENCH_MODEL."""
+    """The folder `serving/` in BENCH_MODEL: the ONNX file that we serve, or that of the form BENCH_FORM."""
 
     def __init__(self) -> None:
         folder = Path(os.environ["BENCH_MODEL"]) / "serving"
@@ -19,9 +20,10 @@ class Classifier:
         self.tokenizer.enable_truncation(256)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            str(folder / "model.int8.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        served = json.loads((folder / "manifest.json").read_text())["forms"][0]["name"]
+        form = os.environ.get("BENCH_FORM") or served
+        file = folder / f"model.{form}.onnx"
+        self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, texts: list[str]) -> list[list[float]]:
         """Probabilities, [texts, labels]."""
