@@ -29,6 +29,7 @@ cd "$(dirname "$0")"
 . launch/checks.sh
 . launch/identity.sh
 . launch/containers.sh
+. launch/door.sh
 . launch/replicas.sh
 . launch/first_run.sh
 . launch/backup.sh

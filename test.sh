@@ -2,11 +2,12 @@
 # Every check and test, on a machine with nothing prepared: the locked environments are made first.
 #
 #   sh test.sh                    checks, then unit, integration, hostile (short), chaos and end-to-end tests
-#   sh test.sh unit [PYTEST…]     one part: checks, unit, integration, hostile, chaos, power, e2e
+#   sh test.sh unit [PYTEST…]     one part: checks, unit, integration, hostile, chaos, power, soak, upgrade, e2e
 #
 # `sh test.sh chaos` kills, freezes and cuts off services of a platform of containers, at moments that it draws for some
-# minutes; CHAOS_CELLS=all does all of it and takes hours. `sh test.sh power` kills all at once, ten times
-# (docs/faults.md).
+# minutes; CHAOS_CELLS=all does all of it and takes hours. `sh test.sh power` kills all at once, ten times;
+# `sh test.sh soak` goes through a day in SOAK_MINUTES (40) and looks at what has grown (docs/faults.md).
+# `sh test.sh upgrade` launches an earlier release, then this one in its place.
 # `sh test.sh hostile` sends more than 10,000 hostile requests, and ends with a table of what was answered.
 #
 # The end-to-end test drives real containers where a Docker Engine answers and plain processes where
@@ -36,7 +37,11 @@ tests() { # tests FOLDER [PYTEST…]
   folder=tests/$1
   shift
   status=0
-  python -m pytest "$folder" --durations=15 "$@" || status=$?
+  # Files of these share nothing, so two go side by side.
+  side_by_side=''
+  case $folder in tests/unit | tests/integration) side_by_side='-n 2 --dist loadfile' ;; esac
+  # shellcheck disable=SC2086 # words
+  python -m pytest "$folder" --durations=15 $side_by_side "$@" || status=$?
   [ "$status" -eq 5 ] || return "$status"
 }
 

@@ -73,6 +73,7 @@ check_certificate() {
     path=$(setting "$name")
     [ -n "$path" ] || fail "$name is not set in .env, the other one of NGINX_CERTIFICATE and NGINX_KEY is" 'set both for HTTPS, or neither for HTTP'
     [ -f "$path" ] || fail "$name in .env is $path: there is no such file" 'give a path from here, or an absolute one'
+    [ -r "$path" ] || fail "$name in .env is $path: $(id -un) may not read it" 'let whoever launches read it'
   done
 }
 

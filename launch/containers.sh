@@ -11,7 +11,6 @@ compose() {
   project=$1
   shift
   if [ -f "$project/compose.gpu.yaml" ] && gpu_runtime; then set -- -f "$project/compose.gpu.yaml" "$@"; fi
-  if [ "$project" = nginx ] && [ "$(door_scheme)" = https ]; then set -- -f nginx/compose.tls.yaml "$@"; fi
   if [ "$project" = mlflow_server ] && [ -n "$(setting BACKUP_FOLDER)" ]; then set -- -f mlflow_server/compose.backup.yaml "$@"; fi
   if [ "$project" = training_endpoint ]; then
     [ ! -e "${DATASET:-}" ] || set -- -f training_endpoint/compose.dataset.yaml "$@"
@@ -69,6 +68,7 @@ write_secrets() {
 start_projects() {
   headline 'Starting'
   write_secrets
+  write_door
   compose mlflow_server up --detach --no-build >.platform/log/up-mlflow_server.log 2>&1 || explain_failure mlflow_server
   began=$(seconds)
   starting=''
@@ -96,15 +96,6 @@ start_project() {
     guarded compose "$1" up --detach --no-build --wait --wait-timeout 420
   fi || return 1
   [ "$1" != nginx ] || reload_nginx
-}
-
-# A changed template is taken over by the nginx that runs; requests go on.
-# shellcheck disable=SC2016 # the shell in the container expands it
-reload_nginx() {
-  compose nginx exec -T nginx sh -ec '
-    before=$(cat /etc/nginx/conf.d/default.conf)
-    /docker-entrypoint.sh nginx -t -q # writes it from the template
-    [ "$before" = "$(cat /etc/nginx/conf.d/default.conf)" ] || nginx -s reload'
 }
 
 # explain_failure PROJECT: names the service, shows its last words, says what to do

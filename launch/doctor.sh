@@ -175,9 +175,18 @@ look_at_certificate() {
     finding problem certificate "ended on $until" 'renew it, then sh launch.sh'
   elif ! openssl x509 -noout -checkend 1209600 -in "$certificate" >/dev/null; then
     finding warning certificate "ends on $until" 'renew it, then sh launch.sh'
+  elif used=$(used_certificate) && [ "$used" != "$(openssl x509 -noout -fingerprint -in "$certificate")" ]; then
+    finding warning certificate 'nginx still uses the one before' 'sh launch.sh has it read the renewed one'
   else
     finding ok certificate "good until $until"
   fi
+}
+
+# The fingerprint of what nginx shows; status 1 where it does not answer.
+used_certificate() {
+  address=$(setting BIND_ADDRESS)
+  [ "$address" != 0.0.0.0 ] || address=127.0.0.1
+  openssl s_client -connect "$address:$(setting NGINX_PORT)" </dev/null 2>/dev/null | openssl x509 -noout -fingerprint 2>/dev/null
 }
 
 look_at_clock() {

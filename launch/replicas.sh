@@ -43,14 +43,24 @@ add_replica() {
   guarded compose model_endpoint up --detach --no-build --no-recreate --scale "model-endpoint=$(($(count "$before") + 1))" || return 1
   added=$(replicas '{{.ID}}' | grep -vxF "${before:-none}")
   deadline=$(($(seconds) + 420))
-  while health=$(docker inspect --format '{{.State.Health.Status}}' "$added" || echo gone) && [ "$health" != healthy ]; do
-    if [ "$health" != starting ] || [ "$(seconds)" -gt "$deadline" ]; then
+  # Without a Champion nobody serves one; else one that does must not go before the new one does.
+  served=''
+  for one in $before; do ! serves "$one" || served=yes; done
+  while health=$(docker inspect --format '{{.State.Health.Status}}' "$added" || echo gone) &&
+    ! { [ "$health" = healthy ] && { [ -z "$served" ] || serves "$added"; }; }; do
+    case $health in starting | healthy) ;; *) deadline=0 ;; esac
+    if [ "$(seconds)" -gt "$deadline" ]; then
       docker logs --tail 25 "$added"
       [ -z "$before" ] || docker rm --force "$added"
       return 1
     fi
     sleep 0.5
   done
+}
+
+# serves ID: whether that replica answers from a model
+serves() {
+  docker exec "$1" python -c 'import urllib.request as r; r.urlopen("http://127.0.0.1:9998/ready", timeout=5)' >/dev/null 2>&1
 }
 
 # remove_replica ID: it answers what it was asked, then goes

@@ -14,9 +14,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from native import account, database, upgrade
+from native.health import answers
 from native.layout import AIRFLOW_PYTHON, DATA, HOME, LOG, ROOT, RUN, Layout, known_settings, write
 from native.processes import Process, backup_environment, processes
 from native.supervision import Supervisor, holder, memory, owner, stop_strays, wait_until
@@ -81,10 +83,12 @@ def up(databases_alone: bool = False) -> None:
     for process in airflow:
         supervisor.start(process.name)
     wait_healthy(supervisor, [process for process in others if process.name != "postgres"], began)
+    ready = {name: answers(f"http://127.0.0.1:{port}/ready") for name, port in wide.model_endpoints.items()}
+    served = any(check() for check in ready.values())  # else there is no Champion yet
     for name in stale:
         if name in layout.model_endpoints:
             supervisor.start_again(name)
-            wait_healthy(supervisor, [by_name[name]], began)
+            wait_healthy(supervisor, [replace(by_name[name], health=ready[name]) if served else by_name[name]], began)
     layout.save()
     supervisor.configure(processes(layout))
     wait_healthy(supervisor, airflow, began)

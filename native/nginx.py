@@ -1,6 +1,7 @@
 """nginx's configuration: the template that the container reads too, in a frame that needs no root."""
 
 import re
+import zlib
 
 from native import compose
 from native.layout import ROOT, Layout
@@ -20,18 +21,21 @@ http {{
 
 
 def configuration(layout: Layout) -> str:
-    """nginx.conf as a whole; raises LookupError when the template wants a variable that compose does not give."""
+    """nginx.conf as a whole; raises LookupError for a variable of the template that nginx/settings does not give."""
     project = ROOT / "nginx"
-    variables = compose.environment(project / "compose.yaml", "nginx", layout.settings)
-    listen = variables["NGINX_LISTEN"]
+    variables = {
+        name: compose.interpolate(value, layout.settings)
+        for line in (project / "settings").read_text().splitlines()
+        for name, equals, value in [line.partition("=")]
+        if equals and not name.startswith("#")
+    }
+    where, tls = f"{layout.bind()}:{layout.port('NGINX_PORT')}", ""
     if layout.certificate:
         certificate, key = layout.certificate
-        listen = compose.environment(project / "compose.tls.yaml", "nginx", layout.settings)["NGINX_LISTEN"]
-        listen = listen.replace("/tls/certificate.pem", f'"{certificate}"').replace("/tls/key.pem", f'"{key}"')
-    variables |= {
-        "NGINX_LISTEN": listen.replace("listen 80", f"listen {layout.bind()}:{layout.port('NGINX_PORT')}"),
-        "NGINX_RESOLVER": "",
-    }
+        renewed = zlib.crc32(certificate.read_bytes())  # another configuration is read again, another file is not
+        tls = f'ssl; # {renewed}\n    ssl_certificate "{certificate}"; ssl_certificate_key "{key}";'
+        tls += " ssl_session_cache shared:tls:1m"
+    variables |= {"NGINX_LISTEN": f"listen {where} {tls};", "NGINX_RESOLVER": ""}
     for name in ("NGINX_UPSTREAM_SERVERS", "NGINX_ALL_SERVERS"):
         server = variables[name]
         variables[name] = "\n    ".join(

@@ -45,6 +45,25 @@ dump() { # dump NAME URL ARGUMENTS...
   with_database "$name" pg_dump --format=custom --compress=1 --lock-wait-timeout=60000 "$@" "$url"
 }
 
+# From here on nothing that is named is deleted: the janitor wants the same lock (upkeep.sql), which holds up nobody else.
+hold_janitor() {
+  mkfifo "$scratch/hold" "$scratch/said"
+  with_database training psql -X --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 "$TRAINING_DATABASE" \
+    <"$scratch/hold" >"$scratch/said" &
+  holder=$!
+  exec 9>"$scratch/hold" # its end is the end of the lock
+  cat >&9 <<'END'
+SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '15min';
+BEGIN; LOCK TABLE public.training_coverage IN SHARE UPDATE EXCLUSIVE MODE; SELECT 'held';
+END
+  IFS= read -r said <"$scratch/said" && [ "$said" = held ] || fail 'the janitor or another backup did not end; the reason stands above'
+}
+
+release_janitor() {
+  exec 9>&-
+  wait "$holder" || fail 'the training database ended the lock, so something may be missing'
+}
+
 artifacts() { # a file that is being written just now is named by nobody yet
   status=0
   tar --create --file=- --numeric-owner --warning=no-file-changed --warning=no-file-removed "--directory=${ARTIFACTS:?}" . || status=$?
@@ -55,7 +74,9 @@ part about about
 part env env_file
 part roles roles
 part airflow dump airflow "${AIRFLOW_DATABASE:?}" --no-owner --no-privileges
+hold_janitor
 part training dump training "${TRAINING_DATABASE:?}"
 part mlflow dump mlflow "${MLFLOW_DATABASE:?}" --no-owner --no-privileges
 part artifacts artifacts
+release_janitor
 tar --create --file=- "--directory=$scratch" digests

@@ -1,6 +1,7 @@
 """A platform that answers is launched again, with another setting, scale or token: no request fails."""
 
 import secrets
+import subprocess
 
 import pytest
 
@@ -18,11 +19,25 @@ def launch_with(platform: Platform, **settings: str) -> tuple[set[str], set[str]
     kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
     file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
     before = set(platform.versions_by_replica())
+    under_load(platform)
+    return before, set(platform.versions_by_replica())
+
+
+def under_load(platform: Platform, *command: str) -> None:
+    """`sh launch.sh COMMAND`, of which no client notices anything."""
     with Load(platform.url("NGINX_PORT", "/predict"), CONNECTIONS) as load:
-        platform.launch()
+        platform.launch(*command)
     failed = [one for one in load.seen if not one[2]]
     assert load.seen and not failed, f"{len(failed)} of {len(load.seen)} failed: {load.why.most_common(3)}"
-    return before, set(platform.versions_by_replica())
+
+
+def door_process(platform: Platform) -> str:
+    """Which nginx it is: another one after it was started anew."""
+    if platform.mode == "docker":
+        style = "{{.Id}} {{.State.StartedAt}}"
+        command = ["docker", "inspect", "--format", style, f"{platform.prefix}nginx-nginx-1"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return (platform.folder / ".platform/data/nginx/nginx.pid").read_text()
 
 
 def test_another_setting_scale_and_token_cost_no_request(platform: Platform) -> None:
@@ -34,3 +49,16 @@ def test_another_setting_scale_and_token_cost_no_request(platform: Platform) -> 
 def test_scaling_leaves_those_alone_that_stay(platform: Platform) -> None:
     before, after = launch_with(platform, MODEL_REPLICAS="2")
     assert len(after) == 2 and after < before
+
+
+def test_another_setting_of_the_door_is_read_by_the_nginx_that_runs(platform: Platform) -> None:
+    before = door_process(platform)
+    launch_with(platform, NGINX_MAX_BODY="2k", NGINX_RATE="6000r/s")
+    assert platform.status_of("/predict", "POST", b"x" * 3000) == 413
+    assert door_process(platform) == before, "nginx was started anew"
+
+
+def test_rotated_secrets_cost_no_request(platform: Platform) -> None:
+    token = platform.setting("PLATFORM_TOKEN")
+    under_load(platform, "rotate")
+    assert platform.setting("PLATFORM_TOKEN") != token

@@ -165,9 +165,43 @@ def test_mlflow_gc_beside_the_server_needs_no_url(server: str) -> None:
     call(server, "POST", "runs/delete", TRAINING, run_id=run)
     command = ["sh", str(ROOT / "mlflow_server/bin/mlflow"), "gc"]
     done = subprocess.run(
-        command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=240, check=False
+        command,
+        env={**os.environ, **ENVIRONMENT, "_MLFLOW_SGI_NAME": "uvicorn"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert f"Run with ID {run} has been permanently deleted" in done.stdout
     assert ask(server, "GET", "runs/get", PEOPLE, run_id=run).status_code == 404
     assert not requests.get(file, auth=PEOPLE, timeout=9).ok
+
+
+COUNT = """
+import mlflow.server.auth.sqlalchemy_store as users
+compared, compare = [], users.check_password_hash
+users.check_password_hash = lambda *given: compared.append(1) or compare(*given)
+from tracking_server.app import create
+from starlette.testclient import TestClient
+client = TestClient(create(), base_url="http://127.0.0.1")
+compared.clear()
+import os
+right = ("serving", os.environ["MLFLOW_SERVING_PASSWORD"])
+path = "/api/2.0/mlflow/experiments/search?max_results=5"
+print([client.get(path, auth=right).status_code for _ in range(5)].count(401), len(compared))
+print(client.get(path, auth=("serving", "a wrong password")).status_code)
+"""
+
+
+def test_a_password_is_compared_with_its_hash_once(server: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", COUNT]
+    done = subprocess.run(
+        command,
+        env={**os.environ, **ENVIRONMENT, "_MLFLOW_SGI_NAME": "uvicorn"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.stdout.splitlines()[-2:] == ["0 1", "401"], done.stdout + done.stderr

@@ -32,7 +32,7 @@ def test_every_setting_that_a_service_reads_is_explained() -> None:
 
 def test_every_setting_of_the_example_is_used() -> None:
     names = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    places = [*ROOT.glob("*/compose*.yaml"), *ROOT.glob("launch/*.sh"), *ROOT.glob("native/*")]
+    places = [*ROOT.glob("*/compose*.yaml"), *ROOT.glob("launch/*.sh"), *ROOT.glob("native/*"), ROOT / "nginx/settings"]
     used = "\n".join(path.read_text() for path in places if path.is_file())
     assert sorted(name for name in names if name not in used) == []
 

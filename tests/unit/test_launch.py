@@ -1,11 +1,13 @@
 """launch.sh's shell functions, with a docker that prints what it is asked."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped] # no stubs are locked
 
 ROOT = Path(__file__).parents[2]
 DOCKER = """#!/bin/sh
@@ -31,7 +33,7 @@ def clone(tmp_path: Path) -> Path:
 def run(clone: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     sources = "".join(
         f". launch/{name}.sh; "
-        for name in ("words", "settings", "tokens", "checks", "containers", "replicas", "first_run")
+        for name in ("words", "settings", "tokens", "checks", "containers", "door", "replicas", "first_run")
     )
     environment = {"PATH": f"{clone}:{os.environ['PATH']}", **variables}
     command = ["sh", "-euc", f"{sources}{script}"]
@@ -52,13 +54,43 @@ def test_a_gpu_is_given_to_those_who_can_use_it(clone: Path, project: str) -> No
     assert "compose.gpu" not in run(clone, "compose db up", RUNTIMES='{"nvidia":{}}').stdout
 
 
-def test_a_certificate_makes_the_door_speak_https(clone: Path) -> None:
+def door(clone: Path) -> dict[str, str]:
+    """What nginx is told, after `launch.sh` has written it."""
+    done = run(clone, "resolve_settings; write_door")
+    assert done.returncode == 0, done.stderr
+    told = (clone / ".platform/secrets/door/settings").read_text()
+    return dict(line.split("=", 1) for line in told.splitlines())
+
+
+def test_the_doors_settings_stand_in_a_file_that_a_reload_reads(clone: Path) -> None:
+    (clone / ".env").write_text('NGINX_RATE=7r/m\nMODEL_MAX_REQUESTS=9\nMODEL_CORS_ORIGINS="https://a.example, *"\n')
+    told = door(clone)
+    assert told["NGINX_LISTEN"].startswith("listen 80; ")
+    assert (told["NGINX_RATE"], told["NGINX_MAX_BODY"]) == ("7r/m", "4m")
+    assert told["NGINX_CORS_ORIGINS"] == "https://a.example, *"
+    assert " max_conns=9 " in told["NGINX_UPSTREAM_SERVERS"] and "$" not in "".join(told.values())
+    wanted = set(re.findall(r"\$\{(NGINX_\w+)\}", (ROOT / "nginx/templates/default.conf.template").read_text()))
+    assert wanted == set(told)
+    file = yaml.safe_load((ROOT / "nginx/compose.yaml").read_text())["services"]["nginx"]
+    assert not wanted & set(file["environment"]), "a changed setting would start nginx anew"
+
+
+def test_a_certificate_makes_the_door_speak_https_and_a_renewed_one_is_another_file(clone: Path) -> None:
     for name in ("certificate.pem", "key.pem"):
-        (clone / name).touch()
+        (clone / name).write_text(name)
     (clone / ".env").write_text(f"NGINX_CERTIFICATE=./certificate.pem\nNGINX_KEY={clone}/key.pem\n")
-    done = run(clone, "resolve_settings; compose nginx up; door_scheme")
-    assert "-f nginx/compose.yaml -f nginx/compose.tls.yaml up\n" in done.stdout, done.stderr
-    assert f"{clone}/certificate.pem {clone}/key.pem\nhttps\n" in done.stdout
+    folder = clone / ".platform/secrets/door"
+    first = door(clone)["NGINX_LISTEN"]
+    assert first.startswith("listen 80 ssl; ") and run(clone, "door_scheme").stdout == "https\n"
+    named = re.findall(r"/door/(\S+\.pem);", first)
+    assert [(folder / name).read_text() for name in named] == ["certificate.pem", "key.pem"]
+    assert (clone / ".platform/secrets").stat().st_mode & 0o77 == 0, "others can read the key"
+    assert door(clone)["NGINX_LISTEN"] == first
+    (clone / "certificate.pem").write_text("renewed")
+    second = door(clone)["NGINX_LISTEN"]
+    assert second != first
+    assert run(clone, "reload_nginx").returncode == 0
+    assert {path.name for path in folder.glob("*.pem")} == set(re.findall(r"/door/(\S+\.pem);", second))
 
 
 def test_a_dataset_and_a_model_of_this_machine_are_mounted(clone: Path) -> None:

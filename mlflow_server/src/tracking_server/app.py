@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+from cachetools import TTLCache
+
 from tracking_server import purge
 from tracking_server.asgi import Application, Scope, answer, credentials
 from tracking_server.room import with_room
@@ -11,7 +13,7 @@ from tracking_server.settings import Settings
 # An agent that runs commands on the machine of the server is no part of this platform.
 _ASSISTANT = "/mlflow/assistant"
 _READING = ("GET", "HEAD", "OPTIONS")
-_LOGIN_SECONDS = 60
+_LOGIN_SECONDS = 600
 
 
 def create() -> Application:
@@ -32,9 +34,10 @@ def create() -> Application:
         admin_username=settings.people[0],
         admin_password=settings.people[1],
         default_permission="READ",
-        # A password is looked up once a minute: comparing its hash costs tens of milliseconds a request.
-        auth_cache_ttl_seconds=_LOGIN_SECONDS,
     )
+    # Comparing a password with its hash costs tens of milliseconds, twice a request: a busy machine would do nothing
+    # else. MLflow makes this when it is imported, and forgets an account in it when its password changes.
+    auth._USER_AUTH_CACHE = TTLCache(maxsize=1000, ttl=_LOGIN_SECONDS)
     return guarded(with_room(auth.create_app(), settings), settings.serving[0])
 
 

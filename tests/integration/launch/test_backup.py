@@ -122,6 +122,29 @@ def test_what_was_poured_is_what_was_taken(full: State, backup: bytes, empty: St
     assert empty.ask("mlflow", "SELECT alias FROM registered_model_aliases") == [("mine",)]
 
 
+LOCK = "SET lock_timeout = '1s'; LOCK TABLE public.training_coverage IN SHARE UPDATE EXCLUSIVE MODE"
+
+
+def test_nothing_that_it_has_named_is_removed_meanwhile(full: State) -> None:
+    command = ["sh", str(ROOT / "launch/backup/take.sh")]
+    with (
+        subprocess.Popen(command, env=full.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as taking,
+        psycopg.connect(full.database("training")) as janitor,
+    ):
+        assert taking.stdout and taking.stderr
+        read = b""
+        while b"artifacts.000000" not in read:  # what is not read yet cannot be written
+            read += taking.stdout.read(512)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            janitor.execute(LOCK)
+        janitor.rollback()
+        janitor.execute("INSERT INTO training_coverage SELECT 1, 'a job' WHERE false")
+        janitor.rollback()
+        taking.stdout.read()
+        assert taking.wait(60) == 0, taking.stderr.read().decode()
+        janitor.execute(LOCK)
+
+
 def test_it_tells_what_it_is_and_has_env_to_the_byte(full: State, backup: bytes) -> None:
     about = full.run("read", "about", given=backup).stdout.decode()
     assert "format=1\n" in about and "platform=one\n" in about and "postgres=17." in about and "001_tables" in about

@@ -23,16 +23,29 @@ def layout(**settings: str) -> Layout:
     return Layout({**example, "NGINX_PORT": str(free_port()), **settings}, {"model-endpoint-1": free_port()}, program)
 
 
+def self_signed(NGINX_CERTIFICATE: Path, NGINX_KEY: Path) -> None:  # noqa: N803 - the names of the settings
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "20", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", NGINX_KEY, "-out", NGINX_CERTIFICATE],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
+def doctor(here: Layout) -> str:
+    """What it says of the certificate."""
+    parts = "".join(f". launch/{name}.sh; " for name in ("words", "settings", "checks", "doctor"))
+    given = {name: here.settings[name] for name in ("NGINX_CERTIFICATE", "NGINX_KEY", "NGINX_PORT")}
+    return subprocess.run(
+        ["sh", "-euc", f"{parts} look_at_certificate"], cwd=ROOT, env={**os.environ, **given},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+
 def test_a_certificate_and_its_key_make_the_door_speak_https(tmp_path: Path) -> None:
     folder = tmp_path / "my certificate"
     folder.mkdir()
     files = {"NGINX_CERTIFICATE": folder / "certificate.pem", "NGINX_KEY": folder / "key.pem"}
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", files["NGINX_KEY"], "-out", files["NGINX_CERTIFICATE"]],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    self_signed(**files)
     here = layout(**{name: os.path.relpath(path, ROOT) for name, path in files.items()})
     assert here.door.startswith("https://127.0.0.1:")
     (tmp_path / "nginx.conf").write_text(nginx.configuration(here))
@@ -48,3 +61,7 @@ def test_a_certificate_and_its_key_make_the_door_speak_https(tmp_path: Path) -> 
         assert (
             ssl.get_server_certificate(("127.0.0.1", here.port("NGINX_PORT"))) in files["NGINX_CERTIFICATE"].read_text()
         )
+        assert "ok|certificate|good until" in doctor(here)
+        self_signed(**files)
+        assert "warning|certificate|nginx still uses the one before" in doctor(here)
+    assert "ok|certificate|good until" in doctor(here), "of an nginx that does not run nothing is known"

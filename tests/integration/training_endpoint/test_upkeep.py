@@ -82,6 +82,20 @@ def test_rejected_versions_lose_their_files_after_a_day_but_for_the_newest_few(m
     assert janitor.clean(made.settings).removed == []
 
 
+def test_nothing_goes_while_a_backup_is_taken(make: Make, database: str) -> None:
+    made = make(KEEP_REJECTED_VERSIONS="0")
+    made.crown()
+    serve(made)
+    reject(made)
+    age(made, 25)
+    with psycopg.connect(database) as backup:
+        backup.execute("LOCK TABLE public.training_coverage IN SHARE UPDATE EXCLUSIVE MODE")
+        done = janitor.clean(made.settings)
+        assert done.removed == [] and "backup" in done.trouble and have_files(made) == [1, 2]
+        assert len(list(janitor.planned(made.settings))) == 1, "what would go can still be asked"
+    assert len(janitor.clean(made.settings).removed) == 1 and have_files(made) == [1]
+
+
 def test_a_full_disk_does_not_wait_for_a_day(make: Make) -> None:
     made = make(KEEP_REJECTED_VERSIONS="0")
     made.crown()

@@ -21,7 +21,7 @@ from tests.services import wait_until
 from tests.unit.model_endpoint import stub
 from training_endpoint.errors import SwitchBusy, SwitchFailed
 from training_endpoint.release import fleet as fleets
-from training_endpoint.release import loans
+from training_endpoint.release import loans, visits
 
 PATIENCE = 10
 
@@ -116,15 +116,15 @@ def test_a_replica_that_hangs_is_left_out_once_it_may_not_answer_any_more(
 def test_a_replica_that_falls_silent_while_it_prepares_does_not_hold_up_the_others(
     fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loans, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(loans, "SILENT_SECONDS", 1.0)
-    monkeypatch.setattr(loans, "LENT_SECONDS", 2.0)
-    monkeypatch.setattr(fleets, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(visits, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(loans, "SILENT_SECONDS", 2.0)
+    monkeypatch.setattr(loans, "LENT_SECONDS", 3.0)
+    monkeypatch.setattr(fleets, "LOOK_SECONDS", 1.0)
     made = fleet(3)
     made.first()
     hung = made.servers[2]
     leader, over = made.leaders[0], threading.Event()
-    leader.loans.start()
+    leader.start()
 
     def hang() -> None:
         hung.replica.describe = over.wait  # type: ignore[method-assign, assignment] # whoever asks it waits
@@ -137,7 +137,7 @@ def test_a_replica_that_falls_silent_while_it_prepares_does_not_hold_up_the_othe
         assert time.monotonic() - start < PATIENCE
     finally:
         over.set()
-        leader.loans.stop()
+        leader.stop()
     assert len(told["replicas"]) == 2 and made.versions == [2, 2, 1]
 
 
@@ -258,3 +258,16 @@ def test_an_unknown_name_is_no_fleet_of_one(tmp_path: Path) -> None:
     alone = fleets.Fleet(training.settings("", tmp_path, MODEL_ENDPOINTS="no-such-host.invalid:9998"))
     with pytest.raises(SwitchFailed, match=r"No replica answers at no-such-host"):
         alone.change(lambda: stub.voucher(2))
+
+
+def test_replicas_of_a_release_before_vouchers_answer_beside_the_new_ones(fleet: Callable[..., Fleet]) -> None:
+    made = fleet(3)
+    old, *new = made.servers
+    told = {"replica": "old", "version": 1, "run_id": "r", "epoch": 7, "held": False, "switches": []}
+    old.replica.describe = lambda: told  # type: ignore[method-assign] # as that release says it
+    made.listen(old)
+    made.start(*new)
+    assert [len(leader.look()) for leader in made.leaders] == [2, 2]
+    assert len(made.change(2)["replicas"]) == 2
+    assert [server.replica.version for server in new] == [2, 2]
+    new[0].joiner.beat()

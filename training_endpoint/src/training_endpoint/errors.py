@@ -66,6 +66,13 @@ class DatabaseUnavailable(PlatformError):
     code = "database_unavailable"
 
 
+class BackupRuns(PlatformError):
+    """A backup is being taken, so nothing may be removed now."""
+
+    status = 409
+    code = "backup_runs"
+
+
 class MlflowUnavailable(PlatformError):
     """The MLflow server does not answer."""
 
@@ -81,6 +88,13 @@ class NoRoom(PlatformError):
 
 
 # --- Data ---
+
+
+class UnknownClassifier(PlatformError):
+    """There is no classifier of this name, or it was retired."""
+
+    status = 404
+    code = "unknown_classifier"
 
 
 class DataError(PlatformError):

@@ -3,10 +3,15 @@
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import psycopg
+
 from mlops_contract.errors import PlatformError
+from training_endpoint import database
+from training_endpoint.errors import BackupRuns
 from training_endpoint.settings import Settings
 from training_endpoint.upkeep import folders, old_runs, version_files
 from training_endpoint.upkeep.removal import Removal
@@ -40,7 +45,7 @@ def clean(settings: Settings, urgent: bool = False) -> Pass:
     """One pass. Each removal is logged; what cannot be done now is left to the next pass."""
     removed: list[str] = []
     try:
-        with _one_at_a_time:
+        with _one_at_a_time, _no_backup(settings):
             for removal in planned(settings, urgent):
                 if removal.carry_out():
                     removed.append(str(removal))
@@ -49,6 +54,17 @@ def clean(settings: Settings, urgent: bool = False) -> Pass:
         log.warning("the janitor stops for now: %s", error.message)
         return Pass(removed=removed, trouble=error.message)
     return Pass(removed=removed)
+
+
+@contextmanager
+def _no_backup(settings: Settings) -> Iterator[None]:
+    """None begins meanwhile; raises `BackupRuns` while one is taken."""
+    with database.connect(settings.database_url) as connection:
+        try:
+            connection.execute(database.query("clean_alone"))
+        except psycopg.errors.LockNotAvailable as error:
+            raise BackupRuns("A backup is being taken: what it names stays until it is whole.") from error
+        yield
 
 
 class Janitor:

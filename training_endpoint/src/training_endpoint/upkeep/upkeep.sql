@@ -45,3 +45,8 @@ DELETE FROM public.training_jobs WHERE job_id = %(job_id)s
 
 -- name: database_bytes
 SELECT pg_database_size(current_database()) AS bytes
+
+-- name: clean_alone
+-- A backup holds this while it reads (launch/backup/take.sh), so that nothing goes that it has named. Rows come and
+-- go. The wait outlasts an autovacuum, which gives way.
+SET LOCAL lock_timeout = '3s'; LOCK TABLE public.training_coverage IN SHARE UPDATE EXCLUSIVE MODE; SET LOCAL lock_timeout = 0
