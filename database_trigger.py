@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Inserts rows as any application would, by plain SQL; the database's trigger does the rest.
 
-python3 database_trigger.py [--rows N | --text T --label L | --file F.csv] [--table T] [--wait]
+python3 database_trigger.py [--rows N | --text T --label L | --file F.csv] [--classifier NAME] [--wait]
 
 Standard library only, Python 3.9 or newer. The SQL goes through psql: in the database's container, or, where
 launch.sh runs without containers, the one that it left in .platform/psql.
@@ -37,12 +37,18 @@ DATASET = """
 SELECT row_to_json(d) FROM (
     SELECT name, coalesce(nullif(:'table', ''), train_table)::regclass::text AS "table", labels,
            text_column, label_column, quote_ident(text_column) AS text, quote_ident(label_column) AS label
-    FROM training_datasets WHERE current
+    FROM classifiers
+    WHERE retired_at IS NULL AND CASE WHEN :'classifier' = '' THEN is_default ELSE name = :'classifier' END
 ) d"""
 # The trigger writes its event in the transaction that inserts.
 EVENT = """SELECT id FROM training_event_queue WHERE xmin = pg_current_xact_id()::xid
 ORDER BY id DESC LIMIT 1"""
-COVERAGE = "SELECT row_to_json(c) FROM (SELECT run, state, version FROM training_data_coverage WHERE event = :event) c"
+# A table may belong to several classifiers.
+COVERAGE = """
+SELECT row_to_json(c) FROM (
+    SELECT run, state, version, classifier FROM training_data_coverage WHERE event = :event
+    ORDER BY classifier = :'name' DESC NULLS LAST LIMIT 1
+) c"""
 
 
 def psql(*arguments: str, given: str, **variables: str) -> str:
@@ -72,9 +78,11 @@ def query(sql: str, **variables: str) -> Any:
     return json.loads(text) if text else None
 
 
-def current_dataset(table: str) -> dict[str, Any]:
-    """The dataset that is trained on, its table and columns quoted by the database; `table` instead of its own."""
-    dataset = query(DATASET, table=table)
+def current_dataset(table: str, classifier: str) -> dict[str, Any]:
+    """What a classifier, '' for the default one, learns from, quoted by the database; `table` instead of its own."""
+    dataset = query(DATASET, table=table, classifier=classifier)
+    if dataset is None and classifier:
+        raise Problem(f"There is no classifier {classifier}; the table classifiers has their names.")
     if dataset is None:
         raise Problem("No dataset has been imported yet: run `sh launch.sh`, or `python3 manually_trigger.py --wait`.")
     return dict(dataset)
@@ -173,9 +181,12 @@ def check(rows: list[Row], dataset: dict[str, Any]) -> None:
     """Raises Problem for rows that training could not use."""
     known = {str(label) for label in dataset["labels"]}
     unknown = {label for _, label in rows} - known
-    if unknown:
+    if unknown and known:
         wrong, right = ", ".join(map(repr, sorted(unknown))), ", ".join(sorted(known))
-        raise Problem(f"{dataset['name']} has no label {wrong}, it has {right}: nothing was inserted.")
+        raise Problem(
+            f"{dataset['name']} has no label {wrong}, it has {right}: nothing was inserted. "
+            "A new class is taught by plain SQL, with NEW_CLASS_ROWS rows of it."
+        )
     for number, (text, _) in enumerate(rows, 1):
         if not text.strip():
             raise Problem(f"Text {number} is empty: nothing was inserted.")
@@ -191,19 +202,23 @@ def insert(rows: list[Row], dataset: dict[str, Any]) -> Optional[str]:
     return psql("--single-transaction", f"--command={copy}", f"--command={EVENT}", given=lines) or None
 
 
-def taken_over(event: str, run: str) -> bool:
+def taken_over(event: str, name: str, run: str) -> bool:
     """Whether an event that waited for `run` has come to be trained on in an earlier one."""
-    return bool(query(COVERAGE, event=event)["run"] != run)
+    return bool(query(COVERAGE, event=event, name=name)["run"] != run)
 
 
-def wait_for_version(event: str, airflow: Airflow) -> None:
+def wait_for_version(event: str, name: str, asked: str, airflow: Airflow) -> None:
     """Follows what becomes of an event until the version that was trained on it, or the verdict, is known."""
-    screen, before, started, hinted = Screen(), served_version(airflow.platform), time.monotonic(), False
+    screen, before, started, hinted = Screen(), served_version(airflow.platform, asked), time.monotonic(), False
     while True:
-        coverage = query(COVERAGE, event=event)
+        coverage = query(COVERAGE, event=event, name=name)
         if coverage is None:
             raise Problem(f"Event {event} is gone: somebody deleted it.")
         run = coverage["run"]
+        if coverage["classifier"] is None:
+            raise Problem(
+                "The table belongs to no classifier, so no run follows: SELECT create_classifier(…) makes one."
+            )
         if run is None or coverage["state"] == "claimed":
             screen.progress(f"  {coverage['state']:<22} the relay has not started a run yet", coverage["state"])
             if not hinted and time.monotonic() - started > PENDING_S:
@@ -212,16 +227,16 @@ def wait_for_version(event: str, airflow: Airflow) -> None:
             time.sleep(POLL_S)
             continue
         screen.news(f"Run {run} takes these rows: {airflow.page(run)}")
-        state = follow(airflow, run, screen, partial(taken_over, event, run))
+        state = follow(airflow, run, screen, partial(taken_over, event, name, run))
         if state in ("success", "failed"):
-            report(airflow, run, state, before)
+            report(airflow, run, state, before, asked)
             return
 
 
 def main_action(arguments: argparse.Namespace) -> None:
     """Inserts the rows and, where asked, follows them."""
     airflow = Airflow(Platform.load())
-    dataset = current_dataset(arguments.table)
+    dataset = current_dataset(arguments.table, arguments.classifier)
     if arguments.text is not None:
         rows = [(arguments.text, arguments.label)]
     elif arguments.file is not None:
@@ -233,11 +248,9 @@ def main_action(arguments: argparse.Namespace) -> None:
     counts = ", ".join(f"{label} {count}" for label, count in sorted(Counter(label for _, label in rows).items()))
     print(f"Inserted {len(rows)} rows into {dataset['table']} ({counts}).", flush=True)
     if event is None:
-        raise Problem(
-            f"{dataset['table']} is not watched, so no run follows: SELECT watch_training_table('TABLE') does that."
-        )
+        raise Problem(f"{dataset['table']} is not watched, so no run follows: SELECT create_classifier(…) does that.")
     if arguments.wait:
-        wait_for_version(event, airflow)
+        wait_for_version(event, dataset["name"], arguments.classifier, airflow)
 
 
 def main() -> int:
@@ -249,7 +262,8 @@ def main() -> int:
     what.add_argument("--text", metavar="T", help="one row of your own, with --label")
     what.add_argument("--file", type=Path, metavar="F.csv", help="a CSV file with the columns text and label")
     parser.add_argument("--label", metavar="L", help="the label of --text")
-    parser.add_argument("--table", default="", metavar="T", help="another table than the current dataset's train table")
+    parser.add_argument("--classifier", default="", metavar="NAME", help="for another than the default classifier")
+    parser.add_argument("--table", default="", metavar="T", help="another table than the classifier's own")
     parser.add_argument("--wait", action="store_true", help="follow the run that trains on these rows")
     arguments = parser.parse_args()
     if (arguments.text is None) != (arguments.label is None):

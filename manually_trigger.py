@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Starts the training pipeline through Airflow's REST API: python3 manually_trigger.py [--wait] [--epochs N].
+"""Starts the training pipeline through Airflow's REST API: python3 manually_trigger.py [--classifier NAME] [--wait] …
 
 Standard library only, Python 3.9 or newer, and readable from standard input: it also runs where only Python is.
 Addresses and the account come from the environment (AIRFLOW_URL, AIRFLOW_USER, AIRFLOW_PASSWORD, TRAINING_URL,
@@ -158,7 +158,8 @@ class Airflow:
             raise Problem(
                 f"The DAG is paused, no run would start: unpause it at {self.platform.airflow_page}/dags/{DAG}."
             )
-        run_id = f"manual__{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}_{uuid.uuid4().hex[:6]}"
+        whose = f"{conf['classifier']}__" if conf.get("classifier") else ""
+        run_id = f"manual__{whose}{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}_{uuid.uuid4().hex[:6]}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
         status, answer = self.call("POST", f"dags/{DAG}/dagRuns", body)
         if status != 200:
@@ -234,10 +235,11 @@ def training_job(platform: Platform, run_id: str) -> dict[str, Any] | None:
     return next((job for job in jobs if job["run_id"] == run_id), None)
 
 
-def served_version(platform: Platform) -> str | None:
-    """The version that answers through nginx; None where none does."""
+def served_version(platform: Platform, classifier: str = "") -> str | None:
+    """The version of a classifier, '' for the default one, that answers through nginx; None where none does."""
+    place = f"/classifiers/{urllib.parse.quote(classifier)}" if classifier else ""
     try:
-        _, _, headers = request("GET", f"{platform.nginx}/ready", timeout=10, verify=False)
+        _, _, headers = request("GET", f"{platform.nginx}{place}/ready", timeout=10, verify=False)
     except Unreachable:
         return None
     return {name.lower(): value for name, value in headers.items()}.get("x-model-version")
@@ -303,15 +305,15 @@ WORDS = {
 }
 
 
-def report(airflow: Airflow, run_id: str, state: str, before: str | None) -> None:
-    """What a finished run came to; raises Problem for one that failed."""
+def report(airflow: Airflow, run_id: str, state: str, before: str | None, whose: str = "") -> None:
+    """What a finished run of a classifier, '' for the default one, came to; raises Problem for one that failed."""
     job = training_job(airflow.platform, run_id) or {}
     if state != "success":
         reason = job.get("error") if job.get("status") == "failed" else None
         raise Problem(f"The run failed: {reason or airflow.failure(run_id)}. See {airflow.page(run_id)}")
     if job.get("verdict"):
         print(f"Verdict on version {job.get('model_version')}: {job['verdict']} – {job.get('verdict_text')}")
-    after = served_version(airflow.platform)
+    after = served_version(airflow.platform, whose)
     if after is None:
         raise Problem(
             f"The run succeeded, but nothing is served at {airflow.platform.nginx}: see `sh launch.sh status`."
@@ -324,12 +326,15 @@ def start(arguments: argparse.Namespace) -> None:
     conf = arguments.conf
     if arguments.epochs is not None:
         conf = {**conf, "training": {**conf.get("training", {}), "epochs": arguments.epochs}}
+    if arguments.classifier:
+        conf = {**conf, "classifier": arguments.classifier}
     airflow = Airflow(Platform.load())
-    before = served_version(airflow.platform) if arguments.wait else None
+    whose = conf.get("classifier") or ""
+    before = served_version(airflow.platform, whose) if arguments.wait else None
     run_id = airflow.trigger(conf)
     print(f"Started {run_id}: {airflow.page(run_id)}", flush=True)
     if arguments.wait:
-        report(airflow, run_id, follow(airflow, run_id, Screen()), before)
+        report(airflow, run_id, follow(airflow, run_id, Screen()), before, whose)
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -362,6 +367,7 @@ def guarded(action: Any, arguments: argparse.Namespace) -> int:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Starts the training pipeline through Airflow.")
+    parser.add_argument("--classifier", metavar="NAME", help="whose rows are trained on (default: the default one's)")
     parser.add_argument("--wait", action="store_true", help="follow the run to its end")
     parser.add_argument("--epochs", type=int, metavar="N", help="train so many epochs instead of the default")
     parser.add_argument("--conf", type=json_object, default={}, metavar="JSON", help="the run's conf")

@@ -7,10 +7,21 @@ UNION ALL
 SELECT 'ok', 'rows', 'all that came was trained on, or is being', ''
 WHERE NOT EXISTS (SELECT FROM public.training_backlog);
 
+SELECT 'warning', 'events of nobody',
+       format('%s changes of %s belong to no classifier', events, array_to_string(tables, ', ')),
+       'SELECT create_classifier(…) over the table, or unwatch_training_table'
+FROM public.training_events_of_none;
+
 SELECT CASE WHEN min(created_at) < clock_timestamp() - interval '15 minutes' THEN 'problem' ELSE 'ok' END, 'event queue',
        format('%s events wait for a run%s', count(*), coalesce(', the oldest since ' || to_char(min(created_at), 'YYYY-MM-DD HH24:MI'), '')),
        'sh launch.sh logs training-trigger'
-FROM public.training_event_queue;
+FROM (
+    SELECT created_at FROM public.training_event_queue
+    UNION ALL
+    SELECT e.created_at FROM public.training_event_history e
+    JOIN public.classifiers c ON c.name = e.classifier AND c.retired_at IS NULL
+    WHERE e.dag_run_id IS NULL AND e.classifier <> ''
+) waiting;
 
 SELECT CASE WHEN count(*) FILTER (WHERE status = 'running' AND started_at < clock_timestamp() - interval '1 day') > 0
             THEN 'warning' ELSE 'ok' END, 'jobs',
@@ -37,7 +48,10 @@ SELECT DISTINCT ON (model_name)
               CASE WHEN to_version IS NULL OR served_at IS NOT NULL THEN '' ELSE ', not served everywhere yet' END
               || CASE WHEN to_version IS NULL OR alias_at IS NOT NULL THEN '' ELSE ', not in MLflow yet' END),
        'sh launch.sh logs training-endpoint'
-FROM public.promotion_ledger ORDER BY model_name, id DESC;
+FROM public.promotion_ledger l
+WHERE NOT EXISTS (
+    SELECT FROM public.classifiers c WHERE coalesce(c.model_name, c.name) = l.model_name AND c.retired_at IS NOT NULL)
+ORDER BY model_name, id DESC;
 
 SELECT CASE WHEN count(*) = 0 THEN 'ok' ELSE 'problem' END, 'ledger',
        CASE WHEN count(*) = 0 THEN 'its chain is whole' ELSE format('its chain is broken at row %s', min(id)) END,

@@ -3,10 +3,12 @@
 prepare   has the configured dataset imported; exit status 3 when there is nothing new to train on
 answer    waits for the served Champion and prints one prediction
 served    one line: the version that is served now
+example   two lines: a text to ask about, and arguments for database_trigger.py
 """
 
 import json
 import os
+import shlex
 import ssl
 import sys
 import time
@@ -47,6 +49,12 @@ def has_champion() -> bool:
     return status == 200 and state["champion"] is not None
 
 
+def is_served() -> bool:
+    """Whether the replicas follow the ledger: another DATASET than before has another model."""
+    status, state = call(f"{os.environ['TRAINING_URL']}/release")
+    return status == 200 and (state["served"] or state["champion"] is None)
+
+
 def prepare() -> int:
     """Imports the configured dataset where it is new; large ones take minutes."""
     first = not has_champion()
@@ -57,9 +65,10 @@ def prepare() -> int:
     if status not in (200, 201):
         print(f"  import                 {answer.get('error', {}).get('message', answer)}")
         return FAILED
-    if status == 201 and not first:
-        print("\nTraining on a new dataset")
-    if status == 201 or first:
+    new = not has_champion()  # of the classifier that is now the default one
+    if new and not first:
+        print(f"\nTraining the first Champion of {answer['name']}")
+    if new or status == 201:
         rows = f"{answer['train']['rows']} training rows, {answer['test']['rows']} test rows"
         print(f"  import                 {answer['name']}: {rows}", flush=True)
         for note in answer.get("notes", []):
@@ -70,14 +79,15 @@ def prepare() -> int:
 
 def answer_once() -> int:
     """Prints what /predict says to one sentence, as soon as it says something."""
-    text = "What a wonderful film"
+    text = example()["text"]
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
+            followed = is_served()
             status, answer = call(f"{os.environ['NGINX_URL']}/predict", {"input": text})
         except OSError as error:
-            status, answer = 0, str(error)
-        if status == 200:
+            followed, status, answer = False, 0, str(error)
+        if status == 200 and (followed or time.monotonic() > deadline):
             break
         if time.monotonic() > deadline:
             print(f"  /predict answers {status}: {answer}")
@@ -85,6 +95,21 @@ def answer_once() -> int:
         time.sleep(0.5)
     best, model = answer["predictions"][0], answer["model"]
     print(f'\n"{text}" → {best["label"]} ({best["score"]:.1%}), by {model["name"]} version {model["version"]}')
+    return DONE
+
+
+def example() -> dict[str, str]:
+    """A text to ask the default classifier about, and one of its labels."""
+    status, dataset = call(f"{os.environ['TRAINING_URL']}/datasets/current")
+    sample = status != 200 or dataset["name"] == "sample"
+    return {"text": "What a wonderful film" if sample else "A text", "label": "" if sample else dataset["labels"][0]}
+
+
+def example_for_shells() -> int:
+    """Prints the text, and on a second line what database_trigger.py is to insert."""
+    found = example()
+    print(found["text"])
+    print(f"--text {shlex.quote(found['text'])} --label {shlex.quote(found['label'])} " if found["label"] else "")
     return DONE
 
 
@@ -98,7 +123,7 @@ def served() -> int:
     return DONE if status == 200 else FAILED
 
 
-STEPS = {"prepare": prepare, "answer": answer_once, "served": served}
+STEPS = {"prepare": prepare, "answer": answer_once, "served": served, "example": example_for_shells}
 
 if __name__ == "__main__":
     sys.exit(STEPS[sys.argv[1]]())

@@ -37,6 +37,8 @@ show_next_steps() {
   door=$(door_scheme)://$host:$(setting NGINX_PORT)
   trust='' # a certificate is for another name than localhost
   [ "$(door_scheme)" = http ] || trust=' -k'
+  example=$(with_platform launch/first_run.py example)
+  text=$(printf '%s\n' "$example" | sed -n 1p) row=$(printf '%s\n' "$example" | sed -n 2p)
   cat <<TEXT
 
   Try it         $door/
@@ -44,8 +46,8 @@ show_next_steps() {
   MLflow         http://$host:$(setting MLFLOW_PORT)/   ($(mlflow_account))
 
 Next:
-  curl$trust -X POST $door/predict -H 'Content-Type: application/json' -d '{"input":"What a wonderful film"}'
-  python3 database_trigger.py --wait               # new rows become a new version
+  curl$trust -X POST $door/predict -H 'Content-Type: application/json' -d '{"input":"$text"}'
+  python3 database_trigger.py $row--wait               # new rows become a new version
   python3 manually_trigger.py --wait               # run the pipeline now
   sh launch.sh status | logs [service] | down
 TEXT

@@ -24,11 +24,11 @@ def connected(database: str, role: str = "postgres") -> Iterator[Connection]:
 
 @contextmanager
 def writer_of(database: str, table: str = "datasets.reviews") -> Iterator[str]:
-    """`table`, of texts with labels, owned by platform and watched, and a role that may insert into it; its name."""
+    """`table`, of texts with labels, platform's and of a classifier, and a role that may insert into it; its name."""
     role = f"writer_{services.free_port()}"
     with connected(database, "platform") as platform:
         platform.execute(f"CREATE TABLE {table} (text text, label int)")
-        platform.execute("SELECT public.watch_training_table(%s)", [table])
+        platform.execute("SELECT public.create_classifier(%s, %s)", [table.partition(".")[2] or table, table])
     with connected(database) as owner:
         owner.execute(f"CREATE ROLE {role} LOGIN")
         owner.execute(f"GRANT INSERT ON {table} TO {role}")

@@ -61,13 +61,18 @@ class FakeAirflow:
             return 403, {"detail": "Forbidden"}
         known: dict[tuple[str, str], Callable[[], tuple[int, dict[str, Any]]]] = {
             ("GET", f"/api/v2/dags/{DAG}"): lambda: (200, {"dag_id": DAG, "is_paused": self.paused}),
-            ("GET", f"/api/v2/dags/{DAG}/dagRuns"): lambda: (200, {"dag_runs": [], "total_entries": len(self.queued)}),
+            ("GET", f"/api/v2/dags/{DAG}/dagRuns"): lambda: (200, self.waiting()),
             ("POST", f"/api/v2/dags/{DAG}/dagRuns"): lambda: self.start_run(body),
         }
         run = unquote(path.removeprefix(f"/api/v2/dags/{DAG}/dagRuns/"))
         if method == "GET" and run in self.runs:
             return 200, {"dag_run_id": run, "state": self.states.get(run, "running")}
         return known.get((method, path), lambda: (404, {"detail": f"not found: {path}"}))()
+
+    def waiting(self) -> dict[str, Any]:
+        """The runs in `queued`, with the conf that they were started with."""
+        runs = [{"dag_run_id": run, "conf": self.runs.get(run, {})} for run in sorted(self.queued)]
+        return {"dag_runs": runs, "total_entries": len(runs)}
 
     def start_run(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.posts += 1

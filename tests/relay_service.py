@@ -65,10 +65,10 @@ def relay_process(variables: dict[str, str], log: Path) -> Iterator[RelayProcess
 
 
 def watched_table(database: str, name: str = "reviews") -> None:
-    """Creates a watched table of texts with labels."""
+    """Creates a table of texts with labels, and a classifier of the same name."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"CREATE TABLE {name} (text text, label int)")
-        connection.execute("SELECT watch_training_table(%s)", [name])
+        connection.execute("SELECT create_classifier(%s, %s)", [name, name])
 
 
 def assert_each_event_in_one_run(database: str, runs: dict[str, dict[str, Any]], events: int) -> None:

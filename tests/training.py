@@ -50,14 +50,18 @@ def dataset(
     test: list[tuple[Any, Any]] | None = None,
     labels: tuple[str, ...] = ("bad", "good"),
 ) -> None:
-    """Makes `films` the current dataset: film_train and film_test with the columns text and label, watched."""
+    """Makes `films` the default classifier, over film_train and film_test with the columns text and label.
+
+    Its model has the name that the settings have, as on a platform from before there were classifiers.
+    """
     with psycopg.connect(url) as connection:
         for table in ("film_train", "film_test"):
             connection.execute(sql.SQL("CREATE TABLE {} (text text, label text)").format(sql.Identifier(table)))
             connection.execute("SELECT watch_training_table(%s::regclass)", [table])
         connection.execute(
-            "INSERT INTO training_datasets (name, train_table, test_table, text_column, label_column, labels, source,"
-            " current) VALUES ('films', 'film_train', 'film_test', 'text', 'label', %s, 'test', true)",
+            "INSERT INTO classifiers (name, train_table, test_table, text_column, label_column, labels, source,"
+            " is_default, model_name)"
+            " VALUES ('films', 'film_train', 'film_test', 'text', 'label', %s, 'test', true, 'text-classifier')",
             [Jsonb(list(labels))],
         )
     insert(url, "film_train", TRAIN if train is None else train)

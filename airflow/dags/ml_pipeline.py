@@ -32,6 +32,15 @@ training = Param(
     },
 )
 
+classifier = Param(
+    None,
+    title="Classifier",
+    description="Whose rows are trained on; empty: the default one's.",
+    type=["null", "string"],
+    minLength=1,
+    maxLength=60,
+)
+
 with DAG(
     dag_id="machine-learning-training-pipeline",
     description="Fine-tunes on the newest rows, compares with the Champion and serves the better one",
@@ -39,7 +48,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    params={"training": training},
+    params={"classifier": classifier, "training": training},
     tags=["mlops"],
     doc_md=__doc__,
 ):

@@ -12,7 +12,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 PATH = "/api/v2/dags/machine-learning-training-pipeline/dagRuns"
 # What a person may give, and what the relay says of the change that started the run.
-KNOWN = ("training", "tables", "events", "rows", "newest_event")
+KNOWN = ("training", "classifier", "tables", "events", "rows", "newest_event")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -1,7 +1,7 @@
 """How what is served is chosen, and whether the choice holds.
 
 python -m benchmarks.judging            # the forms of a model, then the gate
-python -m benchmarks.judging --forms    # trains models: about an hour with three more sets
+python -m benchmarks.judging --forms    # trains models where none are kept: an hour with three more sets
 python -m benchmarks.judging --gate     # simulated runs: seconds
 """
 
@@ -20,9 +20,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of folders with train and test, beside the sample")
     parser.add_argument("--seeds", type=int, default=3, help="models of each set")
     parser.add_argument("--rows", type=int, help="at most so many rows of each file")
+    parser.add_argument("--models", type=Path, default=forms.KEPT, help="where trained models are kept, and taken from")
     options = parser.parse_args()
     if options.forms or not options.gate:
-        print(forms.report(options.data, options.seeds, options.rows), flush=True)
+        print(forms.report(options.data, options.seeds, options.rows, options.models), flush=True)
     if options.gate or not options.forms:
         print(gate.report(options.histories))
 

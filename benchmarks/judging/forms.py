@@ -11,25 +11,31 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.training.task import SAMPLE, texts
 from model_endpoint.cores import Cores
 from model_runner import load, machine, softmax
+from tests.services import ROOT
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import export
 from training_endpoint.learn import classifier as classifiers
 from training_endpoint.learn import device, trainer
+from training_endpoint.learn.classifier import Classifier
 from training_endpoint.learn.hyperparameters import Hyperparameters
 
 COLUMNS = ("model", "form", "served", "times as fast", "rows answered otherwise", "accuracy, points", "p")
+KEPT = ROOT / ".platform/bench/judging/models"
 OTHERS = 31
 WITH_VNNI, WITHOUT = 2.0, 1.5
 
 
-def report(data: Path | None, seeds: int, most: int | None) -> str:
-    """The table; `data` has a folder for each set beside the sample, `most` is how many rows are taken of each file."""
-    where, precision = device.prepare()
+def report(data: Path | None, seeds: int, most: int | None, models: Path) -> str:
+    """The table; `data` has a folder for each set beside the sample, `most` is how many rows are taken of each file.
+
+    Trained models are kept in the folder `models`, and taken from there.
+    """
     sets = [SAMPLE, *(sorted(one for one in data.iterdir() if one.is_dir()) if data else [])]
     lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
     fast: list[float] = []
@@ -37,15 +43,13 @@ def report(data: Path | None, seeds: int, most: int | None) -> str:
     for folder in sets:
         for seed in range(seeds):
             train, test, labels = texts(folder, most)
-            parameters = replace(Hyperparameters(), seed=seed)
-            trainer.seed_all(seed)
-            model = classifiers.load(classifiers.find_base("embedded"), labels, parameters.max_length)
+            model = _trained(train, labels, seed, models / f"{folder.name}-{seed}-{most or 'all'}.pt")
             with tempfile.TemporaryDirectory() as name:
-                trainer.train(model, train, parameters, Path(name), device=where, precision=precision)
-                model.model.to("cpu")
+                weights = classifiers.save_weights(model, Path(name) / "model")
                 start = time.perf_counter()
-                served, _ = export.export(model, test, train.texts, Path(name) / "serving", Clock())
+                served, _ = export.export(model, test, train.texts, Path(name) / "serving", Clock(), weights=weights)
                 seconds = time.perf_counter() - start
+                weights.rename(served.folder / weights.name)  # as a replica has it
                 different += not _same_bits(served.folder, test)
             for trial in served.evidence["trials"]:
                 lines.append(
@@ -73,6 +77,25 @@ def report(data: Path | None, seeds: int, most: int | None) -> str:
             f" by another replica differ by a bit or more in {different} of them.",
         ]
     )
+
+
+def _trained(train: Rows, labels: list[str], seed: int, kept: Path) -> Classifier:
+    """A model as a job trains it, or the one that is `kept`."""
+    parameters = replace(Hyperparameters(), seed=seed)
+    trainer.seed_all(seed)
+    model = classifiers.load(classifiers.find_base("embedded"), labels, parameters.max_length)
+    if kept.exists():
+        model.model.load_state_dict(torch.load(kept, weights_only=True))
+        model.model.eval()
+        return model
+    where, precision = device.prepare()
+    with tempfile.TemporaryDirectory() as name:
+        trainer.train(model, train, parameters, Path(name), device=where, precision=precision)
+    model.model.to("cpu")
+    classifiers.round_weights(model)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(model.model.state_dict(), kept)
+    return model
 
 
 def _same_bits(folder: Path, test: Rows) -> bool:

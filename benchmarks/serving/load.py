@@ -3,16 +3,20 @@
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPT = """
 local bodies = {}
 for line in io.lines("BODIES") do bodies[#bodies + 1] = line end
+local paths = PATHS
+local headers = {["Content-Type"] = "application/json"}
 local next = 0
 request = function()
-  next = next % #bodies + 1
-  return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, bodies[next])
+  next = next + 1
+  local path = #paths > 0 and paths[next % #paths + 1] or nil
+  return wrk.format("POST", path, headers, bodies[next % #bodies + 1])
 end
 done = function(summary, latency, requests)
   local errors = summary.errors
@@ -35,12 +39,14 @@ class Reading:
     longest: float
 
 
-def wrk(url: str, bodies: list[object], connections: int, seconds: float, folder: Path) -> Reading:
-    """Asks `url` with `bodies`, one after the other, on `connections` connections."""
+def wrk(
+    url: str, bodies: list[object], connections: int, seconds: float, folder: Path, paths: Sequence[str] = ()
+) -> Reading:
+    """Asks `url`, or `paths` there by turns, with `bodies`, one after the other, on `connections` connections."""
     lines = folder / "bodies.jsonl"
     lines.write_text("".join(json.dumps(body) + "\n" for body in bodies))
     script = folder / "load.lua"
-    script.write_text(SCRIPT.replace("BODIES", str(lines)))
+    script.write_text(SCRIPT.replace("BODIES", str(lines)).replace("PATHS", f"{{{', '.join(map(json.dumps, paths))}}}"))
     command = [
         "wrk",
         "-t1",

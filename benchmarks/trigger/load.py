@@ -16,7 +16,7 @@ from tests import services
 PGBENCH = services.PROGRAMS / "pgbench"
 CLIENTS = 4
 COPIED_ROWS = 100_000
-WATCH = "SELECT watch_training_table('{}')"
+WATCH = "SELECT create_classifier('{0}', '{0}')"
 
 
 class Tables:

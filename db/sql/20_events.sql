@@ -1,11 +1,15 @@
 -- What changed in watched tables: the trigger's functions.
 SET search_path = pg_catalog, pg_temp;
 
--- All events; dag_run_id is null while no run has been started for one.
+-- All events, once for each classifier that the table belongs to, '' where there is none; dag_run_id is null while no
+-- run has been started for one.
 CREATE OR REPLACE VIEW public.training_events AS
-SELECT id, table_name, operation, rows, created_at, NULL::text AS dag_run_id FROM public.training_event_queue
+SELECT q.id, q.table_name, q.operation, q.rows, q.created_at, NULL::text AS dag_run_id,
+       coalesce(c.name, '') AS classifier
+FROM public.training_event_queue q
+LEFT JOIN public.classifiers c ON c.retired_at IS NULL AND q.table_name IN (c.train_table, c.test_table)
 UNION ALL
-SELECT id, table_name, operation, rows, created_at, dag_run_id FROM public.training_event_history;
+SELECT id, table_name, operation, rows, created_at, dag_run_id, classifier FROM public.training_event_history;
 
 -- Whether rows came is told by the server's own counter, read before and after: a transition table would copy every
 -- row, which makes a large COPY slower by a fifth and more. What was read before has to be kept where the writer's
@@ -88,7 +92,7 @@ DECLARE
 BEGIN
     IF EXISTS (SELECT FROM pg_class WHERE oid = watched AND relnamespace = 'public'::regnamespace AND relname IN (
         'training_event_queue', 'training_event_history', 'training_deliveries', 'training_untrained',
-        'training_leader', 'training_schema', 'training_datasets', 'training_jobs', 'training_coverage',
+        'training_leader', 'training_schema', 'classifiers', 'training_jobs', 'training_coverage', 'training_versions',
         'promotion_ledger'
     )) THEN
         RAISE EXCEPTION '% is one of the platform''s own tables: watch a table of training rows', watched

@@ -84,6 +84,13 @@ class Platform:
         assert done.returncode == 0, f"launch.sh {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 
+    def sql(self, statements: str) -> str:
+        """What psql prints, as the role platform; the statements are one transaction."""
+        run = f"import database_trigger; print(database_trigger.psql('--single-transaction', given={statements!r}))"
+        done = self.run("python3", "-c", run)
+        assert done.returncode == 0, done.stdout
+        return done.stdout.strip()
+
     def url(self, port: str, path: str = "/") -> str:
         """The address of one of PORTS on this machine."""
         return f"http://127.0.0.1:{self.ports[port]}{path}"
@@ -105,10 +112,10 @@ class Platform:
         except urllib.error.HTTPError as error:
             return error.code
 
-    def predict(self, text: str) -> tuple[dict[str, Any], dict[str, str]]:
+    def predict(self, text: str, classifier: str = "") -> tuple[dict[str, Any], dict[str, str]]:
         """The body and the headers that POST /predict answers with."""
         request = urllib.request.Request(
-            self.url("NGINX_PORT", "/predict"),
+            self.url("NGINX_PORT", f"/classifiers/{classifier}/predict" if classifier else "/predict"),
             json.dumps({"input": text}).encode(),
             {"Content-Type": "application/json"},
         )

@@ -15,7 +15,7 @@ FILM = "What a wonderful film"
 
 def test_launch_ends_with_a_prediction(platform: Platform) -> None:
     said = platform.launch()
-    assert re.search(rf'"{FILM}" → \w+ \(\d+\.\d%\), by text-classifier version 1', said)
+    assert re.search(rf'"{FILM}" → \w+ \(\d+\.\d%\), by sample version 1', said)
     for port in ("NGINX_PORT", "AIRFLOW_PORT", "MLFLOW_PORT"):
         assert f"localhost:{platform.ports[port]}" in said
     assert stat.S_IMODE((platform.folder / ".env").stat().st_mode) == 0o600
@@ -27,7 +27,7 @@ def test_predict_answers_with_scores_and_version(platform: Platform) -> None:
     assert prediction["label"] == "positive"
     assert prediction["score"] == max(prediction["scores"].values())
     assert sum(prediction["scores"].values()) == pytest.approx(1, abs=1e-3)
-    assert answer["model"]["name"] == "text-classifier"
+    assert answer["model"]["name"] == "sample"
     assert answer["model"]["run_id"] == headers["X-Model-Run-Id"]
     assert len(platform.versions_by_replica()) == 2
 
@@ -35,7 +35,7 @@ def test_predict_answers_with_scores_and_version(platform: Platform) -> None:
 def test_second_launch_trains_nothing(platform: Platform) -> None:
     said = platform.launch()
     assert "Training the first Champion" not in said
-    assert "by text-classifier version 1" in said
+    assert "by sample version 1" in said
 
 
 def test_management_is_not_reachable_from_outside(platform: Platform) -> None:
@@ -45,7 +45,7 @@ def test_management_is_not_reachable_from_outside(platform: Platform) -> None:
 
 
 def test_nobody_is_let_in_without_an_account_a_token_or_under_another_name(platform: Platform) -> None:
-    champion = "/api/2.0/mlflow/registered-models/alias?name=text-classifier&alias=Champion"
+    champion = "/api/2.0/mlflow/registered-models/alias?name=sample&alias=Champion"
     account = f"{platform.setting('MLFLOW_USER')}:{platform.setting('MLFLOW_PASSWORD')}"
     basic = f"Basic {base64.b64encode(account.encode()).decode()}"
     assert platform.ask("MLFLOW_PORT", champion) == 401

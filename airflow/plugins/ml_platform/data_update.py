@@ -36,14 +36,19 @@ def update_training_data(conf: dict[str, Any], settings: Settings) -> dict[str, 
     """
     log.info(describe_cause(conf))
     try:
-        dataset, imported = training.current_dataset(settings)
+        dataset, imported = training.current_dataset(settings, conf.get("classifier"))
     except Unavailable as reason:
         log.warning("The training endpoint is not available yet, this task tries again: %s", reason)
         raise
     except Refused as refusal:
         raise AirflowFailException(f"The dataset cannot be used: {refusal}") from refusal
-    log.info("The dataset is %s, from %s%s.", dataset["name"], dataset["source"], ", imported now" if imported else "")
+    log.info(
+        "The classifier is %s, from %s%s.", dataset["name"], dataset["source"], ", imported now" if imported else ""
+    )
     log.info("Train: %s has %s.", dataset["train_table"], describe_rows(dataset["train"]))
-    log.info("Test: %s has %s.", dataset["test_table"], describe_rows(dataset["test"]))
+    if dataset["test_table"]:
+        log.info("Test: %s has %s.", dataset["test_table"], describe_rows(dataset["test"]))
+    else:
+        log.info("Test: one row in five of %s, by its text, is held out.", dataset["train_table"])
     log.info("Changes that no training has seen yet: %s.", dataset.get("pending_events", 0))
     return dataset

@@ -3,6 +3,7 @@
 import logging
 import time
 from typing import Any
+from urllib.parse import quote
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -33,7 +34,7 @@ def switch_latest_model(job: dict[str, Any], settings: Settings) -> dict[str, An
             "Version %s was not promoted: making sure that every replica serves %s.", job["model_version"], champion
         )
     try:
-        state = served(settings)
+        state = served(settings, job.get("classifier"))
     except Unavailable as reason:
         log.warning("The replicas keep what they serve: %s", reason)
         raise
@@ -48,11 +49,12 @@ def switch_latest_model(job: dict[str, Any], settings: Settings) -> dict[str, An
     return state
 
 
-def served(settings: Settings) -> dict[str, Any]:
+def served(settings: Settings, classifier: str | None) -> dict[str, Any]:
     """The release's state once every replica serves what the ledger names; fails the run after the deadline."""
     deadline = time.monotonic() + settings.switch_timeout_s
+    whose = f"&classifier={quote(classifier, safe='')}" if classifier else ""
     while True:
-        state = training.call(settings, "GET", f"/release?wait={LOOK_S}")
+        state = training.call(settings, "GET", f"/release?wait={LOOK_S}{whose}")
         if state["served"]:
             return state
         if time.monotonic() > deadline:

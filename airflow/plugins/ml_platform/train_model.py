@@ -22,6 +22,8 @@ class TrainModelOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         settings = of_task(os.environ)
         request = {**context["params"].get("training", {}), "run_id": context["run_id"]}
+        if context["params"].get("classifier"):
+            request["classifier"] = context["params"]["classifier"]
         try:
             job = training.call(settings, "POST", "/train", request)
         except Unavailable as reason:

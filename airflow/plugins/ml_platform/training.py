@@ -1,6 +1,7 @@
 """Calls of the training endpoint, with the platform's token: it lets nobody else change anything."""
 
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -35,8 +36,10 @@ def _token(settings: Settings) -> dict[str, str]:
     return {"Authorization": f"Bearer {settings.token}"}
 
 
-def current_dataset(settings: Settings) -> tuple[dict[str, Any], bool]:
-    """The dataset that jobs train on, and whether this call had to import it."""
+def current_dataset(settings: Settings, classifier: str | None) -> tuple[dict[str, Any], bool]:
+    """What a classifier, or the default one, learns from, and whether this call had to import it."""
+    if classifier:
+        return call(settings, "GET", f"/classifiers/{quote(classifier, safe='')}"), False
     try:
         return call(settings, "GET", "/datasets/current"), False
     except Refused as refusal:

@@ -4,20 +4,23 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+BELOW = " below "
+
 
 def resolve(endpoints: Iterable[str]) -> list[str]:
     """Every ip:port behind names of the form host:port, sorted; names that do not resolve have none.
 
     `@FILE` stands for the names in a file, which is read each time: replicas come and go, and nobody is started again.
+    A path that `below` has added stays with each address.
     """
     found: set[str] = set()
-    for endpoint in _names(endpoints):
+    for endpoint, path in _names(endpoints):
         host, _, port = endpoint.strip().rpartition(":")
         try:
             entries = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
         except (OSError, ValueError):
             continue
-        found |= {f"{entry[4][0]!s}:{port}" for entry in entries}
+        found |= {f"{entry[4][0]!s}:{port}{path}" for entry in entries}
     return sorted(found)
 
 
@@ -28,12 +31,19 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _names(endpoints: Iterable[str]) -> Iterable[str]:
-    for endpoint in endpoints:
+def below(endpoint: str, path: str) -> str:
+    """The same, of whose addresses a path is a part: ip:port/path."""
+    return f"{endpoint}{BELOW}{path}"
+
+
+def _names(endpoints: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """host:port, and the path below it."""
+    for whole in endpoints:
+        endpoint, _, path = whole.partition(BELOW)
         if not endpoint.startswith("@"):
-            yield endpoint
+            yield endpoint, path
             continue
         try:
-            yield from Path(endpoint[1:]).read_text().split()
+            yield from ((name, path) for name in Path(endpoint[1:]).read_text().split())
         except OSError:
             continue

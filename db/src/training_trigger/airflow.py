@@ -9,6 +9,8 @@ from training_trigger.errors import AirflowLoginRefused, AirflowUnavailable, Dag
 from training_trigger.events import Delivery
 from training_trigger.settings import Settings
 
+MOST_QUEUED = 100  # as many as Airflow lists at once
+
 
 class Airflow:
     """A client that logs in when it has to. Every method raises one of `errors` when Airflow does not do its part."""
@@ -25,10 +27,11 @@ class Airflow:
         body = {"dag_run_id": delivery.dag_run_id, "logical_date": None, "conf": delivery.conf}
         self._call("dag_run_id", "POST", f"{self._dag}/dagRuns", json=body)
 
-    def run_is_queued(self) -> bool:
-        """True while a run waits for the one before it."""
-        queued = {"state": "queued", "limit": 1}
-        return bool(self._call("total_entries", "GET", f"{self._dag}/dagRuns", params=queued))
+    def queued(self) -> set[str | None]:
+        """The classifiers of which a run waits for the one before it; None stands for the default one."""
+        waiting = {"state": "queued", "limit": MOST_QUEUED}
+        runs = self._call("dag_runs", "GET", f"{self._dag}/dagRuns", params=waiting) or []
+        return {(run.get("conf") or {}).get("classifier") for run in runs}
 
     def is_paused(self) -> bool:
         return bool(self._call("is_paused", "GET", self._dag))

@@ -12,11 +12,13 @@ PRUNE_BATCH = 5000
 
 @dataclass(frozen=True)
 class Pending:
-    """Ages in seconds of the oldest and the newest pending event, and the rows that all of them changed."""
+    """Of one classifier: ages in seconds of the oldest and the newest pending event, and the rows that all changed."""
 
     oldest_age: float
     newest_age: float
     rows: int
+    classifier: str = ""
+    is_default: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class Backlog:
     """Events that wait for a run that Airflow accepts, and the age of the oldest in seconds.
 
     `untrained` is what ended runs left behind: events, rows, since, because, given_up, retry_at; None when nothing is.
+    `of_none` is what belongs to no classifier: events, since, tables; None when nothing does.
     """
 
     events: int
     oldest_age: float
     untrained: dict[str, Any] | None = None
+    of_none: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,18 +91,22 @@ class Events:
         """Raises psycopg.Error when this connection, and its lock with it, is gone."""
         self._connection.execute("SELECT 1")
 
-    def pending(self) -> Pending | None:
-        row = self._row("pending")
-        return Pending(**row) if row else None
+    def sort(self) -> set[str]:
+        """Finds out to which classifiers new events belong; returns the tables of those that belong to none."""
+        return {row["table_name"] for row in self._run("sort") if not row["classifier"]}
+
+    def pending(self) -> list[Pending]:
+        """What is pending, by classifier, the one that has waited longest first."""
+        return [Pending(**row) for row in self._run("pending")]
 
     def claimed(self) -> Delivery | None:
         """The oldest delivery that was claimed and not yet seen accepted: by an earlier life, or in vain."""
         row = self._row("claimed")
         return Delivery(**row) if row else None
 
-    def claim(self) -> Delivery | None:
-        """Claims all pending events for one new delivery; None when there are none."""
-        row = self._row("claim")
+    def claim(self, classifier: str) -> Delivery | None:
+        """Claims all pending events of a classifier for one new delivery; None when there are none."""
+        row = self._row("claim", classifier=classifier)
         return Delivery(**row) if row else None
 
     def accepted(self, delivery: Delivery) -> None:

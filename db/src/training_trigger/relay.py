@@ -41,6 +41,11 @@ def due_in(pending: Pending, settings: Settings) -> float:
     return min(settings.quiet_seconds - pending.newest_age, at_last)
 
 
+def _is_queued(pending: Pending, queued: set[str | None]) -> bool:
+    """Whether a run of that classifier waits in Airflow already; one that names none is the default's."""
+    return pending.classifier in queued or (pending.is_default and None in queued)
+
+
 def retry_in(attempt: int, cap: float) -> float:
     """Seconds before try number `attempt` + 1: doubling up to `cap`, half of it by chance so that relays spread."""
     longest: float = min(cap, FIRST_RETRY_SECONDS * 2 ** min(attempt, 30))
@@ -90,21 +95,32 @@ class Relay:
         delivery = self._events.claimed()
         if delivery is None:
             start = time.monotonic()
+            self._sort()
             pending = self._events.pending()
             looked = time.monotonic() - start
-            if pending is None:
+            if not pending:
                 return self._rest()
-            wait = due_in(pending, self._settings)
+            wait = min(due_in(one, self._settings) for one in pending)
             if wait > 0:
                 return min(wait, max(self._settings.poll_seconds, looked * PAUSE_PER_LOOK))
-            if self._airflow.run_is_queued():
+            queued = self._airflow.queued()
+            due = [one for one in pending if due_in(one, self._settings) <= 0 and not _is_queued(one, queued)]
+            if not due:
                 self._look_at_airflow()
                 self._backoff.reset()
                 return HELD_SECONDS
-            delivery = self._events.claim()
+            delivery = self._events.claim(due[0].classifier)
         if delivery is not None:
             self._deliver(delivery)
         return 0
+
+    def _sort(self) -> None:
+        for table in sorted(self._events.sort()):
+            log.warning(
+                "%s belongs to no classifier, so nothing trains on it: SELECT create_classifier('NAME', '%s')",
+                table,
+                table,
+            )
 
     def _deliver(self, delivery: Delivery) -> None:
         try:

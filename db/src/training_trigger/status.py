@@ -30,6 +30,9 @@ class Status:
         self._oldest = self._gauge("oldest_pending_seconds", "Age of the oldest of them.")
         self._untrained = self._gauge("untrained_rows", "Rows that ended runs have not trained on.")
         self._given_up = self._gauge("given_up_events", "Events among them that are not tried again.")
+        self._of_none = self._gauge(
+            "events_of_no_classifier", "Events of watched tables that no classifier learns from."
+        )
         self._healthy = self._gauge("healthy", "1 when /health answers 200.")
 
     def lead(self) -> None:
@@ -69,6 +72,8 @@ class Status:
             problem = backlog
         else:
             body |= {"pending_events": backlog.events, "oldest_pending_seconds": round(backlog.oldest_age, 3)}
+            if backlog.of_none:
+                body["of_no_classifier"] = _of_none(backlog.of_none)
             if backlog.untrained:
                 body["untrained"] = sentence = _sentence(backlog.untrained)
                 if backlog.untrained["given_up"] and problem is None:
@@ -88,6 +93,8 @@ class Status:
         untrained = (backlog.untrained or {"rows": 0, "given_up": 0}) if isinstance(backlog, Backlog) else {}
         self._untrained.set(untrained.get("rows", math.nan))
         self._given_up.set(untrained.get("given_up", math.nan))
+        of_none = (backlog.of_none or {"events": 0}) if isinstance(backlog, Backlog) else {}
+        self._of_none.set(of_none.get("events", math.nan))
         self._healthy.set(self.health(backlog)[0] == 200)
         return generate_latest(self._registry)
 
@@ -104,6 +111,16 @@ class Status:
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"training_trigger_{name}", text, registry=self._registry)
+
+
+def _of_none(found: dict[str, Any]) -> str:
+    """Whose rows nothing trains on, for people."""
+    tables = ", ".join(found["tables"])
+    since = str(found["since"])[:19].replace("T", " ")
+    return (
+        f"{found['events']} changes of {tables} since {since} belong to no classifier: "
+        f"SELECT create_classifier('NAME', '{found['tables'][0]}'), or unwatch_training_table."
+    )
 
 
 def _sentence(untrained: dict[str, Any]) -> str:

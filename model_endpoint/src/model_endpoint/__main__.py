@@ -58,6 +58,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
         server = self.server()
         app = create_app(self.settings, server)
         server.joiner.start()
+        app.extensions["classifiers"].start()
         server.joiner.settled(JOIN_SECONDS)
         return app
 

@@ -8,6 +8,8 @@ from flask import Flask, Response, jsonify
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors
 from model_endpoint import inside, protocols
+from model_endpoint.classifiers import Classifiers
+from model_endpoint.classifiers import install as install_classifiers
 from model_endpoint.front import Answers, Shortcut, WholeRequests
 from model_endpoint.incoming import body, exchange
 from model_endpoint.joiner import NOTHING_YET
@@ -23,21 +25,31 @@ PUBLIC_TAGS = ("verdict", "verdict_text", "train_rows", "precision")
 
 
 def create_app(settings: Settings, server: Server | None = None) -> Flask:
-    """The Flask application of a replica; nothing is loaded until `server.joiner` starts."""
+    """The application of a replica; nothing is loaded until `server.joiner` and its classifiers start."""
+    server = server or Server(settings)
+    app = _application(server)
+    classifiers = Classifiers(server, app.wsgi_app, lambda one: _application(one).wsgi_app)
+    install_classifiers(app, classifiers)
+    app.extensions["classifiers"] = classifiers
+    hosts = Hosts(("nginx", "model-endpoint"), settings.extra_hosts)  # nginx hands the name on that it was asked by
+    named = OwnNames(classifiers, hosts, "NGINX_EXTRA_HOSTS")
+    app.wsgi_app = WholeRequests(named)  # type: ignore[method-assign]
+    return app
+
+
+def _application(server: Server) -> Flask:
+    """What answers for one classifier."""
+    settings = server.settings
     app = Flask("model_endpoint")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
     app.json.compact = True  # type: ignore[attr-defined]
-    server = server or Server(settings)
     install_errors(app)
     public(app, server)
     inside.install(app, server)
     protocols.install(app, server)
     short = Shortcut(app.wsgi_app, "/predict", settings.max_body_bytes, server.predict)
-    answers = Answers(short, server.replica, server.metrics)
-    hosts = Hosts(("nginx", "model-endpoint"), settings.extra_hosts)  # nginx hands the name on that it was asked by
-    named = OwnNames(answers, hosts, "NGINX_EXTRA_HOSTS")
-    app.wsgi_app = WholeRequests(named)  # type: ignore[method-assign]
+    app.wsgi_app = Answers(short, server.replica, server.metrics)  # type: ignore[method-assign]
     return app
 
 

@@ -34,6 +34,8 @@ class Piece:
 
     model: Model
     texts: list[Encoded]
+    stop: Callable[[], None]
+    """Called before the inference; what it raises is what the request gets instead of scores."""
     turn: threading.Lock = field(default_factory=_shut)
     logits: Logits | None = None
     error: BaseException | None = None
@@ -66,16 +68,22 @@ class Cores:
         """How many pieces wait for a core now."""
         return len(self._waiting)
 
-    def logits(self, model: Model, texts: list[Encoded], check: Callable[[], None] = _wanted) -> Logits:
+    def logits(
+        self,
+        model: Model,
+        texts: list[Encoded],
+        check: Callable[[], None] = _wanted,
+        stop: Callable[[], None] | None = None,
+    ) -> Logits:
         """What `model` gives for `texts`, in their order; many are cut into pieces, computed side by side.
 
-        `check` is called while there is more to do; what it raises ends the rest. The request's own thread hands in
-        pieces too, so that no request waits until all of another's are done.
+        `check` is called while there is more to do, `stop` before each inference; what they raise ends the rest. The
+        request's own thread hands in pieces too, so that no request waits until all of another's are done.
         """
         side_by_side = min(self.count, model.parallel)
         size = max(1, min(model.piece, math.ceil(len(texts) / side_by_side)))
         if len(texts) <= size:
-            return self._piece(model, texts, check)
+            return self._piece(model, texts, check, stop)
         # Longest first, so that the last pieces are short on every core.
         order = sorted(range(len(texts)), key=lambda index: len(texts[index].ids), reverse=True)
         left = deque(order[start : start + size] for start in range(0, len(order), size))
@@ -89,7 +97,7 @@ class Cores:
                     return
                 try:
                     check()
-                    logits[piece] = self._piece(model, [texts[index] for index in piece], check)
+                    logits[piece] = self._piece(model, [texts[index] for index in piece], check, stop)
                 except BaseException:
                     left.clear()
                     raise
@@ -104,9 +112,11 @@ class Cores:
             helper.result()
         return logits
 
-    def _piece(self, model: Model, texts: list[Encoded], check: Callable[[], None]) -> Logits:
+    def _piece(
+        self, model: Model, texts: list[Encoded], check: Callable[[], None], stop: Callable[[], None] | None
+    ) -> Logits:
         """What `model` gives for `texts`, at most `model.piece` of them; `check` is called after a wait for a core."""
-        piece = Piece(model, texts)
+        piece = Piece(model, texts, stop or self._check)
         batch = [piece]
         with self._lock:
             free = self._running < min(self.count, model.parallel)
@@ -154,7 +164,7 @@ class Cores:
 
     def _settle(self, batch: list[Piece]) -> None:
         try:
-            self._check()
+            batch[0].stop()
             logits = batch[0].model.logits([text for piece in batch for text in piece.texts])
         except BaseException as error:
             if len(batch) == 1:

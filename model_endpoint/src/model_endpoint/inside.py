@@ -2,7 +2,6 @@
 
 from flask import Flask, Response, jsonify, send_file
 
-from mlops_contract.lending import LENT_SECONDS
 from mlops_contract.voucher import DIGEST, Voucher
 from mlops_contract.web import require_token
 from model_endpoint.errors import InvalidInput, NoSuchFile
@@ -22,18 +21,6 @@ def install(app: Flask, server: Server) -> None:
             if not isinstance(found.get(name), int) or isinstance(found[name], bool) or found[name] < 1:
                 raise InvalidInput(f'The field "{name}" must be a whole number from 1.')
         return [found[name] for name in numbers], str(found.get("leader", ""))
-
-    @app.post("/models/lend")
-    def lend() -> Response:
-        require_token(server.settings.token)
-        found = parse_object(body(), {"key", "replica", "clock"})
-        standing, current = replica.slot.standing, replica.slot.current
-        standing.heard()
-        clock = found.get("clock")
-        meant = found.get("replica") == server.settings.replica
-        if meant and isinstance(clock, float) and current and found.get("key") == current.version.key:
-            standing.lend(clock + LENT_SECONDS)
-        return jsonify(replica.describe())
 
     @app.post("/models/prepare")
     def prepare() -> Response:

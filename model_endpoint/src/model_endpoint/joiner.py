@@ -21,7 +21,8 @@ from model_endpoint.standing import BEAT_SECONDS
 
 # Between two looks at a fleet that is in the middle of a switch, or for a replica that may not answer.
 LOOK_SECONDS = 0.05
-RETRY_SECONDS = 0.5
+# Between two questions what the others serve, while nothing is served here; where there is nothing yet, ever longer.
+RETRY_SECONDS, RETRY_MOST_SECONDS = 0.5, 4.0
 ANSWER_SECONDS = 1.0
 NOTHING_YET = "No model is served yet: run the pipeline once, its first model becomes the Champion."
 
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 class Joiner:
     """One thread. `trouble` says what is in the way of serving, or is empty."""
 
-    def __init__(self, replica: Replica, on_beat: Callable[[int], None] = lambda peers: None) -> None:
+    def __init__(self, replica: Replica, on_beat: Callable[[int], None] | None = None) -> None:
+        """`on_beat` is told at each beat how many replicas there are."""
         self.replica = replica
         self.trouble = ""
         self._on_beat = on_beat
@@ -126,7 +128,8 @@ class Joiner:
                     self.join()
                 else:
                     self.beat()
-                self._on_beat(len(self.replica.peers()))
+                if self._on_beat:
+                    self._on_beat(len(self.replica.peers()))
             except PlatformError as error:
                 trouble = error.message
             except BaseException as error:  # a panic in a library's Rust is no Exception
@@ -136,7 +139,11 @@ class Joiner:
                 log.warning("%s", trouble)
             self.trouble = "" if slot.current else trouble
             self._joined.set()
-            pause = RETRY_SECONDS if slot.current is None else BEAT_SECONDS if slot.standing.good else LOOK_SECONDS
+            if slot.current is None:
+                longer = trouble == NOTHING_YET and pause >= RETRY_SECONDS
+                pause = min(2 * pause, RETRY_MOST_SECONDS) if longer else RETRY_SECONDS
+            else:
+                pause = BEAT_SECONDS if slot.standing.good else LOOK_SECONDS
 
 
 def _newest(told: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -113,7 +113,7 @@ class Predictor:
 
     def _answer(self, loaded: Loaded, texts: list[str], check: Callable[[], None]) -> Answer:
         encoded = encode(loaded.model, texts, self.settings.max_tokens, check)
-        logits = self.cores.logits(loaded.model, encoded, check)
+        logits = self.cores.logits(loaded.model, encoded, check, self.slot.check)
         return Answer(loaded, softmax(logits), [row.truncated for row in encoded])
 
     def _check(self, texts: Any) -> None:

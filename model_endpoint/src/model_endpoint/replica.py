@@ -8,17 +8,20 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from mlops_contract.addresses import resolve, split
+from mlops_contract.lending import LENT_SECONDS
 from mlops_contract.store import FilesLost, Store, mlflow_files, replica_files
 from mlops_contract.voucher import Voucher
 from model_endpoint import patterns
 from model_endpoint.memory import Memory
 from model_endpoint.metrics import Metrics
+from model_endpoint.models import Models
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
-from model_runner import CannotServe, gather, load
+from model_runner import CannotServe, footprint, gather, load
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +34,9 @@ REFUSAL_SECONDS = 60
 class Replica:
     """Store, memory and slot of one replica."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, models: Models) -> None:
         self.settings = settings
+        self.models = models
         self.store = Store(settings.cache, settings.cache_versions)
         self.memory = Memory(settings.cache, settings.model_name)
         self.slot = Slot(settings.max_requests, settings.hold_seconds)
@@ -58,6 +62,24 @@ class Replica:
     def ready(self) -> bool:
         """Whether it serves a version, and knows that this is the one to serve."""
         return self.slot.current is not None and self.slot.standing.good
+
+    def lent(self, key: Any, replica: Any, clock: Any) -> dict[str, Any]:
+        """The release desk has come. To the replica of that name it lends the right to answer with the version `key`.
+
+        `clock`: what this replica's own clock said in the answer before, or None where nothing is lent.
+        """
+        standing, current = self.slot.standing, self.slot.current
+        standing.heard()
+        meant = replica == self.settings.replica and isinstance(clock, float)
+        if meant and current and key == current.version.key:
+            standing.lend(clock + LENT_SECONDS)
+        return {
+            "replica": self.settings.replica,
+            "version": self.version,
+            "key": current.version.key if current else None,
+            "standing": standing.good,
+            "clock": time.monotonic(),
+        }
 
     def has_prepared(self, voucher: Voucher) -> bool:
         """Whether a commit of that version is all that is missing."""
@@ -112,16 +134,23 @@ class Replica:
         }
 
     def _load(self, voucher: Voucher) -> Loaded:
-        backend = self.settings.backend
-        sources = [mlflow_files(self.settings.mlflow_url, voucher, self.settings.mlflow_account)]
-        sources += [replica_files(address, token) for address in self.peers() for token in self.settings.token.valid]
-        try:
-            folder = gather(lambda *folders: self.store.fetch(voucher, folders, sources), backend)
-        except FilesLost as error:
-            raise CannotServe(error.message) from error
+        folder = self._fetch(voucher)
         if (folder / "tokenizer.json").exists():
             patterns.refuse_slow(folder / "tokenizer.json")
-        return Loaded(voucher, load(folder, backend))
+        backend = self.settings.backend
+        model = self.models.get(voucher.key, lambda: load(self._fetch(voucher), backend), footprint(folder, backend))
+        return Loaded(voucher, model)
+
+    def _fetch(self, voucher: Voucher) -> Path:
+        """The version's folder in the store, where what it lacks is put first."""
+        sources = [mlflow_files(self.settings.mlflow_url, voucher, self.settings.mlflow_account)]
+        # What is served at the root, by this replica or another, is perhaps the same version.
+        places = dict.fromkeys([*self.peers(), *(address.partition("/")[0] for address in self.peers())])
+        sources += [replica_files(address, token) for address in places for token in self.settings.token.valid]
+        try:
+            return gather(lambda *folders: self.store.fetch(voucher, folders, sources), self.settings.backend)
+        except FilesLost as error:
+            raise CannotServe(error.message) from error
 
     def _after_commit(self, number: int, previous: int | None) -> None:
         # Gives the old model's memory back to the machine at once.

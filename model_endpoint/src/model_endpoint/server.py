@@ -9,6 +9,7 @@ from model_endpoint.errors import InvalidInput, Stopped
 from model_endpoint.front import Exchange
 from model_endpoint.joiner import Joiner
 from model_endpoint.metrics import Metrics
+from model_endpoint.models import Models
 from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
 from model_endpoint.replica import Replica
 from model_endpoint.settings import Settings
@@ -21,12 +22,14 @@ JSON = json.JSONEncoder(separators=(",", ":"))
 class Server:
     """The parts of a replica, joined together."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, beside: "Server | None" = None) -> None:
+        """`beside`: the server of another classifier in this process, whose cores and loaded models are used too."""
         self.settings = settings
         self.metrics = Metrics()
-        self.replica = Replica(settings, self.metrics)
-        self.joiner = Joiner(self.replica, self._share_cores)
-        self.cores = Cores(settings.cores or machine.cores(), self.replica.slot.check, machine.cores())
+        models = beside.replica.models if beside else Models(settings.memory_mb << 20)
+        self.replica: Replica = Replica(settings, self.metrics, models)
+        self.joiner = Joiner(self.replica) if beside else Joiner(self.replica, self._share_cores)
+        self.cores: Cores = beside.cores if beside else Cores(settings.cores or machine.cores(), most=machine.cores())
         self.predictor = Predictor(self.replica.slot, self.cores, settings)
         self.metrics.in_work.set_function(lambda: self.replica.slot.requests)
         self.metrics.queue.set_function(lambda: self.cores.waiting)

@@ -29,6 +29,7 @@ class Settings:
     hold_seconds: float
     backend: str
     cores: int
+    memory_mb: int
     max_requests: int
     max_body_bytes: int
     max_texts: int
@@ -63,6 +64,7 @@ class Settings:
             hold_seconds=env.number("MODEL_HOLD_SECONDS", 2, 0.1, 30),
             backend=env.choice("MODEL_BACKEND", ("auto", "onnx", "torch"), "auto"),
             cores=env.integer("MODEL_CORES", 0, 0, 1024),
+            memory_mb=env.integer("MODEL_MEMORY_MB", 2048, 1, 1 << 24),
             max_requests=env.integer("MODEL_MAX_REQUESTS", 64, 1, 1000),
             max_body_bytes=env.integer("MODEL_MAX_BODY_BYTES", 4 << 20, 1024, 1 << 30),
             max_texts=env.integer("MODEL_MAX_TEXTS", 512, 1, 100_000),

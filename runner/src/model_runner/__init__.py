@@ -6,7 +6,7 @@ tokenizer.json, ONNX, safetensors and config.json is read.
 
 from model_runner.answering import answers, latency_ms, scores
 from model_runner.errors import CannotServe
-from model_runner.loading import gather, load
+from model_runner.loading import footprint, gather, load
 from model_runner.model import Logits, Model, Probabilities, softmax
 from model_runner.text import Encoded, Encoder
 
@@ -18,6 +18,7 @@ __all__ = [
     "Model",
     "Probabilities",
     "answers",
+    "footprint",
     "gather",
     "latency_ms",
     "load",

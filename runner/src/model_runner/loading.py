@@ -28,6 +28,16 @@ def gather(fetch: Callable[..., Path], backend: str) -> Path:
     return fetch("serving/", form.data) if form is not None and form.data else folder
 
 
+def footprint(folder: Path, backend: str) -> int:
+    """Bytes of the weights that `load` would keep in memory."""
+    form = Manifest.read(folder).form(features())
+    if form is None or form.name == TORCH or wants_torch(backend):
+        files = list((folder / "model").glob("*.safetensors"))
+    else:
+        files = [folder / form.file, *([folder / form.data] if form.data else [])]
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
 def load(folder: Path, backend: str) -> Model:
     """The model in `folder`, its golden texts answered right; the folder has manifest.json and what that lists.
 

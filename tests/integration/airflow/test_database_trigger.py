@@ -28,8 +28,8 @@ def table(database: str) -> str:
         connection.execute('GRANT SELECT, INSERT ON "Train set" TO platform')
         connection.execute("SELECT watch_training_table('\"Train set\"')")
         connection.execute(
-            "INSERT INTO training_datasets (name, train_table, test_table, text_column, label_column, labels, source,"
-            " current) VALUES ('sample', '\"Train set\"', 'none', 'the text', 'order', %s, 'test', true)",
+            "INSERT INTO classifiers (name, train_table, test_table, text_column, label_column, labels, source,"
+            " is_default) VALUES ('sample', '\"Train set\"', 'none', 'the text', 'order', %s, 'test', true)",
             [json.dumps(["negative", "positive"])],
         )
     return database
@@ -123,7 +123,7 @@ def test_the_rows_are_followed_to_the_version_that_covers_them(
         )
         connection.execute(
             "WITH claimed AS (DELETE FROM training_event_queue RETURNING *)"
-            " INSERT INTO training_event_history SELECT *, 'rows' FROM claimed"
+            " INSERT INTO training_event_history SELECT *, 'rows', 'sample' FROM claimed"
         )
     airflow_service.trigger("rows")
 

@@ -61,6 +61,8 @@ def test_everything_is_still_there(earlier: str, times: int) -> None:
         ]
         assert platform.execute("SELECT count(*), min(text) FROM sample_train").fetchone() == (6, "deleted")
         assert platform.execute("SELECT to_version FROM promotion_ledger").fetchall() == [(7,)]
+        made = platform.execute("SELECT name, model_name, is_default, train_table FROM classifiers").fetchall()
+        assert made == [("sample", "m", True, "sample_train")], "the Champion keeps its old name"
         states = platform.execute("SELECT dag_run_id, state FROM training_deliveries ORDER BY 1").fetchall()
         assert states == [("run1", "ended"), ("run2", "accepted"), ("run3", "accepted")]
         platform.execute("INSERT INTO sample_train VALUES ('new', 'a')")

@@ -75,10 +75,11 @@ def export(model: Any, folder: Path, int8: bool = False) -> Path:
     export_to.to_onnx(classifier, serving / form.file, GOLDEN)
     if int8:
         form = forms.INT8
-        forms.quantise(serving, form)
+        forms.quantise(serving, form, {})
         (serving / forms.FP32.file).unlink()
     export_to.write_tokenizer(classifier, serving / "tokenizer.json")
-    export_to.write_answers(classifier, serving, [form], GOLDEN, predict(classifier, GOLDEN))
+    models = {form.name: export_to.model_of(serving / form.file, classifier)}
+    export_to.write_answers(classifier, serving, [form], GOLDEN, predict(classifier, GOLDEN), models)
     return folder
 
 

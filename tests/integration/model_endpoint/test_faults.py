@@ -31,12 +31,12 @@ def joined(folder: Path, replicas: int) -> Iterator[tuple[Serving, Fleet]]:
         made.start()
         endpoints = ",".join(f"127.0.0.1:{one.port}" for one in made.replicas)
         desk = Fleet(training.settings("", folder, MODEL_ENDPOINTS=endpoints, PLATFORM_TOKEN=TOKEN))
-        desk.loans.start()
+        desk.start()
         try:
             desk.change(lambda: stub.voucher(1))
             yield made, desk
         finally:
-            desk.loans.stop()
+            desk.stop()
 
 
 def load(url: str) -> Load:
@@ -92,7 +92,7 @@ def ready(replica: Replica) -> bool:
 
 def test_the_desk_may_be_away_and_replicas_stopped_and_they_go_on(tmp_path: Path) -> None:
     with joined(tmp_path, 2) as (fleet, desk):
-        desk.loans.stop()
+        desk.stop()
         with load(fleet.door()) as asked:
             time.sleep(9)
         assert {version for _, _, version in asked.seen} == {1}, asked.why

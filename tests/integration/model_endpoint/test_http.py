@@ -21,7 +21,7 @@ from tests.services import wait_until
 BODY = b'{"input":"good"}'
 JSON = b"Content-Type: application/json"
 LENGTH = b"Content-Length: 16"
-ZIPPED = gzip.compress(BODY)
+ZIPPED = gzip.compress(BODY, mtime=0)
 POST = b"POST /predict HTTP/1.1"
 GET = b"GET /health HTTP/1.1"
 CHUNKED = b"Transfer-Encoding: chunked"

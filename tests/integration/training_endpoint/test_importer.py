@@ -83,7 +83,7 @@ def test_an_earlier_dataset_can_be_chosen_again(settings: Settings, database: st
     importer.import_dataset(settings)
     assert importer.import_dataset(settings, str(write(tmp_path / "reviews", train=REVIEWS)))["name"] == "reviews"
     assert importer.import_dataset(settings)["name"] == "sample"
-    assert ask(database, "SELECT name, current FROM training_datasets ORDER BY name") == [
+    assert ask(database, "SELECT name, is_default FROM classifiers ORDER BY name") == [
         ("reviews", False),
         ("sample", True),
     ]
@@ -308,7 +308,7 @@ def test_what_is_pending_is_what_no_training_has_covered(settings: Settings, dat
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(  # a run has been started for all of it
             "WITH e AS (DELETE FROM training_event_queue RETURNING *)"
-            " INSERT INTO training_event_history SELECT e.*, 'run' FROM e"
+            " INSERT INTO training_event_history SELECT e.*, 'run', 'films' FROM e"
         )
     now = importer.current(database)
     assert now and now["pending_events"] == 2

@@ -25,7 +25,7 @@ def shared(postgres_server: str) -> str:
 def clean(shared: str) -> Iterator[str]:
     yield shared
     with psycopg.connect(shared) as connection:
-        for row in connection.execute("DELETE FROM training_datasets RETURNING train_table, test_table").fetchall():
+        for row in connection.execute("DELETE FROM classifiers RETURNING train_table, test_table").fetchall():
             for table in row:
                 connection.execute(f"DROP TABLE {table}".encode())
 

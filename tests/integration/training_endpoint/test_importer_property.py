@@ -57,7 +57,7 @@ def imported(database: str, file: Path, **variables: str) -> tuple[Counter[Any],
             )
             rows.update(connection.execute(query).fetchall())
             connection.execute(f"DROP TABLE {table}".encode())
-        connection.execute("DELETE FROM training_datasets")
+        connection.execute("DELETE FROM classifiers")
     return rows, done
 
 
@@ -268,5 +268,5 @@ def test_what_is_imported_anew_keeps_every_row_of_before(
         for (table,) in tables:
             found.update(connection.execute(f"SELECT text, label FROM {table}".encode()).fetchall())
             connection.execute(f"DROP TABLE {table}".encode())
-        connection.execute("DELETE FROM training_datasets")
+        connection.execute("DELETE FROM classifiers")
     assert found == wanted

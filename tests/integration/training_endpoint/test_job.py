@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,52 @@ def test_a_job_cancelled_while_it_runs_stays_cancelled(settings: Settings, monke
     status, seen = execute(settings, monkeypatch, pipeline)
     assert status == 0 and seen["status"] == "cancelled" and seen["model_version"] is None
     assert decisions(settings) == []
+
+
+def test_a_classifier_that_is_made_the_default_has_a_ledger_and_events_of_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was served before, and whatever of the other one is not trained on yet."""
+    execute(settings, monkeypatch, concluding)
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE mails (body text, spam boolean);"
+            "SELECT create_classifier('spam', 'mails', NULL, 'body', 'spam', 'distilbert/x', 'always');"
+            "SELECT make_default_classifier('spam');"
+            "INSERT INTO mails SELECT 'mail ' || n, n % 2 = 0 FROM generate_series(1, 50) n;"
+            "INSERT INTO film_train VALUES ('a film', 'good')"
+        )
+    jobs = Jobs(settings.database_url)
+    jobs.submit("run-2", {}, classifier="spam")
+    jobs.claim()
+    versions.record(settings, stub.voucher(1, "spam"), None)
+
+    def pipeline(running: pipelines.Job) -> Outcome:
+        assert (running.settings.model_name, running.settings.promotion_policy) == ("spam", "always")
+        assert running.parameters.base_model == "distilbert/x" and running.snapshot.label_names == ["false", "true"]
+        assert ledger.newest(settings.database_url, running.settings.model_name) is None, "so it is a first Champion"
+        outcome = replace(OUTCOME, verdict=Verdict.FIRST_CHAMPION, model_version=1, champion_version=1)
+        running.conclude(outcome, Ruling(None, False, 1, "first_champion", "the first", {}))
+        return outcome
+
+    status, seen = execute(settings, monkeypatch, pipeline)
+    assert (status, seen["status"], seen["classifier"]) == (0, "succeeded", "spam"), seen["error"]
+    assert decisions(settings) == [(None, 4, "promoted")] and decisions(replace(settings, model_name="spam")) == [
+        (None, 1, "first_champion")
+    ]
+    with psycopg.connect(settings.database_url) as connection:
+        query = "SELECT classifier, state FROM training_data_coverage ORDER BY event"
+        assert connection.execute(query).fetchall()[-2:] == [("spam", "succeeded"), ("films", "pending")]
+        labels = connection.execute("SELECT labels FROM classifiers WHERE name = 'spam'").fetchone()
+    assert labels == (["false", "true"],), "those that were learned"
+
+
+def test_a_retired_classifier_trains_no_more(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("UPDATE classifiers SET retired_at = now(), is_default = false")
+    jobs = Jobs(settings.database_url)
+    jobs.cancel(jobs.newest(1)[0]["job_id"])
+    jobs.submit("run-2", {}, classifier="films")
+    jobs.claim()
+    _, seen = execute(settings, monkeypatch, concluding)
+    assert seen["status"] == "failed" and "was retired" in seen["error"]

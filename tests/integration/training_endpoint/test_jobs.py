@@ -105,7 +105,7 @@ def test_jobs_are_listed_newest_first_and_unknown_ones_are_said(jobs: Jobs) -> N
 
 def test_success_covers_the_events_and_failure_does_not(jobs: Jobs, database: str) -> None:
     training.dataset(database)
-    failed, good = jobs.submit("run-1", {})[0], jobs.submit("run-2", {})[0]
+    failed, good = (jobs.submit(run, {}, classifier="films")[0] for run in ("run-1", "run-2"))
     jobs.claim()
     assert jobs.fail(failed["job_id"], "no luck")["error"] == "no luck"
     with psycopg.connect(database) as connection:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import requests
 
+from model_endpoint.replica import Replica
+from model_endpoint.slot import Loaded
 from tests.listening import listening
 from tests.releases import ALIAS, NAME, Release, release
 from tests.services import wait_until
@@ -24,6 +27,8 @@ from training_endpoint.http.api import create_app
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.release import __main__ as commands
 from training_endpoint.release import ledger, versions
+from training_endpoint.release.desk import Desk
+from training_endpoint.release.followers import Followers
 
 Make = Callable[..., Release]
 
@@ -357,6 +362,46 @@ def test_without_the_training_endpoint_the_command_says_so(capsys: pytest.Captur
 def test_decisions_need_the_token(make: Make, path: str) -> None:
     client = create_app(make().settings).test_client()
     assert client.post(path, json={"version": 1, "reason": "x"}).status_code == 401
+
+
+def test_each_classifier_is_decided_for_named_and_served_by_itself(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Replica, "_load", lambda self, voucher: Loaded(voucher, stub.Stub()))
+    made = make()
+    settings = made.settings
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE films (text text, label text); CREATE TABLE mails (text text, label text);"
+            f"SELECT create_classifier('{NAME}', 'films'), create_classifier('spam', 'mails')"
+        )
+    made.crown()
+    other = stub.voucher(1, "spam")
+    versions.record(settings, other, None)
+    made.mlflow.runs["spam"] = {1: other.run_id}
+    ledger.decide_by_hand(settings.database_url, "spam", "ada", "override", "so", to_version=1, pinned=False)
+    followers = Followers(settings)
+    desk = Desk(settings, followers)
+    client = create_app(settings, desk).test_client()
+
+    def served() -> bool:
+        followers.wake(afresh=True)
+        followers.step()
+        return all(client.get(f"/release{query}").get_json()["served"] for query in ("", "?classifier=spam"))
+
+    wait_until("both are served", served, 60)
+    assert made.fleet.versions == [1, 1] and made.alias == 1
+    assert made.mlflow.aliases["spam"] == {ALIAS: 1}
+    for address in followers.fleet.addresses():
+        told = requests.get(f"http://{address}/classifiers", timeout=10).json()["classifiers"]
+        assert [(one["name"], one["default"], one["model"]["version"]) for one in told] == [
+            ("spam", False, "1"),
+            (NAME, True, "1"),
+        ]
+    assert [one["who"] for one in client.get("/history?classifier=spam").get_json()["decisions"]] == ["ada"]
+    assert client.get("/release?classifier=nobody").status_code == 404
+    told = client.get("/classifiers").get_json()["classifiers"]
+    assert [(one["name"], one["is_default"], one["champion"]) for one in told] == [(NAME, True, 1), ("spam", False, 1)]
+    assert client.get("/classifiers/spam").get_json()["train_table"] == "mails"
+    assert client.get("/classifiers/a%00b").status_code == 404
 
 
 def test_an_mlflow_that_does_not_answer_is_asked_less_and_less_often(

@@ -67,7 +67,8 @@ def test_unusable_rows_are_left_out_and_counted(database: str) -> None:
         "null text": 1,
         "blank text": 2,
         "null label": 1,
-        "unknown label": 2,
+        "of the new class 'goood', which is learned from 10 training rows on": 1,
+        "unknown label": 1,
         "repeated row": 1,
     }
     assert len(taken.train) == len(training.TRAIN)
@@ -101,7 +102,7 @@ def test_a_class_of_two_rows_that_the_test_table_lacks_is_kept(database: str) ->
 @pytest.mark.parametrize(
     ("damage", "error", "said"),
     [
-        ("DELETE FROM training_datasets", errors.NoDataset, "POST /datasets"),
+        ("DELETE FROM classifiers", errors.NoDataset, "POST /datasets"),
         ("DROP TABLE film_train", errors.MissingTable, "film_train is gone"),
         ("DELETE FROM film_train", errors.EmptyTable, "film_train has no usable row .it is empty"),
         ("UPDATE film_train SET text = NULL", errors.EmptyTable, "12 with null text"),
@@ -135,7 +136,7 @@ def test_data_that_cannot_be_trained_on_is_named(
         ("labels || '[2]'", ["0", "1", "2"]),
         ('labels || \'["2", 2, "2"]\'', ["0", "1", "2"]),
         ("labels || '[null, 2.0]'", ["0", "1", "2"]),
-        ('\'[" 0 ", 1, true, ""]\'', ["0", "1"]),
+        ('\'[" 0 ", 1, true, ""]\'', ["0", "1", "2"]),
     ],
 )
 def test_labels_changed_by_sql_are_compared_as_text(database: str, change: str, names: list[str]) -> None:
@@ -143,20 +144,18 @@ def test_labels_changed_by_sql_are_compared_as_text(database: str, change: str, 
     training.dataset(database, rows, [(f"test {n}", str(n % 3)) for n in range(6)], labels=("0", "1"))
     for table in ("film_train", "film_test"):
         execute(database, f"ALTER TABLE {table} ALTER label TYPE bigint USING label::bigint")
-    execute(database, f"UPDATE training_datasets SET labels = {change} WHERE current")
+    execute(database, f"UPDATE classifiers SET labels = {change} WHERE is_default")
     taken = snapshot.read(database, LIMIT)
     assert taken.label_names == names
     assert len(taken.train) == 10 * len(names)
-    left = {"unknown label": 12} if len(names) == 2 else {}
-    assert taken.dropped == left
-    assert snapshot.left_out(taken.dropped) == ("left out: 12 unknown label" if left else "")
+    assert taken.dropped == {}
 
 
 @pytest.mark.parametrize("labels", ["{}", '"good"', "7", "null", '[["a"]]', '[{"a": 1}]'])
 def test_labels_that_are_no_list_are_refused_by_the_database(database: str, labels: str) -> None:
     training.dataset(database)
     with pytest.raises(psycopg.errors.CheckViolation):
-        execute(database, f"UPDATE training_datasets SET labels = '{labels}'")
+        execute(database, f"UPDATE classifiers SET labels = '{labels}'")
     assert snapshot.read(database, LIMIT).label_names == ["bad", "good"]
 
 
@@ -172,7 +171,8 @@ def test_the_view_of_coverage_says_what_a_run_left_out(database: str) -> None:
         database,
         "INSERT INTO training_jobs (job_id, run_id, status, detail) VALUES"
         """ ('j', 'r', 'succeeded', '{"dataset": {"dropped": {"null text": 1}}}');"""
-        "INSERT INTO training_coverage (event_id, job_id) SELECT min(id), 'j' FROM training_events",
+        "INSERT INTO training_coverage (event_id, classifier, job_id)"
+        " SELECT min(id), 'films', 'j' FROM training_events",
     )
     with psycopg.connect(database) as connection:
         seen = connection.execute("SELECT state, left_out FROM training_data_coverage ORDER BY event").fetchall()
@@ -186,7 +186,7 @@ def test_names_that_need_quotes(database: str) -> None:
     execute(database, 'ALTER TABLE "Film ""Train"" ü" RENAME text TO "the text"')
     execute(
         database,
-        'UPDATE training_datasets SET text_column = \'the text\', train_table = \'"Film ""Train"" ü"\'',
+        'UPDATE classifiers SET text_column = \'the text\', train_table = \'"Film ""Train"" ü"\'',
     )
     assert len(snapshot.read(database, LIMIT).train) == len(training.TRAIN)
 
@@ -218,6 +218,57 @@ def test_lineage_finds_the_rows_again_or_says_which_changed(database: str, tmp_p
     gone = snapshot.row_hash("test", "a fine one", "good")[: lineage.HASH_BYTES].hex()
     assert changed.gone == [("test", gone)] and changed.digest != taken.digest
     assert ("test", "bad", "a fine one") in changed.new
+
+
+def mails(database: str, rows: int = 200, **columns: str) -> None:
+    """A classifier without a test table, in another schema, over columns of other types."""
+    execute(
+        database,
+        "CREATE SCHEMA crm; CREATE TABLE crm.mails (body text, spam boolean);"
+        "SELECT create_classifier('spam', 'crm.mails', text_column => 'body', label_column => 'spam');"
+        f"INSERT INTO crm.mails SELECT 'mail ' || n, n % 2 = 0 FROM generate_series(1, {rows}) n",
+    )
+
+
+def test_without_a_test_table_one_row_in_five_is_held_out_and_none_changes_sides(database: str) -> None:
+    mails(database)
+    before = snapshot.read(database, LIMIT, "spam")
+    assert before.label_names == ["false", "true"] and before.test_table is None and before.overlap == 0
+    assert 25 <= len(before.test) <= 55 and len(before.train) + len(before.test) == 200
+    execute(
+        database,
+        "UPDATE crm.mails SET spam = NOT spam WHERE body LIKE '%7';"
+        "INSERT INTO crm.mails SELECT * FROM crm.mails"
+        " UNION ALL SELECT 'new ' || n, true FROM generate_series(1, 99) n",
+    )
+    after = snapshot.read(database, LIMIT, "spam")
+    assert set(before.test.texts) <= set(after.test.texts) and set(before.train.texts) <= set(after.train.texts)
+    assert not set(after.train.texts) & set(after.test.texts)
+
+
+def test_a_new_class_is_learned_when_it_has_enough_rows_and_named_until_then(database: str) -> None:
+    odd = [(f"an odd one {n}", "odd") for n in range(10)]
+    training.dataset(database, [*training.TRAIN, *odd[:9]], [*training.TEST, ("odd too", "odd")])
+    waits = "of the new class 'odd', which is learned from 10 training rows on"
+    assert snapshot.read(database, LIMIT).dropped == {waits: 10}
+    training.insert(database, "film_train", odd[9:])
+    taken = snapshot.read(database, LIMIT)
+    assert taken.label_names == ["bad", "good", "odd"] and taken.dropped == {} and len(taken.test) == 3
+    assert "odd" not in snapshot.read(database, LIMIT, new_class_rows=11).label_names
+
+
+def test_labels_that_differ_by_case_alone_are_pointed_out(database: str) -> None:
+    training.dataset(database, [*training.TRAIN, ("fine", "Good")])
+    (sentence,) = snapshot.read(database, LIMIT).alike
+    assert "'good' (6 rows) and 'Good' (1 rows)" in sentence
+
+
+def test_a_column_that_is_no_label_is_refused(database: str) -> None:
+    mails(database)
+    execute(database, "ALTER TABLE crm.mails ALTER spam TYPE text; UPDATE crm.mails SET spam = body")
+    execute(database, "INSERT INTO crm.mails SELECT 'm' || n, n FROM generate_series(1, 2000) n")
+    with pytest.raises(errors.DataError, match="more than 1,000 different values"):
+        snapshot.read(database, LIMIT, "spam")
 
 
 def test_no_text_or_label_of_a_row_stays_in_the_lineage(database: str, tmp_path: Path) -> None:

@@ -52,10 +52,63 @@ def test_a_burst_is_one_run_that_says_what_changed(database: str, fake: FakeAirf
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DELETE FROM reviews WHERE label = 0")
     relay.step()
-    (conf,) = fake.runs.values()
-    tables = {"reviews": {"INSERT": 6, "DELETE": 3}, "others": {"INSERT": 2}}
-    assert conf == {"tables": tables, "events": 5, "rows": 11, "newest_event": 5}
+    relay.step()
+    of_reviews, of_others = fake.runs.values()
+    tables = {"reviews": {"INSERT": 6, "DELETE": 3}}
+    assert of_reviews == {"classifier": "reviews", "tables": tables, "events": 4, "rows": 9, "newest_event": 5}
+    tables = {"others": {"INSERT": 2}}
+    assert of_others == {"classifier": "others", "tables": tables, "events": 1, "rows": 2, "newest_event": 4}
+    assert [run.split("__")[1] for run in fake.runs] == ["reviews", "others"]
     assert_each_event_in_one_run(database, fake.runs, 5)
+
+
+def test_a_queued_run_of_one_classifier_holds_up_no_other(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    watched_table(database, "others")
+    insert(database)
+    relay.step()
+    fake.queued.update(fake.runs)
+    insert(database)
+    insert(database, 1, "others")
+    relay.step()
+    assert [conf["classifier"] for conf in fake.runs.values()] == ["reviews", "others"]
+    assert relay.step() == HELD_SECONDS and len(fake.runs) == 2
+
+
+def test_a_table_of_two_classifiers_is_trained_on_for_both(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SELECT create_classifier('second', 'reviews')")
+    insert(database)
+    relay.step()
+    relay.step()
+    assert sorted(conf["classifier"] for conf in fake.runs.values()) == ["reviews", "second"]
+    with psycopg.connect(database) as connection:
+        seen = connection.execute("SELECT event, classifier, state FROM training_data_coverage ORDER BY 2").fetchall()
+    assert seen == [(1, "reviews", "accepted"), (1, "second", "accepted")]
+
+
+def test_what_belongs_to_no_classifier_is_said_and_trained_on_once_it_does(
+    database: str, fake: FakeAirflow, relay: Relay, caplog: pytest.LogCaptureFixture
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE strays (text text, label int); SELECT watch_training_table('strays')")
+    insert(database, 2, "strays")
+    relay.step()
+    assert not fake.runs and "strays belongs to no classifier" in caplog.text
+
+    def seen() -> list[tuple[object, ...]]:
+        with psycopg.connect(database) as connection:
+            return connection.execute("SELECT state, run, because FROM training_data_coverage").fetchall()
+
+    because = "strays belongs to no classifier: SELECT create_classifier('NAME', 'strays')"
+    assert seen() == [("pending", None, because)] * 2
+    with connect(database) as own:
+        code, body = Status().health(Events(own).backlog())
+    assert code == 200 and "2 changes of strays" in str(body["of_no_classifier"])
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SELECT create_classifier('strays', 'strays')")
+    relay.step()
+    (conf,) = fake.runs.values()
+    assert (conf["classifier"], conf["events"]) == ("strays", 2)
 
 
 def test_at_most_one_run_waits_behind_the_running_one(database: str, fake: FakeAirflow, relay: Relay) -> None:
@@ -113,7 +166,8 @@ def test_prune_keeps_what_is_young_or_not_covered(database: str, fake: FakeAirfl
     with connect(database) as connection:
         connection.execute("INSERT INTO training_jobs (job_id, run_id) VALUES ('j', 'r')")
         connection.execute(
-            "INSERT INTO training_coverage (event_id, job_id) SELECT id, 'j' FROM training_events WHERE id <> 3"
+            "INSERT INTO training_coverage (event_id, classifier, job_id)"
+            " SELECT id, classifier, 'j' FROM training_events WHERE id <> 3"
         )
         connection.execute("UPDATE training_event_history SET created_at = now() - interval '2 days' WHERE id < 5")
         connection.execute("UPDATE training_deliveries SET accepted_at = now() - interval '2 days'")
@@ -151,7 +205,7 @@ def test_the_view_follows_an_event(database: str, fake: FakeAirflow, relay: Rela
         connection.execute(
             "INSERT INTO training_jobs (job_id, run_id, status, model_version) VALUES ('j2', 'later', 'succeeded', 7)"
         )
-        connection.execute("INSERT INTO training_coverage (event_id, job_id) VALUES (1, 'j2')")
+        connection.execute("INSERT INTO training_coverage (event_id, classifier, job_id) VALUES (1, 'reviews', 'j2')")
     assert seen() == ("succeeded", "later", 7)
 
 

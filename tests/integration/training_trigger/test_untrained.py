@@ -53,8 +53,8 @@ class World:
         """The job of `run` succeeds and covers all events."""
         self.job(run, "succeeded")
         self.sql(
-            "INSERT INTO training_coverage (event_id, job_id) SELECT id, %s FROM training_events"
-            " ON CONFLICT DO NOTHING",
+            "INSERT INTO training_coverage (event_id, classifier, job_id)"
+            " SELECT id, classifier, %s FROM training_events ON CONFLICT DO NOTHING",
             run,
         )
 

@@ -24,7 +24,8 @@ def server(tmp_path: Path) -> Server:
 
 
 def lend(server: Server, **body: Any) -> Any:
-    return create_app(server.settings, server).test_client().post("/models/lend", json=body, headers=HEADERS).json
+    client = create_app(server.settings, server).test_client()
+    return client.post("/models/lend", json={"loans": {"": body}}, headers=HEADERS).get_json()["loans"][""]
 
 
 def test_the_desk_lends_from_the_moment_of_the_answer_before(server: Server) -> None:

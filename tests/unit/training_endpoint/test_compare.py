@@ -42,11 +42,13 @@ def decide(
     metric: str = "accuracy",
     checks: tuple[Check, ...] = (),
     known: Looks = FIRST,
+    new: tuple[str, ...] = (),
 ) -> Decision:
     challenger, champion, labels = pair(*counts)
     level = compare.level(policy, 0.05, known)
     found = compare.difference(challenger, champion, labels, NAMES, metric, level)
-    return compare.decide(policy, 0.05, checks, found, metrics(challenger, labels), metrics(champion, labels), known)
+    told = metrics(challenger, labels), metrics(champion, labels)
+    return compare.decide(policy, 0.05, checks, found, *told, known, new)
 
 
 @given(won=st.integers(0, 60), lost=st.integers(0, 60))
@@ -153,6 +155,15 @@ def test_new_training_rows_are_a_reason_of_their_own() -> None:
     assert "30% of the training rows are new to the Champion, so any gain will do" in promoted.text
     for lost in ((280, 15, 15, 10), (280, 15, 20, 5)):
         assert not decide("sequential", *lost, known=Looks(3, 0.3)).verdict.moves_champion
+
+
+def test_a_class_that_the_champion_cannot_answer_is_a_reason_where_the_rest_is_not_worse() -> None:
+    for even in ((300, 5, 5, 10), (300, 3, 6, 11)):
+        assert not decide("sequential", *even).verdict.moves_champion
+        promoted = decide("sequential", *even, new=("mixed",))
+        assert promoted.verdict is Verdict.PROMOTED and "learned the new class mixed" in promoted.text
+    assert decide("sequential", 280, 5, 30, 5, new=("mixed",)).verdict is Verdict.KEPT_WORSE
+    assert decide("significant", 300, 5, 5, 10, new=("mixed",)).verdict is Verdict.KEPT_NO_DIFFERENCE
 
 
 def test_the_sentence_says_how_far_selection_may_flatter_the_champion() -> None:

@@ -21,7 +21,7 @@ from tests.services import wait_until
 from tests.unit.model_endpoint import stub
 from training_endpoint.errors import SwitchBusy, SwitchFailed
 from training_endpoint.release import fleet as fleets
-from training_endpoint.release import loans
+from training_endpoint.release import loans, visits
 
 PATIENCE = 10
 
@@ -116,7 +116,7 @@ def test_a_replica_that_hangs_is_left_out_once_it_may_not_answer_any_more(
 def test_a_replica_that_falls_silent_while_it_prepares_does_not_hold_up_the_others(
     fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loans, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(visits, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(loans, "SILENT_SECONDS", 2.0)
     monkeypatch.setattr(loans, "LENT_SECONDS", 3.0)
     monkeypatch.setattr(fleets, "LOOK_SECONDS", 1.0)
@@ -124,7 +124,7 @@ def test_a_replica_that_falls_silent_while_it_prepares_does_not_hold_up_the_othe
     made.first()
     hung = made.servers[2]
     leader, over = made.leaders[0], threading.Event()
-    leader.loans.start()
+    leader.start()
 
     def hang() -> None:
         hung.replica.describe = over.wait  # type: ignore[method-assign, assignment] # whoever asks it waits
@@ -137,7 +137,7 @@ def test_a_replica_that_falls_silent_while_it_prepares_does_not_hold_up_the_othe
         assert time.monotonic() - start < PATIENCE
     finally:
         over.set()
-        leader.loans.stop()
+        leader.stop()
     assert len(told["replicas"]) == 2 and made.versions == [2, 2, 1]
 
 

@@ -36,7 +36,8 @@ class Known:
 @pytest.fixture
 def choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def] # a closure
     """Chooses among forms that answer the given rows wrongly."""
-    monkeypatch.setattr(forms, "quantise", lambda folder, form: (folder / form.file).touch())
+    monkeypatch.setattr(forms, "measure", lambda folder, texts: {"texts": len(texts)})
+    monkeypatch.setattr(forms, "quantise", lambda folder, form, known: (folder / form.file).touch())
     monkeypatch.setattr(machine, "features", lambda: frozenset({"vnni"}))
 
     def chosen(**wrong: range) -> forms.Choice:
@@ -84,3 +85,28 @@ def test_a_processor_that_would_overflow_is_not_tried_on(choose, monkeypatch: py
     monkeypatch.setattr(machine, "features", frozenset)
     choice = choose(fp32=range(0), int8=range(20), int8_full=range(0))
     assert [form.name for form in choice.forms] == ["fp32"] and len(choice.trials) == 1
+
+
+def test_a_graph_that_cannot_be_measured_is_tried_all_the_same(choose, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    def fails(*_: object) -> None:
+        raise ValueError("an unknown pattern")
+
+    monkeypatch.setattr(forms, "measure", fails)
+    assert [form.name for form in choose(fp32=range(0), int8=range(0)).forms] == ["int8"]
+
+
+def test_what_fails_is_not_asked_for_the_rest_of_the_test_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "features", lambda: frozenset({"vnni"}))
+    monkeypatch.setattr(forms, "measure", lambda folder, texts: {})
+    monkeypatch.setattr(forms, "quantise", lambda folder, form, known: (folder / form.file).touch())
+    (tmp_path / forms.FP32.file).touch()
+    many = Rows([f"{number}" for number in range(1800)], [number % 2 for number in range(1800)])
+    models = {
+        form.name: Known(range(400) if form is forms.INT8 else range(0)) for form in (forms.FP32, *forms.QUANTISED)
+    }
+    choice = forms.choose(lambda form: models[form.name], tmp_path, many, [], 2)
+    assert [form.name for form in choice.forms] == ["int8-full", "fp32"]
+    assert (choice.answers.argmax(axis=1) == np.asarray(many.labels)).all()
+    timed = forms.TIMED * forms.TIMES
+    assert models["int8"].asked == 1000 + timed and models["int8-full"].asked == 1800 + timed
+    assert models["fp32"].asked == 1000 + 2 * timed

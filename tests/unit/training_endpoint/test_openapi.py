@@ -33,7 +33,7 @@ def test_overrides_have_the_ranges_that_are_checked(tmp_path: Path) -> None:
     described = create_app(training.settings("", tmp_path)).test_client().get("/openapi.json").json
     assert described
     body = described["paths"]["/train"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert set(body["properties"]) == {*OVERRIDES, "run_id"}
+    assert set(body["properties"]) == {*OVERRIDES, "run_id", "classifier"}
     assert tuple(body["properties"]["start_from"]["enum"]) == START_FROM
     for name, (_, low, high) in RANGES.items():
         assert (body["properties"][name]["minimum"], body["properties"][name]["maximum"]) == (low, high), name

@@ -79,8 +79,11 @@ class Nothing:
     def claimed(self) -> None:
         return None
 
-    def pending(self) -> None:
-        return None
+    def sort(self) -> set[str]:
+        return set()
+
+    def pending(self) -> list[Pending]:
+        return []
 
     def prune(self, days: float) -> int:
         batch = min(self.prunable, PRUNE_BATCH)
@@ -91,10 +94,10 @@ class Nothing:
 class FullDisk(Nothing):
     """Everything can be read and nothing written."""
 
-    def pending(self) -> Pending:  # type: ignore[override]
-        return Pending(5, 5, 1)
+    def pending(self) -> list[Pending]:
+        return [Pending(5, 5, 1)]
 
-    def claim(self) -> None:
+    def claim(self, classifier: str) -> None:
         raise psycopg.errors.DiskFull("could not extend file")
 
 
@@ -204,9 +207,9 @@ def test_a_slow_look_at_very_many_events_is_followed_by_a_long_pause(
 ) -> None:
     many = Nothing()
 
-    def pending() -> Pending:
+    def pending() -> list[Pending]:
         time.sleep(0.05)
-        return Pending(1, 1, 10**6)
+        return [Pending(1, 1, 10**6)]
 
     monkeypatch.setattr(many, "pending", pending)
     mine = Relay(many, Airflow(of(fake)), of(fake, QUIET_SECONDS="60", POLL_SECONDS="0.2"), Status())  # type: ignore[arg-type]

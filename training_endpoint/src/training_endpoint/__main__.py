@@ -14,7 +14,7 @@ from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
 from training_endpoint.jobs.runner import Runner
 from training_endpoint.release.desk import Desk
-from training_endpoint.release.reconciler import Reconciler
+from training_endpoint.release.followers import Followers
 from training_endpoint.settings import Settings
 from training_endpoint.upkeep.janitor import Janitor
 
@@ -28,7 +28,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.runner = Runner(settings)
-        self.reconciler = Reconciler(settings)
+        self.reconciler = Followers(settings)
         self.janitor = Janitor(settings)
         super().__init__()
 

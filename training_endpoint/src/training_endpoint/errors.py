@@ -90,6 +90,13 @@ class NoRoom(PlatformError):
 # --- Data ---
 
 
+class UnknownClassifier(PlatformError):
+    """There is no classifier of this name, or it was retired."""
+
+    status = 404
+    code = "unknown_classifier"
+
+
 class DataError(PlatformError):
     """The rows cannot be trained on; nothing was changed."""
 

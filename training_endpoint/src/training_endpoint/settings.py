@@ -45,6 +45,7 @@ class Settings:
     max_overlap: float
     latency_budget_ms: float
     max_text_chars: int
+    new_class_rows: int
     max_attempts: int
     max_queued_jobs: int
     cancel_grace_s: float
@@ -100,6 +101,7 @@ class Settings:
             max_overlap=env.number("MAX_OVERLAP", 0.05, 0, 1),
             latency_budget_ms=env.number("LATENCY_BUDGET_MS", 250, 1, 60_000),
             max_text_chars=env.integer("MAX_TEXT_CHARS", 100_000, 100, 10_000_000),
+            new_class_rows=env.integer("NEW_CLASS_ROWS", 10, 1, 1_000_000),
             max_attempts=env.integer("MAX_ATTEMPTS", 3, 1, 100),
             max_queued_jobs=env.integer("MAX_QUEUED_JOBS", 20, 1, 10_000),
             cancel_grace_s=env.number("CANCEL_GRACE_S", 10, 0, 600),

@@ -8,6 +8,7 @@ from training_endpoint import database
 
 EXACT_ROWS = 500_000
 SAMPLED_ROWS = 100_000
+NONE: dict[str, Any] = {"rows": 0, "classes": {}}
 
 
 def of_table(connection: database.Connection, table: str, label: str, exact: bool = False) -> dict[str, Any]:

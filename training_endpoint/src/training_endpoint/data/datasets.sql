@@ -1,30 +1,48 @@
 -- name: dataset_lock
 -- One import at a time. Not an advisory lock: anybody may take those. The wait outlasts an autovacuum, which gives way.
-SET LOCAL lock_timeout = '3s'; LOCK TABLE public.training_datasets IN SHARE ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = 0
+SET LOCAL lock_timeout = '3s'; LOCK TABLE public.classifiers IN SHARE ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = 0
 
--- name: dataset_current
-SELECT name, train_table, test_table, text_column, label_column, labels, source
-FROM training_datasets
-WHERE current
+-- name: classifier_default
+SELECT * FROM public.classifiers WHERE is_default
 
--- name: dataset_named
-SELECT * FROM training_datasets WHERE name = %(name)s
+-- name: classifier_named
+SELECT * FROM public.classifiers WHERE name = %(name)s
 
--- name: dataset_names
-SELECT name FROM training_datasets
+-- name: classifiers
+SELECT c.*, (SELECT max(l.id) FROM public.promotion_ledger l WHERE l.model_name = coalesce(c.model_name, c.name)) AS decision
+FROM public.classifiers c ORDER BY is_default DESC, name
 
--- name: dataset_register
-INSERT INTO training_datasets (name, train_table, test_table, text_column, label_column, labels, source)
-VALUES (%(name)s, %(train_table)s, %(test_table)s, %(text_column)s, %(label_column)s, %(labels)s, %(source)s)
+-- name: classifier_left_out
+-- What the newest run of each that ended well left out, by reason.
+SELECT c.name, job.dropped
+FROM public.classifiers c CROSS JOIN LATERAL (
+    SELECT j.detail -> 'dataset' -> 'dropped' AS dropped FROM public.training_jobs j
+    WHERE j.classifier = c.name AND j.status = 'succeeded'
+    ORDER BY j.created_at DESC LIMIT 1
+) job
+WHERE c.retired_at IS NULL
 
--- name: dataset_select
-UPDATE training_datasets SET current = true WHERE name = %(name)s
+-- name: classifier_create
+SELECT public.create_classifier(
+    %(name)s, %(train_table)s::regclass, %(test_table)s::regclass, %(text_column)s, %(label_column)s)
 
--- name: dataset_retire
-UPDATE training_datasets SET current = false WHERE current AND name <> %(name)s
+-- name: classifier_describe
+UPDATE public.classifiers
+SET labels = %(labels)s, source = %(source)s, model_name = %(model_name)s, base_model = %(base_model)s,
+    policy = %(policy)s
+WHERE name = %(name)s
 
--- name: dataset_forget
-DELETE FROM training_datasets WHERE name = %(name)s
+-- name: classifier_make_default
+SELECT public.make_default_classifier(%(name)s)
+
+-- name: classifier_forget
+DELETE FROM public.classifiers WHERE name = %(name)s
+
+-- name: classifier_learned
+UPDATE public.classifiers
+SET labels = labels || (
+    SELECT coalesce(jsonb_agg(label), '[]') FROM jsonb_array_elements_text(%(labels)s) label WHERE NOT labels ? label)
+WHERE name = %(name)s
 
 -- name: dataset_counts
 SELECT {label}::text AS label, count(*) AS rows FROM {table} GROUP BY {label} ORDER BY {label}
@@ -41,5 +59,6 @@ FROM {table} TABLESAMPLE SYSTEM ({percent}) GROUP BY {label} ORDER BY {label}
 -- Events that no training has covered, those of a run that is under way included.
 SELECT count(*) AS events
 FROM public.training_events e
-WHERE e.table_name = ANY (%(tables)s)
-  AND NOT EXISTS (SELECT FROM public.training_coverage c WHERE c.event_id = e.id)
+WHERE e.classifier = %(name)s
+  AND NOT EXISTS (
+      SELECT FROM public.training_coverage c WHERE c.event_id = e.id AND c.classifier = e.classifier)

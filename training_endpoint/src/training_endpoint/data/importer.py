@@ -1,4 +1,4 @@
-"""Imports a dataset into the training database: two tables of its own columns, then the trigger that watches them.
+"""Imports a dataset into the training database: two tables of its own columns, then the classifier over them.
 
 python -m training_endpoint.data.importer [--dataset …] [--text-column …] [--label-column …] [--encoding …] [--replace]
 """
@@ -6,7 +6,6 @@ python -m training_endpoint.data.importer [--dataset …] [--text-column …] [-
 import argparse
 import os
 import sys
-from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -16,18 +15,17 @@ from psycopg.types.json import Jsonb
 from mlops_contract.env import SettingError
 from mlops_contract.errors import PlatformError
 from training_endpoint import database
-from training_endpoint.data import counts, sources, tables
-from training_endpoint.data.labels import label_names
+from training_endpoint.data import classifiers, counts, sources, tables
+from training_endpoint.data.labels import alike, label_names
 from training_endpoint.data.sources import columns as kinds
 from training_endpoint.data.sources import words
 from training_endpoint.data.sources.cells import is_no_number
 from training_endpoint.data.sources.choose import choose, part_column
 from training_endpoint.data.sources.columns import Column
-from training_endpoint.data.sources.names import same
 from training_endpoint.data.sources.part import Part, having, split, where
 from training_endpoint.data.sources.problems import Problems
 from training_endpoint.data.tables import Progress
-from training_endpoint.errors import DataError, ImportBusy, ImportConflict, ImportFailed
+from training_endpoint.errors import DataError, ImportBusy, ImportConflict, ImportFailed, NoDataset
 from training_endpoint.settings import Settings
 
 
@@ -42,9 +40,9 @@ def import_dataset(
     anywhere: bool = True,
     progress: Progress = print,
 ) -> dict[str, Any]:
-    """Makes `dataset` (None: the settings') the one that is trained on, and returns it as `current` does.
+    """Makes `dataset` (None: the settings') the default classifier, and returns it as `current` does.
 
-    The first time it creates NAME_train and NAME_test, fills and registers them, and then attaches the trigger, all in
+    The first time it creates NAME_train and NAME_test, fills them, and then makes a classifier of that name, all in
     one transaction. Later it changes no row: the tables are the user's by then; `anew` puts them aside under another
     name and imports again. `anywhere`: whether it may lie outside of what the setting DATASET names. `progress` takes
     lines for people; those about what was assumed, repaired and left out are in the result too, as "notes".
@@ -69,35 +67,41 @@ def import_dataset(
             connection.execute(database.query("dataset_lock"))
         except pg.LockNotAvailable:
             raise ImportBusy("Another import is going on: wait for its end, then try again.") from None
-        known = connection.execute(database.query("dataset_named"), {"name": source.name}).fetchone()
+        known = connection.execute(database.query("classifier_named"), {"name": source.name}).fetchone()
+        before = known or {}
         try:
             if known and anew:
                 tables.put_aside(connection, known, say)
                 known = None
             if known is None:
-                _create(connection, source, wanted, progress, say)
+                _create(connection, source, wanted, before, progress, say)
             else:
                 _check_same(known, source, text_column, label_column)
+                connection.execute(database.query("classifier_create"), known)  # takes up again what was retired
                 progress(f"Dataset {source.name} is already imported: no row changes.")
         except pg.InsufficientPrivilege as error:
             raise ImportFailed(
                 f"The training endpoint's role may not do this: {error.diag.message_primary}."
             ) from error
-        connection.execute(database.query("dataset_retire"), {"name": source.name})
-        connection.execute(database.query("dataset_select"), {"name": source.name})
-        return {**(_describe(connection) or {}), "notes": notes}
+        except pg.AmbiguousAlias as error:
+            raise ImportConflict(f"{error.diag.message_primary}.") from error
+        connection.execute(database.query("classifier_make_default"), {"name": source.name})
+        return {**_describe(connection, None), "notes": notes}
 
 
-def current(database_url: str) -> dict[str, Any] | None:
-    """The dataset that is trained on, None before the first import.
+def current(database_url: str, name: str | None = None) -> dict[str, Any] | None:
+    """What the classifier `name` learns from, the default one where there is no name; None before the first import.
 
     {"name", "train_table", "test_table", "text_column", "label_column", "labels", "source",
-    "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label
-    are in "rows" alone. A table of more than counts.EXACT_ROWS rows is sampled and says "estimated": true.
-    Raises `DatabaseUnavailable`.
+    "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label are in "rows"
+    alone. Without a test table "test" is empty: its rows are among the others. A table of more than counts.EXACT_ROWS
+    rows is sampled and says "estimated": true. Raises `UnknownClassifier` or `DatabaseUnavailable`.
     """
     with database.connect(database_url) as connection:
-        return _describe(connection)
+        try:
+            return _describe(connection, name)
+        except NoDataset:
+            return None
 
 
 def _check_same(known: dict[str, Any], source: sources.Source, text: str | None, label: str | None) -> None:
@@ -114,9 +118,17 @@ def _check_same(known: dict[str, Any], source: sources.Source, text: str | None,
 
 
 def _create(
-    connection: database.Connection, source: sources.Source, wanted: Settings, progress: Progress, say: Progress
+    connection: database.Connection,
+    source: sources.Source,
+    wanted: Settings,
+    before: dict[str, Any],
+    progress: Progress,
+    say: Progress,
 ) -> None:
-    """Creates, fills and registers the tables, then attaches the trigger. `say` takes the lines that are notes too."""
+    """Creates and fills the tables, then makes the classifier. `say` takes the lines that are notes too.
+
+    `before`: the classifier of that name whose tables were put aside, if there was one; it stays the same one.
+    """
     progress(f"Reading {source.place} …")
     train, tests = source.open(wanted.huggingface_token, wanted.encoding)
     for note in train.notes:
@@ -140,24 +152,17 @@ def _create(
     names = {"train": f"{source.name}_train", "test": f"{source.name}_test"}
     for part, table in ((train, names["train"]), (test, names["test"])):
         tables.fill(connection, part, table, types, text, label, progress, say)
-    labels = _labels(connection, names["train"], label, train.classes.get(label, []))
-    connection.execute(
-        database.query("dataset_register"),
-        {
-            "name": source.name,
-            "train_table": names["train"],
-            "test_table": names["test"],
-            "text_column": text,
-            "label_column": label,
-            "labels": Jsonb(labels),
-            "source": source.place,
-        },
-    )
+    rows = counts.of_table(connection, names["train"], label, exact=True)["classes"]
+    labels = _ordered(list(rows), train.classes.get(label, []))
     # Last, so that the import itself is no event.
-    for table in names.values():
-        connection.execute("SELECT watch_training_table(%s::regclass)", [table])
+    tables_and_columns = {f"{part}_table": table for part, table in names.items()}
+    tables_and_columns |= {"text_column": text, "label_column": label}
+    connection.execute(database.query("classifier_create"), {"name": source.name, **tables_and_columns})
+    own = {name: before.get(name) for name in ("model_name", "base_model", "policy")}
+    described = {"name": source.name, "labels": Jsonb(labels), "source": source.place, **own}
+    connection.execute(database.query("classifier_describe"), described)
     progress(f"Watching {names['train']} and {names['test']}; labels: {', '.join(labels[:10])}.")
-    _doubt(labels, say)
+    _doubt(rows, say)
 
 
 def _with_test(
@@ -191,33 +196,33 @@ def _with_test(
     return *split(train, text, label), types
 
 
-def _labels(connection: database.Connection, table: str, label: str, declared: list[str]) -> list[str]:
-    """The labels of the training rows as text, in the order that the source declares, else in their own."""
-    found = list(counts.of_table(connection, table, label, exact=True)["classes"])
-    return sorted(found, key=declared.index) if set(found) <= set(declared) else found
+def _ordered(labels: list[str], declared: list[str]) -> list[str]:
+    """The labels in the order that the source declares, else in their own."""
+    return sorted(labels, key=declared.index) if set(labels) <= set(declared) else labels
 
 
-def _doubt(labels: list[str], say: Progress) -> None:
-    """Tells of labels that are perhaps one."""
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in labels:
-        alike[" ".join(same(name).split())].append(name)
+def _doubt(rows: dict[str, int], say: Progress) -> None:
+    """Tells of labels that are perhaps none, or one; `rows` by label."""
+    for name in rows:
         if is_no_number(name):
             say(f"Label {name!r} counts as a class: where it means that there is none, leave the cell empty.")
-    for several in alike.values():
-        if len(several) > 1:
-            say(f"Labels {' and '.join(map(repr, several))} count as different classes: correct them if they are one.")
+    for sentence in alike(rows):
+        say(sentence)
 
 
-def _describe(connection: database.Connection) -> dict[str, Any] | None:
-    dataset = connection.execute(database.query("dataset_current")).fetchone()
-    if dataset is None:
-        return None
-    both = [dataset["train_table"], dataset["test_table"]]
-    pending = connection.execute(database.query("dataset_pending"), {"tables": both}).fetchone()
-    train, test = (counts.of_table(connection, table, dataset["label_column"]) for table in both)
-    dataset["labels"] = label_names(dataset["labels"])
-    return {**dataset, "train": train, "test": test, "pending_events": pending["events"] if pending else 0}
+def _describe(connection: database.Connection, name: str | None) -> dict[str, Any]:
+    found = classifiers.find(connection, name)
+    pending = connection.execute(database.query("dataset_pending"), {"name": found.name}).fetchone()
+    train = counts.of_table(connection, found.train_table, found.label_column)
+    test = counts.of_table(connection, found.test_table, found.label_column) if found.test_table else counts.NONE
+    shown = ("name", "train_table", "test_table", "text_column", "label_column", "source")
+    return {
+        **{field: getattr(found, field) for field in shown},
+        "labels": label_names(found.labels),
+        "train": train,
+        "test": test,
+        "pending_events": pending["events"] if pending else 0,
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:

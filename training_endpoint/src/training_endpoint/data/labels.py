@@ -1,8 +1,11 @@
-"""What the labels column of training_datasets means, whoever wrote it: importer, or a person by SQL."""
+"""What the labels column of classifiers means, whoever wrote it: importer, job, or a person by SQL."""
 
 import json
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
+from training_endpoint.data.sources.names import same
 from training_endpoint.errors import DataError
 
 
@@ -13,11 +16,23 @@ def label_names(labels: Any) -> list[str]:
     """
     if not isinstance(labels, list) or any(isinstance(label, list | dict) for label in labels):
         raise DataError(
-            f"The labels of the current dataset are {json.dumps(labels)[:80]}: set the column labels of "
-            'training_datasets to a list of texts, such as ["bad", "good"].'
+            f"The labels of the classifier are {json.dumps(labels)[:80]}: set the column labels of "
+            'classifiers to a list of texts, such as ["bad", "good"].'
         )
     names = (label.strip() if isinstance(label, str) else _printed(label) for label in labels if label is not None)
     return list(dict.fromkeys(name for name in names if name))
+
+
+def alike(counts: Mapping[str, int]) -> list[str]:
+    """Sentences on labels that differ by case or blanks alone, with the rows of each; `counts`: rows by label."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, rows in counts.items():
+        groups[" ".join(same(name).split())].append(f"{name!r} ({rows:,} rows)")
+    return [
+        f"Labels {' and '.join(several)} count as different classes: correct them if they are one."
+        for several in groups.values()
+        if len(several) > 1
+    ]
 
 
 def _printed(label: bool | float) -> str:

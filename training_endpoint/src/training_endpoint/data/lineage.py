@@ -68,11 +68,11 @@ def compare(folder: Path, url: str) -> tuple[dict[str, Any], Difference]:
     column = "hash" if "hash" in table.column_names else "sha256"  # of earlier releases, whole
     hashes = (value[:HASH_BYTES] for value in table[column].to_pylist())
     rows = dict(zip(hashes, table["split"].to_pylist(), strict=True))
-    dataset = {**recorded, "labels": recorded["label_names"]}
     now: dict[bytes, tuple[bytes, tuple[str, str, str]]] = {}
     with database.connect(url) as connection:
-        for split in ("train", "test"):
-            found = snapshot.Table(connection, dataset, recorded[f"{split}_table"], recorded["max_text_chars"])
+        both = snapshot.sides(connection, recorded, recorded["max_text_chars"])
+        for split, found in zip(("train", "test"), both, strict=True):
+            found.keep(recorded["label_names"], {})
             for text, label in found.rows:
                 whole = snapshot.row_hash(split, text, label)
                 now[whole[:HASH_BYTES]] = whole, (split, label, text)

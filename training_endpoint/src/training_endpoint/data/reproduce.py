@@ -1,4 +1,4 @@
-"""The rows behind a version: `python -m training_endpoint.data.reproduce VERSION [--out FILE.parquet]`.
+"""The rows behind a version: `python -m training_endpoint.data.reproduce VERSION [--classifier NAME] [--out FILE]`.
 
 Rebuilds a version's training and test rows from the tables as they are now; the digest proves that they are the same.
 Where rows are gone or changed since, it says how many, and shows some of those that are there.
@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from mlflow.exceptions import MlflowException
 
 from mlops_contract.errors import PlatformError
-from training_endpoint.data import lineage
+from training_endpoint import database
+from training_endpoint.data import classifiers, lineage
 from training_endpoint.data.lineage import Difference
 from training_endpoint.errors import UnknownVersion
 from training_endpoint.release import peers
@@ -69,8 +70,11 @@ def main(arguments: list[str], settings: Settings) -> int:
     parser = argparse.ArgumentParser(prog="python -m training_endpoint.data.reproduce", description=__doc__)
     parser.add_argument("version", type=int)
     parser.add_argument("--out", type=Path, help="write the rebuilt rows (split, label, text) to this parquet file")
+    parser.add_argument("--classifier", metavar="NAME", help="whose version (default: the default classifier's)")
     given = parser.parse_args(arguments)
     try:
+        with database.connect(settings.database_url) as connection:
+            settings = classifiers.find(connection, given.classifier).settings(settings)
         with tempfile.TemporaryDirectory() as folder:
             recorded, difference = lineage.compare(
                 download(settings, given.version, Path(folder)), settings.database_url

@@ -6,11 +6,16 @@ ORDER BY a.attnum
 
 -- name: rows
 -- One character more than the limit, so that the reader can tell a cut text from a whole one.
-SELECT left({text}::text, {limit} + 1) AS text, {label}::text AS label FROM {table}
+SELECT left({text}::text, {limit} + 1) AS text, {label}::text AS label FROM {table} WHERE {side}
+
+-- name: held_out
+-- One text in five, whatever else the table holds: equal texts are on one side, and a row never changes sides.
+coalesce(get_byte(sha256(convert_to({text}::text, 'UTF8')), 0), 255) < 51
 
 -- name: events_uncovered
 SELECT e.id
 FROM public.training_events e
-WHERE e.table_name = ANY (%(tables)s)
-  AND NOT EXISTS (SELECT FROM public.training_coverage c WHERE c.event_id = e.id)
+WHERE e.classifier = %(name)s
+  AND NOT EXISTS (
+      SELECT FROM public.training_coverage c WHERE c.event_id = e.id AND c.classifier = e.classifier)
 ORDER BY e.id

@@ -1,8 +1,8 @@
 """The rows that one job trains and tests on, read at one moment, and the events that they cover."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,16 @@ import psycopg
 from psycopg import sql
 
 from training_endpoint import database
-from training_endpoint.data.labels import label_names
-from training_endpoint.errors import DataError, EmptyTable, MissingColumn, MissingTable, NoDataset, OneClass
+from training_endpoint.data import classifiers, labels
+from training_endpoint.data.classifiers import Classifier
+from training_endpoint.errors import DataError, EmptyTable, MissingColumn, MissingTable, OneClass
 
 FETCH_ROWS = 2_000
+NEW_CLASS_ROWS = 10
+"""As the setting has it where nothing is set."""
+MOST_CLASSES = 1_000
+NAMED_CLASSES = 5
+"""Of more that wait for rows the first are named."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The current dataset at one moment; rows are in a fixed order that depends on their content only."""
+    """A classifier's data at one moment; rows are in a fixed order that depends on their content only."""
 
     name: str
     train_table: str
-    test_table: str
+    test_table: str | None
+    """None: one row in five of the training table."""
     text_column: str
     label_column: str
     label_names: list[str]
@@ -51,26 +58,39 @@ class Snapshot:
     """Rows, among those kept, whose text was cut to the longest allowed length."""
     overlap: int = 0
     """Test rows whose text is also in the training rows."""
+    alike: list[str] = field(default_factory=list)
+    """Sentences on labels that are perhaps one."""
 
 
-def read(url: str, max_text_chars: int) -> Snapshot:
-    """Reads the current dataset in one REPEATABLE READ, READ ONLY transaction: no writer waits or shows up halfway.
+def read(url: str, max_text_chars: int, name: str | None = None, new_class_rows: int = NEW_CLASS_ROWS) -> Snapshot:
+    """Reads a classifier's rows in one REPEATABLE READ, READ ONLY transaction: no writer waits or shows up halfway.
 
-    Left out and counted: texts that are null or blank, labels that are null or not among the dataset's, exact
-    repetitions of a row within its table, and test rows of a class that no training row has. Texts longer than
-    `max_text_chars` are cut. Raises `DataError`s with a sentence when what is left cannot be trained on.
+    `name` None means the default classifier. Left out and counted: texts that are null or blank, labels that are null,
+    those of a new class that has fewer than `new_class_rows` rows yet, exact repetitions of a row within its table,
+    and test rows of a class that no training row has. Texts longer than `max_text_chars` are cut. Raises `DataError`s
+    with a sentence when what is left cannot be trained on.
     """
     with database.connect(url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        dataset = connection.execute(database.query("dataset_current")).fetchone()
-        if dataset is None:
-            raise NoDataset("No dataset has been imported: POST /datasets imports the one that DATASET names.")
-        tables = [dataset["train_table"], dataset["test_table"]]
+        classifier = classifiers.find(connection, name)
         moment = connection.execute("SELECT pg_current_snapshot()::text AS watermark").fetchone()
-        events = connection.execute(database.query("events_uncovered"), {"tables": tables}).fetchall()
-        train, test = (Table(connection, dataset, table, max_text_chars) for table in tables)
-    return _assemble(dataset, train, test, str(moment and moment["watermark"]), [event["id"] for event in events])
+        events = connection.execute(database.query("events_uncovered"), {"name": classifier.name}).fetchall()
+        train, test = sides(connection, vars(classifier), max_text_chars)
+    watermark, event_ids = str(moment and moment["watermark"]), [event["id"] for event in events]
+    return _assemble(classifier, train, test, new_class_rows, watermark, event_ids)
+
+
+def sides(connection: database.Connection, recorded: Mapping[str, Any], limit: int) -> tuple["Table", "Table"]:
+    """The training and the test rows; `recorded` has train_table, test_table, text_column and label_column.
+
+    Without a test table they are two parts of the same one: which a row is in, its text alone decides.
+    """
+    table, test = recorded["train_table"], recorded["test_table"]
+    columns = recorded["text_column"], recorded["label_column"]
+    if test is None:
+        return tuple(Table(connection, table, *columns, limit, held_out) for held_out in (False, True))  # type: ignore[return-value] # of two
+    return Table(connection, table, *columns, limit), Table(connection, test, *columns, limit)
 
 
 def left_out(dropped: dict[str, int]) -> str:
@@ -90,36 +110,47 @@ def digest_of(hashes: list[bytes]) -> str:
 
 
 class Table:
-    """One table's usable rows, a set of (text, label), and the count of the others by reason.
+    """A table's usable rows, texts by label, and the count of the others by reason; `held_out` takes one side of it."""
 
-    `dataset` has text_column, label_column and labels; rows with other labels are left out.
-    """
-
-    def __init__(self, connection: database.Connection, dataset: dict[str, Any], table: str, limit: int) -> None:
+    def __init__(
+        self,
+        connection: database.Connection,
+        table: str,
+        text: str,
+        label: str,
+        limit: int,
+        held_out: bool | None = None,
+    ) -> None:
         self.name = table
-        self.rows: set[tuple[str, str]] = set()
+        self.texts: dict[str, set[str]] = defaultdict(set)
         self.dropped: Counter[str] = Counter()
         self.cut = 0
-        text, label = dataset["text_column"], dataset["label_column"]
         name = check_columns(connection, table, text, label)
-        known = set(label_names(dataset["labels"]))
-        for row in _stream(connection, name, text, label, limit):
-            self._add(row["text"], row["label"], known, limit)
+        for row in _stream(connection, name, text, label, limit, held_out):
+            self._add(row["text"], row["label"], limit)
 
-    def _add(self, text: str | None, label: str | None, known: set[str], limit: int) -> None:
+    @property
+    def rows(self) -> set[tuple[str, str]]:
+        """(text, label) of each."""
+        return {(text, label) for label, texts in self.texts.items() for text in texts}
+
+    def keep(self, labels: Collection[str], reasons: Mapping[str, str]) -> None:
+        """Leaves out the rows of other labels, for `reasons` by label, else as of an unknown one."""
+        for label in [label for label in self.texts if label not in labels]:
+            self.dropped[reasons.get(label, "unknown label")] += len(self.texts.pop(label))
+
+    def _add(self, text: str | None, label: str | None, limit: int) -> None:
         if text is None:
             self.dropped["null text"] += 1
         elif not text.strip():
             self.dropped["blank text"] += 1
         elif not (label := (label or "").strip()):
             self.dropped["null label"] += 1
-        elif label not in known:
-            self.dropped["unknown label"] += 1
-        elif (text[:limit], label) in self.rows:
+        elif text[:limit] in self.texts[label]:
             self.dropped["repeated row"] += 1
         else:
             self.cut += len(text) > limit
-            self.rows.add((text[:limit], label))
+            self.texts[label].add(text[:limit])
 
 
 def check_columns(connection: database.Connection, table: str, text: str, label: str) -> str:
@@ -137,40 +168,51 @@ def check_columns(connection: database.Connection, table: str, text: str, label:
     return str(found["name"])
 
 
-def _stream(connection: database.Connection, table: str, text: str, label: str, limit: int) -> Iterator[dict[str, Any]]:
-    name = sql.SQL(table)  # regclass printed it, quoted where it must be
-    query = database.query("rows").format(
-        text=sql.Identifier(text), label=sql.Identifier(label), table=name, limit=sql.Literal(limit)
-    )
+def _stream(
+    connection: database.Connection, table: str, text: str, label: str, limit: int, held_out: bool | None
+) -> Iterator[dict[str, Any]]:
+    columns = {"text": sql.Identifier(text), "label": sql.Identifier(label)}
+    side: sql.Composable = sql.SQL("true")
+    if held_out is not None:
+        side = database.query("held_out").format(**columns)
+        side = side if held_out else sql.SQL("NOT ({})").format(side)
+    # regclass printed the table's name, quoted where it must be
+    query = database.query("rows").format(**columns, table=sql.SQL(table), limit=sql.Literal(limit), side=side)
     with connection.cursor(name="snapshot_rows") as cursor:
         cursor.itersize = FETCH_ROWS
         cursor.execute(query)
         yield from cursor
 
 
-def _assemble(dataset: dict[str, Any], train: Table, test: Table, watermark: str, event_ids: list[int]) -> Snapshot:
-    """Checks the rows of both tables against each other and puts them into their order."""
+def _assemble(
+    classifier: Classifier, train: Table, test: Table, new_class_rows: int, watermark: str, event_ids: list[int]
+) -> Snapshot:
+    """Checks the rows of both sides against each other and puts them into their order."""
+    counts = {label: len(texts) for label, texts in train.texts.items()}
+    alike = labels.alike(counts)
+    known = _known(classifier, train, test, new_class_rows)
     dropped = train.dropped + test.dropped
     if not train.rows:
         raise EmptyTable(f"Table {train.name} has no usable row ({_reasons(train.dropped)}): insert labelled texts.")
-    classes = {label for _, label in train.rows}
+    classes = {label for label, texts in train.texts.items() if texts}
     if len(classes) == 1:
         raise OneClass(f"All rows of {train.name} are labelled {classes.pop()!r}: insert rows of another class.")
     kept = {row for row in test.rows if row[1] in classes}
     if len(kept) < len(test.rows):
         dropped["test label not in train"] += len(test.rows) - len(kept)
     if not kept:
-        raise EmptyTable(f"Table {test.name} has no usable row ({_reasons(test.dropped)}): insert labelled texts.")
-    own_names = [label for label in label_names(dataset["labels"]) if label in classes]
+        where = test.name if classifier.test_table else f"{test.name}, of which one in five is held out for the test,"
+        raise EmptyTable(f"Table {where} has no usable row ({_reasons(test.dropped)}): insert labelled texts.")
+    own_names = [label for label in known if label in classes]
     train_rows, train_hashes = _ordered("train", train.rows, own_names)
     test_rows, test_hashes = _ordered("test", kept, own_names)
     train_texts = set(train_rows.texts)
     return Snapshot(
-        name=dataset["name"],
+        name=classifier.name,
         train_table=train.name,
-        test_table=test.name,
-        text_column=dataset["text_column"],
-        label_column=dataset["label_column"],
+        test_table=classifier.test_table,
+        text_column=classifier.text_column,
+        label_column=classifier.label_column,
         label_names=own_names,
         train=train_rows,
         test=test_rows,
@@ -180,13 +222,36 @@ def _assemble(dataset: dict[str, Any], train: Table, test: Table, watermark: str
         dropped=dict(dropped),
         cut=train.cut + test.cut,
         overlap=sum(text in train_texts for text in test_rows.texts),
+        alike=alike,
     )
 
 
-def _ordered(split: str, rows: set[tuple[str, str]], label_names: list[str]) -> tuple[Rows, list[bytes]]:
+def _known(classifier: Classifier, train: Table, test: Table, new_class_rows: int) -> list[str]:
+    """The classes: those learned before, then those that are learned now; rows of others are left out of both sides.
+
+    Before anything was learned, every class is there to be learned.
+    """
+    known = labels.label_names(classifier.labels)
+    enough = new_class_rows if known else 1
+    new = sorted(label for label in train.texts if label not in known)
+    learned = [label for label in new if len(train.texts[label]) >= enough]
+    if len(known) + len(learned) > MOST_CLASSES:
+        raise DataError(
+            f"Column {classifier.label_column!r} of {train.name} has more than {MOST_CLASSES:,} different values: is "
+            "it the label?"
+        )
+    reason = "of the new class {!r}, which is learned from " + str(enough) + " training rows on"
+    waiting = {label: reason.format(label) for label in new if label not in learned}
+    named = dict(list(waiting.items())[:NAMED_CLASSES])
+    for side in (train, test):
+        side.keep({*known, *learned}, named)
+    return [*known, *learned]
+
+
+def _ordered(split: str, rows: set[tuple[str, str]], names: list[str]) -> tuple[Rows, list[bytes]]:
     """Rows by their hashes: an order that looks shuffled and is the same wherever the rows stand in the table."""
     hashed = sorted((row_hash(split, text, label), text, label) for text, label in rows)
-    index = {name: number for number, name in enumerate(label_names)}
+    index = {name: number for number, name in enumerate(names)}
     return Rows([row[1] for row in hashed], [index[row[2]] for row in hashed]), [row[0] for row in hashed]
 
 

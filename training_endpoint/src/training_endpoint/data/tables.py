@@ -78,6 +78,8 @@ def put_aside(connection: database.Connection, known: dict[str, Any], progress: 
     moment = time.strftime("%Y%m%d_%H%M%S", time.gmtime())
     for role in ("train", "test"):
         table = known[f"{role}_table"]
+        if table is None:
+            continue
         found = connection.execute("SELECT to_regclass(%s) IS NOT NULL AS there", [table]).fetchone()
         if not (found and found["there"]):
             progress(f"Table {table} is gone already.")
@@ -88,7 +90,7 @@ def put_aside(connection: database.Connection, known: dict[str, Any], progress: 
         # regclass printed the old name, quoted where it must be
         connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.SQL(table), sql.Identifier(aside)))
         progress(f"Table {table} is kept as {aside}.")
-    connection.execute(database.query("dataset_forget"), {"name": known["name"]})
+    connection.execute(database.query("classifier_forget"), {"name": known["name"]})
 
 
 def _free(connection: database.Connection, name: str) -> str:

@@ -8,15 +8,16 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors, require_token
-from training_endpoint import database
-from training_endpoint.data import importer
-from training_endpoint.errors import InvalidOverride, NoDataset
+from training_endpoint.data import classifiers, importer
+from training_endpoint.errors import InvalidOverride
+from training_endpoint.http import classifiers as described
 from training_endpoint.http import fields, metrics, release, storage
+from training_endpoint.http.classifiers import whose
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.release import peers
 from training_endpoint.release.desk import Desk
-from training_endpoint.release.reconciler import Reconciler
+from training_endpoint.release.followers import Followers
 from training_endpoint.settings import Settings
 from training_endpoint.upkeep.janitor import Janitor
 
@@ -28,7 +29,7 @@ NAMES = ("training-endpoint",)
 
 def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | None = None) -> Flask:
     """The application; it connects to nothing before the first request needs it."""
-    desk = desk or Desk(settings, Reconciler(settings))
+    desk = desk or Desk(settings, Followers(settings))
     janitor = janitor or Janitor(settings)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -53,7 +54,7 @@ def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | 
     def ready() -> Response:
         jobs.counts()
         peers.check_mlflow(settings)
-        return jsonify(status="ready", trouble=desk.reconciler.state.trouble)
+        return jsonify(status="ready", trouble=desk.reconciler.trouble)
 
     @app.get("/metrics")
     def prometheus() -> Response:
@@ -70,25 +71,17 @@ def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | 
         if not isinstance(anew, bool):
             raise InvalidOverride("replace must be true or false.")
         wanted = {name: fields.text(asked, name, 1_000) for name in asked if asked[name] is not None}
-        with database.connect(settings.database_url) as connection:
-            known = {row["name"] for row in connection.execute(database.query("dataset_names"))}
+        known = {one.name for one in classifiers.all_of_them(settings.database_url)}
         dataset = importer.import_dataset(settings, **wanted, anew=anew, anywhere=False, progress=app.logger.info)
         return jsonify(dataset), 200 if dataset["name"] in known and not anew else 201
-
-    @app.get("/datasets/current")
-    def current_dataset() -> Response:
-        dataset = importer.current(settings.database_url)
-        if dataset is None:
-            raise NoDataset("No dataset has been imported: POST /datasets imports the one that DATASET names.")
-        return jsonify(dataset)
 
     @app.post("/train")
     def train() -> tuple[Response, int, dict[str, str]]:
         asked = fields.body()
         run_id = fields.text(asked, "run_id", MAX_RUN_ID)
-        overrides = {name: value for name, value in asked.items() if name != "run_id"}
+        overrides = {name: value for name, value in asked.items() if name not in ("run_id", "classifier")}
         Hyperparameters.from_request(overrides, Hyperparameters.defaults(settings))
-        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs)
+        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs, whose(settings, asked))
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
 
     @app.get("/train")
@@ -103,6 +96,7 @@ def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | 
     def cancel_job(job_id: str) -> Response:
         return jsonify(view(jobs.cancel(fields.job_id(job_id))))
 
+    described.install(app, desk)
     release.install(app, desk)
     storage.install(app, janitor)
     return app

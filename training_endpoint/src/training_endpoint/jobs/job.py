@@ -19,10 +19,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from mlops_contract.errors import PlatformError
-from training_endpoint import process
+from training_endpoint import database, process
 from training_endpoint.clock import Clock
-from training_endpoint.data import lineage, snapshot
+from training_endpoint.data import classifiers, lineage, snapshot
 from training_endpoint.data.snapshot import Snapshot
 from training_endpoint.database import Connection
 from training_endpoint.errors import DatabaseUnavailable, JobEnded, MlflowUnavailable
@@ -69,10 +71,12 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> 
     """The job's end as it stands in the table. Only an absent service or a cancelled job raises."""
     job_id = job["job_id"]
     try:
+        classifier = classifiers.get(settings.database_url, job["classifier"])
+        settings = classifier.settings(settings)
         with Reporter(jobs, job_id) as report:
             room.to_begin(settings, report)
             with clock("reading"):
-                taken = _snapshot(settings, work)
+                taken = _snapshot(settings, work, classifier.name)
             report(phase="reading", message=_said(taken), dataset=_described(taken))
             return _train(job, jobs, taken, settings, report, work, clock)
     except (DatabaseUnavailable, MlflowUnavailable, JobEnded):
@@ -109,9 +113,13 @@ def _train(
 
         def decide(connection: Connection) -> None:
             ledger.decide_for_job(connection, settings.model_name, job["job_id"], decided)
+            if outcome.verdict.moves_champion:
+                labels = Jsonb(taken.label_names)
+                connection.execute(database.query("classifier_learned"), {"name": taken.name, "labels": labels})
 
         report.flush()
-        ended.append(_patiently(lambda: jobs.succeed(job["job_id"], result, taken.event_ids, decide)))
+        events = taken.event_ids
+        ended.append(_patiently(lambda: jobs.succeed(job["job_id"], result, events, decide, taken.name)))
 
     lineage.write(taken, settings.max_text_chars, work / lineage.FOLDER)
     parameters = Hyperparameters.from_request(job["request"], Hyperparameters.defaults(settings))
@@ -132,11 +140,12 @@ def _train(
     return ended[0]
 
 
-def _snapshot(settings: Settings, work: Path) -> Snapshot:
+def _snapshot(settings: Settings, work: Path, classifier: str) -> Snapshot:
     """The job's rows: those that it began with, when it was interrupted."""
     file = work / "snapshot.json"
     if not file.exists():
-        lineage.keep(snapshot.read(settings.database_url, settings.max_text_chars), file)
+        taken = snapshot.read(settings.database_url, settings.max_text_chars, classifier, settings.new_class_rows)
+        lineage.keep(taken, file)
     return lineage.kept(file)
 
 
@@ -162,6 +171,7 @@ def _described(taken: Snapshot) -> dict[str, Any]:
         "train_rows": len(taken.train),
         "test_rows": len(taken.test),
         "dropped": taken.dropped,
+        "alike": taken.alike,
         "cut": taken.cut,
         "overlap": taken.overlap,
         "events": len(taken.event_ids),
@@ -170,16 +180,14 @@ def _described(taken: Snapshot) -> dict[str, Any]:
 
 def _said(taken: Snapshot) -> str:
     left_out = ", ".join(f"{count} {reason}" for reason, count in taken.dropped.items())
-    return f"{len(taken.train):,} train and {len(taken.test):,} test rows of {taken.name}" + (
-        f"; left out: {left_out}" if left_out else ""
-    )
+    said = f"{len(taken.train):,} train and {len(taken.test):,} test rows of {taken.name}"
+    return " ".join([said + (f"; left out: {left_out}" if left_out else ""), *taken.alike])
 
 
 def _import_all() -> None:
     """What a job imports sooner or later, some ten seconds' worth where the processor is slow."""
     import matplotlib.figure  # noqa: F401, PLC0415
     import mlflow.transformers  # noqa: F401, PLC0415
-    import onnxruntime.quantization  # noqa: PLC0415
     import onnxruntime.transformers.optimizer  # noqa: F401, PLC0415
     import pandas  # noqa: F401, PLC0415
     import scipy.stats  # noqa: F401, PLC0415

@@ -3,8 +3,8 @@
 LOCK TABLE training_jobs IN SHARE UPDATE EXCLUSIVE MODE
 
 -- name: job_insert
-INSERT INTO training_jobs (job_id, run_id, status, phase, progress, request, detail)
-SELECT %(job_id)s, %(run_id)s, 'queued', 'queued', 0, %(request)s, '{}'
+INSERT INTO training_jobs (job_id, run_id, classifier, status, phase, progress, request, detail)
+SELECT %(job_id)s, %(run_id)s, %(classifier)s, 'queued', 'queued', 0, %(request)s, '{}'
 WHERE (SELECT count(*) FROM training_jobs WHERE status = 'queued') < %(most_queued)s
 ON CONFLICT (run_id) DO NOTHING
 RETURNING *
@@ -64,9 +64,9 @@ WHERE job_id = %(job_id)s AND status = 'running'
 RETURNING *
 
 -- name: coverage_insert
-INSERT INTO training_coverage (event_id, job_id)
-SELECT unnest(%(event_ids)s::bigint[]), %(job_id)s
-ON CONFLICT (event_id) DO NOTHING
+INSERT INTO training_coverage (event_id, classifier, job_id)
+SELECT unnest(%(event_ids)s::bigint[]), coalesce(%(classifier)s, ''), %(job_id)s
+ON CONFLICT (event_id, classifier) DO NOTHING
 
 -- name: job_fail
 UPDATE training_jobs

@@ -20,12 +20,16 @@ class Jobs:
 
     url: str
 
-    def submit(self, run_id: str, request: dict[str, Any], most_queued: int = 2**31 - 1) -> tuple[Job, bool]:
+    def submit(
+        self, run_id: str, request: dict[str, Any], most_queued: int = 2**31 - 1, classifier: str | None = None
+    ) -> tuple[Job, bool]:
         """Queues a job and returns it with True; a known `run_id` gives the job it has already, and False.
 
+        `classifier` None leaves it to the job's start which one is the default.
         Raises `QueueFull` for a new one where `most_queued` wait already.
         """
         row = {"job_id": uuid.uuid4().hex, "run_id": run_id, "request": Jsonb(request), "most_queued": most_queued}
+        row["classifier"] = classifier
         with database.connect(self.url) as connection:
             connection.execute(database.query("job_queue_lock"))
             created = connection.execute(database.query("job_insert"), row).fetchone()
@@ -86,8 +90,9 @@ class Jobs:
         result: dict[str, Any],
         event_ids: list[int],
         decide: Callable[[database.Connection], None] = lambda connection: None,
+        classifier: str | None = None,
     ) -> Job:
-        """Ends a running job well. In the same transaction it decides, and records which events it covers.
+        """Ends a running job well. In the same transaction it decides, and records which events of whom it covers.
 
         So a job that was cancelled or killed before has decided nothing, and one after has decided all.
         """
@@ -100,7 +105,10 @@ class Jobs:
             ).fetchone()
             if ended is None:
                 raise JobEnded(f"Job {job_id} is no longer running, so it ends nothing.")
-            connection.execute(database.query("coverage_insert"), {"event_ids": event_ids, "job_id": job_id})
+            connection.execute(
+                database.query("coverage_insert"),
+                {"event_ids": event_ids, "job_id": job_id, "classifier": classifier or ended["classifier"]},
+            )
         return ended
 
     def fail(self, job_id: str, error: str) -> Job:
@@ -116,7 +124,7 @@ def view(job: Job) -> dict[str, Any]:
     """The job as GET /train/{job_id} answers it; times are ISO 8601, fields not known yet are null."""
     detail = job["detail"]
     return {
-        **{name: job[name] for name in ("job_id", "run_id", "status", "phase", "progress")},
+        **{name: job[name] for name in ("job_id", "run_id", "classifier", "status", "phase", "progress")},
         **{name: detail.get(name) for name in ("step", "steps", "epoch", "eta_s", "metrics", "message")},
         **{name: job[name] for name in ("error", "mlflow_run_id", "model_version", "verdict")},
         **{name: detail.get(name) for name in ("verdict_text", "champion_version", "champion_metrics", "evidence")},

@@ -6,7 +6,7 @@ from dataclasses import replace
 import mlflow
 
 from mlops_contract.words import Verdict
-from training_endpoint.data.snapshot import left_out
+from training_endpoint.data.snapshot import Snapshot, left_out
 from training_endpoint.jobs import room
 from training_endpoint.jobs.context import Challenger, Job, Outcome
 from training_endpoint.judge import compare, evaluate, looks, plots
@@ -48,8 +48,9 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             metrics,
             champion_metrics,
             known,
+            [name for name in job.snapshot.label_names if champion and name not in champion.label_names],
         )
-        decision = _heeding(decision, champion, now, pinned, job.snapshot.dropped)
+        decision = _heeding(decision, champion, now, pinned, job.snapshot)
     version, served = challenger.voucher.version, challenger.served
     evidence = {**decision.evidence, "rows": rows_kept, "served": served.evidence}
     decision = replace(decision, text=f"{decision.text}; {served.reason}", evidence=evidence)
@@ -76,16 +77,18 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
 
 
 def _heeding(
-    decision: Decision, champion: Opponent | None, now: int | None, pinned: bool, dropped: dict[str, int]
+    decision: Decision, champion: Opponent | None, now: int | None, pinned: bool, snapshot: Snapshot
 ) -> Decision:
-    """The verdict, with what else a person must know: whom it met, whether the version is pinned, rows left out."""
+    """The verdict, with what else a person must know: whom it met, whether the version is pinned, and of the rows which
+    were left out, and which classes are perhaps one."""
     verdict, text = decision.verdict, decision.text
     if champion is not None and champion.probabilities is not None and champion.version != now:
         text = f"{text}; compared with version {champion.version}, because {champion.trouble}"
     if pinned and verdict.moves_champion:
         verdict, text = Verdict.KEPT_PINNED, f"version {now} is pinned; without the pin: {verdict}, {text}"
-    if any(dropped.values()):
-        text = f"{text}; {left_out(dropped)}"
+    if any(snapshot.dropped.values()):
+        text = f"{text}; {left_out(snapshot.dropped)}"
+    text += "".join(f"; warning: {sentence.rstrip('.')}" for sentence in snapshot.alike)
     return replace(decision, verdict=verdict, text=text)
 
 

@@ -55,8 +55,8 @@ def checks(
     overlap = snapshot.overlap / len(snapshot.test)
     labels = np.asarray(snapshot.test.labels, np.int64)
     lost, missing = unfound(challenger, champion.probabilities if champion else None, labels, snapshot.label_names)
-    if champion is not None:
-        lost += [name for name in champion.label_names if name not in snapshot.label_names]
+    gone = [name for name in champion.label_names if name not in snapshot.label_names] if champion else []
+    lost += gone
     made = [
         Check(
             "test rows are new to the model",
@@ -69,7 +69,11 @@ def checks(
             replaced <= MOST_REPLACED,
             f"{replaced:.0%} of those are gone, limit {MOST_REPLACED:.0%}",
         ),
-        Check("no class is lost", not lost, f"lost: {_named(lost)}" if lost else "what the Champion finds is found"),
+        Check(
+            "no class is lost",
+            not lost,
+            f"lost: {_named(lost)}{_vanished(gone)}" if lost else "what the Champion finds is found",
+        ),
         Check(
             "every class is found",
             not missing,
@@ -107,6 +111,11 @@ def unfound(
         elif rows.sum() >= CLASS_ROWS:
             missing.append(name)
     return lost, missing
+
+
+def _vanished(names: Sequence[str]) -> str:
+    """That no training row has these labels any more, which only a person can want."""
+    return f"; no training row is labelled {_named(names)} any more, deleted or renamed" if names else ""
 
 
 def _named(names: Sequence[str]) -> str:

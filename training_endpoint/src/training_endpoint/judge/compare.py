@@ -122,10 +122,12 @@ def decide(
     metrics: Mapping[str, float],
     champion_metrics: Mapping[str, float] | None,
     known: Looks = looks.FIRST,
+    new_classes: Sequence[str] = (),
 ) -> Decision:
     """The verdict by `policy`: sequential, better, significant or always. `found` is None where there is no Champion.
 
-    `known` says what the ledger knows of these rows.
+    `known` says what the ledger knows of these rows. `new_classes` are those that the Champion cannot answer: under the
+    default policy, sequential, they are reason enough where the rest is not told to be worse.
     """
     failed = [check for check in checks if not check.passed and check.blocks]
     asked = level(policy, significance, known)
@@ -136,10 +138,13 @@ def decide(
         verdict = Verdict.FIRST_CHAMPION
         text = f"the first Champion, accuracy {metrics['accuracy']:.3f}"
     else:
-        promoted = promotes(policy, found.value, found.p_value, asked)
         worse = found.value < 0 and found.p_value < significance
+        gained = promotes(policy, found.value, found.p_value, asked)
+        promoted = gained or (policy == "sequential" and bool(new_classes) and not worse)
         verdict = Verdict.PROMOTED if promoted else Verdict.KEPT_WORSE if worse else Verdict.KEPT_NO_DIFFERENCE
         text = _sentence(found, metrics, champion_metrics or {}, policy, asked, known)
+    if new_classes and found is not None:
+        text += f"; learned the new {'classes' if len(new_classes) > 1 else 'class'} {', '.join(new_classes)}"
     warnings = [check for check in checks if not check.passed and not check.blocks]
     text += "".join(f"; warning: {check.name} ({check.detail})" for check in warnings)
     evidence = {

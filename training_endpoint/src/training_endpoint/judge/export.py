@@ -7,7 +7,7 @@ docs/architecture.md has the contract; the serving side needs nothing else.
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -88,13 +88,13 @@ def export(
     with _beside(folder, weights), clock("evaluating"):
         choice = forms.choose(run, folder, test, train, machine.cores())
         carried = [replace(form, data=data.get(form.file, "")) for form in choice.forms]
-        write_answers(classifier, folder, carried, golden, trained)
+        write_answers(classifier, folder, carried, golden, trained, choice.models)
     served = Served(
         folder=folder,
         precision=choice.forms[0].name,
         difference=difference,
         allowed=AGREEMENT,
-        latency_ms=latency_ms(choice.model, golden),
+        latency_ms=latency_ms(choice.models[choice.forms[0].name], golden),
         evidence={"form": choice.forms[0].name, "trials": [asdict(trial) for trial in choice.trials]},
         reason=choice.reason,
     )
@@ -205,10 +205,18 @@ def write_tokenizer(classifier: Classifier, file: Path) -> None:
 
 
 def write_answers(
-    classifier: Classifier, folder: Path, carried: Sequence[Form], golden: Sequence[str], trained: Probabilities
+    classifier: Classifier,
+    folder: Path,
+    carried: Sequence[Form],
+    golden: Sequence[str],
+    trained: Probabilities,
+    models: Mapping[str, Model],
 ) -> None:
-    """Writes golden.json and manifest.json, for the files in `folder`; `trained` is PyTorch's answer on `golden`."""
-    answers = {form.name: scores(model_of(folder / form.file, classifier), golden, 1) for form in carried}
+    """Writes golden.json and manifest.json, for the files in `folder`; `trained` is PyTorch's answer on `golden`.
+
+    `models` are what runs the forms `carried`, by their names.
+    """
+    answers = {form.name: scores(models[form.name], golden, 1) for form in carried}
     _write(classifier, folder, carried, golden, {**answers, TORCH: trained})
 
 

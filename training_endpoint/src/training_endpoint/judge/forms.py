@@ -5,14 +5,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model_runner import Model, Probabilities, machine, scores
+from model_runner import Encoded, Model, Probabilities, machine, scores
 from model_runner.artifact import Form
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge.compare import mcnemar
 from training_endpoint.judge.evaluate import Labels
+
+if TYPE_CHECKING:
+    from training_endpoint.judge.smooth import Peaks
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +26,15 @@ DIFFERING = 0.01
 """The share of these rows on which its answer may be another."""
 SIGNIFICANCE = 0.05
 """Of McNemar's exact test: below it, a form's accuracy on the test rows is another than fp32's."""
-TIMED = 48
-"""Rows, one text a call, that tell a form's speed."""
+TIMED, TIMES = 16, 3
+"""Rows, one text a call, that tell a form's speed, and how often each is answered."""
+CALIBRATED = 16
+"""Training texts on which the sizes of values are measured: more change nothing."""
+EXACT = 1 / 3
+"""The share of the products, the first ones, that the last form tried leaves in fp32.
+
+What is lost in the first layers all that follow pass on: in a model of six, three quarters of it is lost in two.
+"""
 
 FP32 = Form("fp32", "model.fp32.onnx")
 # In the order in which they are tried: the quickest first, and of those the one that every processor can run. Without
@@ -65,7 +76,8 @@ class Choice:
     """The forms that the version carries, the one served here first, with its answers on the test rows."""
 
     forms: list[Form]
-    model: Model
+    models: dict[str, Model]
+    """Those that run them, by their names."""
     answers: Probabilities
     trials: list[Trial]
 
@@ -82,66 +94,63 @@ def choose(run: Callable[[Form], Model], folder: Path, test: Rows, train: Sequen
     `run` makes a form's file there a model. Where the best needs what not every processor has, fp32 is carried as well.
     """
     shared = min(len(test), ROWS)
-    extra, labels = list(train[: ROWS - shared]), np.asarray(test.labels[:shared])
+    compared, labels = [*test.texts[:shared], *train[: ROWS - shared]], np.asarray(test.labels[:shared])
     fp32 = run(FP32)
-    reference = scores(fp32, [*test.texts[:shared], *extra], cores)
+    models = {FP32.name: fp32}
+    reference = scores(fp32, compared, cores)
+    try:
+        known = measure(folder, [one.ids for one in fp32.encode(list((train or test.texts)[:CALIBRATED]))])
+    except MemoryError:
+        raise
+    except Exception as error:  # there is no list of what is not known of graphs
+        log.warning("the sizes of values in this model's graph cannot be measured: %s", error)
+        known = {}
     trials: list[Trial] = []
     for form in QUANTISED:
         if not form.needs <= machine.features():
             continue
         try:
-            quantise(folder, form)
+            quantise(folder, form, known)
             model = run(form)
-            answers = scores(model, [*test.texts, *extra], cores)
+            answers = scores(model, compared, cores)
         except MemoryError:
             raise
-        except Exception as error:  # there is no list of what the quantiser does with graphs that it does not know
+        except Exception as error:  # as above
             log.warning("no form %s can be made of this model: %s", form.name, error)
             (folder / form.file).unlink(missing_ok=True)
             continue
-        compared = np.concatenate([answers[:shared], answers[len(test) :]])
-        trial = _trial(form, compared, reference, labels, _speedup(fp32, model, test.texts))
+        trial = _trial(form, answers, reference, labels, _speedup(fp32, model, test.texts))
         trials.append(trial)
         if trial.passed:
             forms = [form, FP32] if form.needs else [form]
             if FP32 not in forms:
                 (folder / FP32.file).unlink()
-            return Choice(forms, model, answers[: len(test)], trials)
+            return Choice(forms, models | {form.name: model}, _all(model, answers, test, shared, cores), trials)
         (folder / form.file).unlink()
-    rest = scores(fp32, test.texts[shared:], cores)
-    return Choice([FP32], fp32, np.concatenate([reference[:shared], rest]), trials)
+    return Choice([FP32], models, _all(fp32, reference, test, shared, cores), trials)
 
 
-def quantise(folder: Path, form: Form) -> None:
-    """Makes the file of `form` from fp32's: products by rows, and attention by ONNX Runtime's own means.
+def _all(model: Model, first: Probabilities, test: Rows, shared: int, cores: int) -> Probabilities:
+    """The answers on all test rows: the first `shared` are known."""
+    return np.concatenate([first[:shared], scores(model, test.texts[shared:], cores)])
+
+
+def measure(folder: Path, texts: Sequence[Sequence[int]]) -> "Peaks":
+    """How large the values become that are going to be bytes, in fp32's file, on `texts` of token ids."""
+    from training_endpoint.judge import smooth  # noqa: PLC0415 - it imports onnx
+
+    return smooth.peaks(folder / FP32.file, texts)
+
+
+def quantise(folder: Path, form: Form, peaks: "Peaks") -> None:
+    """Makes the file of `form` from fp32's.
 
     Embeddings stay as they are: one scale for all words would cost more than all the rest.
     """
-    import onnx  # noqa: PLC0415 - only where it is used
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
-
     from training_endpoint.judge import rows  # noqa: PLC0415 - it imports onnx
 
-    file = folder / form.file
-    rows.quantise(folder / FP32.file, file, bits=7 if form is INT8 else 8)
-    if form is INT8_MIXED:
-        return
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        quantize_dynamic(
-            file,
-            file,
-            op_types_to_quantize=["Attention"],
-            per_channel=True,
-            reduce_range=form is INT8,
-            weight_type=QuantType.QInt8,
-            # Of what the joined nodes give, which ONNX's own inference of types does not know.
-            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
-        )
-    finally:
-        root.setLevel(level)
+    bits, exact = (7 if form is INT8 else 8), (EXACT if form is INT8_MIXED else 0)
+    rows.quantise(folder / FP32.file, folder / form.file, bits=bits, peaks=peaks, exact=exact)
 
 
 def _trial(form: Form, answers: Probabilities, reference: Probabilities, labels: Labels, speedup: float) -> Trial:
@@ -162,12 +171,19 @@ def _trial(form: Form, answers: Probabilities, reference: Probabilities, labels:
 
 
 def _speedup(fp32: Model, other: Model, texts: Sequence[str]) -> float:
-    """How many times as fast `other` is, one text a call; by turns, the median, for the machine may be busy."""
+    """How many times as fast `other` is, one text a call: by turns, of each text the quickest, of these the median.
+
+    So it is told on a busy machine as well.
+    """
     ratios = []
     for text in fp32.encode(list(texts[:TIMED])):
-        start = time.perf_counter()
-        fp32.logits([text])
-        between = time.perf_counter()
-        other.logits([text])
-        ratios.append((between - start) / (time.perf_counter() - between))
+        seconds = [(_seconds(fp32, text), _seconds(other, text)) for _ in range(TIMES)]
+        slow, quick = map(min, zip(*seconds, strict=True))
+        ratios.append(slow / quick)
     return float(np.median(ratios))
+
+
+def _seconds(model: Model, text: Encoded) -> float:
+    start = time.perf_counter()
+    model.logits([text])
+    return time.perf_counter() - start

@@ -8,6 +8,7 @@ import getpass
 import os
 import sys
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -23,8 +24,10 @@ def main(arguments: list[str], environment: dict[str, str]) -> int:
     given = _parser().parse_args(arguments)
     try:
         if given.command == "history":
-            return _history(environment, given.limit, given.verify)
+            return _history(environment, given.limit, given.verify, given.classifier)
         body = {"reason": given.reason, "who": given.who}
+        if given.classifier:
+            body["classifier"] = given.classifier
         if given.command != "unpin":
             body["pin"] = given.pin
         if given.command == "promote":
@@ -52,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--no-pin", dest="pin", action="store_false", help="let the next better version replace it")
     history = commands.add_parser("history", help="the ledger, a line a decision, newest first")
     history.add_argument("--limit", type=int, default=20)
+    for command in (promote, rollback, unpin, history):
+        command.add_argument("--classifier", metavar="NAME", help="another than the default one")
     history.add_argument("--verify", action="store_true", help="prove that no row was changed or left out")
     return parser
 
@@ -72,8 +77,9 @@ def _tell(told: dict[str, Any]) -> None:
         print(f"  MLflow's alias {told['alias_name']} follows as soon as MLflow takes it.")
 
 
-def _history(environment: dict[str, str], limit: int, verify: bool) -> int:
-    told = ask(environment, "GET", f"/history?limit={limit}")
+def _history(environment: dict[str, str], limit: int, verify: bool, classifier: str | None) -> int:
+    whose = f"&classifier={quote(classifier)}" if classifier else ""
+    told = ask(environment, "GET", f"/history?limit={limit}{whose}")
     for row in told["decisions"]:
         moved = (
             f"version {row['to_version']}"

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import MlflowUnavailable, NothingToDecide, SwitchFailed
 from training_endpoint.release import inheritance, ledger, versions
 from training_endpoint.release.ledger import Decision
@@ -20,6 +21,15 @@ class Desk:
 
     settings: Settings
     reconciler: Reconciler
+
+    def of(self, classifier: Classifier) -> "Desk":
+        """The desk for a classifier's model."""
+        return Desk(classifier.settings(self.settings), self.reconciler.of(classifier))
+
+    def champion(self) -> int | None:
+        """The version that the ledger names."""
+        newest = ledger.newest(self.settings.database_url, self.settings.model_name)
+        return newest.to_version if newest else None
 
     def promote(self, version: int, who: str, reason: str, pinned: bool) -> dict[str, Any]:
         """Has `version` served from now on, whatever was measured; answers as `state` when every replica serves it.

@@ -19,6 +19,7 @@ from mlops_contract.lending import PEERS_SECONDS
 from mlops_contract.voucher import Voucher
 from training_endpoint.errors import SwitchBusy, SwitchFailed
 from training_endpoint.release.loans import Loans
+from training_endpoint.release.visits import Visits
 from training_endpoint.settings import Settings
 
 RETRIES_SECONDS = 20
@@ -26,6 +27,8 @@ COMMIT_SECONDS = 5
 RETRY_SECONDS = 0.2
 # A replica that takes connections must say this soon what it serves; else it hangs.
 LOOK_SECONDS = 2.5
+# What it said in a visit is as good as a look for so long.
+GLANCE_SECONDS = 1.5
 Told = dict[str, dict[str, Any]]
 
 
@@ -40,9 +43,20 @@ class Hangs(Exception):
 class Fleet:
     """The replicas behind MODEL_ENDPOINTS."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, visits: Visits | None = None) -> None:
+        """`visits`: of other models of the same replicas, so that each is visited once for all."""
         self.settings = settings
-        self.loans = Loans(self.addresses, self._lend)
+        self.visits = visits or Visits(self._lend)
+        self.loans = Loans(self.addresses)
+        self._changed = 0.0
+
+    def start(self) -> None:
+        """From now on it lends the right to answer; returns at once."""
+        self.visits.add(self.loans)
+
+    def stop(self) -> None:
+        """Lends nothing any more."""
+        self.visits.remove(self.loans)
 
     def addresses(self) -> list[str]:
         """Every replica's ip:port, sorted."""
@@ -52,6 +66,11 @@ class Fleet:
         """What each replica that answers says of itself, by address."""
         addresses = [address for address in self.addresses() if not self.loans.silent(address)]
         return self._ask(addresses, "GET", "/models", {}, LOOK_SECONDS, SwitchFailed)[0]
+
+    def glance(self) -> Told:
+        """As `look`, without a question where each has just said it when it was visited."""
+        since = max(self._changed, time.monotonic() - GLANCE_SECONDS)
+        return self.loans.told(since) or self.look()
 
     def settle(self, told: Told, key: str) -> None:
         """All that answered serve `key`, as decided; returns when nobody else may answer any more."""
@@ -88,6 +107,7 @@ class Fleet:
                 break
             finally:
                 self.loans.bar(())
+                self._changed = time.monotonic()
         replicas = [
             {
                 "replica": told["replica"],
@@ -149,14 +169,14 @@ class Fleet:
         if late or hanging:
             raise SwitchBusy(f"The replica at {min({*late, *hanging})} has just come up.")
 
-    def _lend(self, address: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """One visit of the loans."""
+    def _lend(self, replica: str, due: dict[str, Any], /) -> Told | None:
+        """One visit."""
         try:
-            return self._call(address, "POST", "/models/lend", body, LOOK_SECONDS)
+            return dict(self._call(replica, "POST", "/models/lend", {"loans": due}, LOOK_SECONDS)["loans"])
         except Away:
             return None
-        except (SwitchBusy, SwitchFailed):
-            return {}  # of a release that knows no loans
+        except (SwitchBusy, SwitchFailed, KeyError):
+            return {}  # of a release that knows no loans, or not of all classifiers at once
 
     def _tell(self, addresses: Iterable[str], path: str, body: dict[str, Any]) -> None:
         """Says it to whoever listens; what is held opens by itself, and what is prepared can be prepared again."""

@@ -7,18 +7,13 @@ by its own clock (model_endpoint/standing.py), so after that time the others may
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_contract.lending import LENT_SECONDS
 
-BEAT_SECONDS = 1.0
 # A replica whose last answer is older hangs.
 SILENT_SECONDS = 3.0
-
-Ask = Callable[[str, dict[str, Any]], dict[str, Any] | None]
-"""`ask(address, body)`: what the replica says to `POST /models/lend`; None where no process listens there."""
 
 
 @dataclass
@@ -34,34 +29,25 @@ class _Account:
     key: str | None = None
     until: float = 0.0
     """When the last loan has run out for certain."""
-    asked: bool = False
+    asked: float = 0.0
+    """When the question was put that `told` answers."""
+    told: dict[str, Any] | None = None
 
 
 class Loans:
-    """One thread that visits every replica each second. `serving` is the version that the fleet has committed last."""
+    """Of one model. `serving` is the version that the fleet has committed last; `Visits` brings what is `due`."""
 
-    def __init__(self, addresses: Callable[[], list[str]], ask: Ask) -> None:
+    def __init__(self, addresses: Callable[[], list[str]]) -> None:
         self.serving: str | None = None
         self._addresses = addresses
-        self._ask = ask
         self._accounts: dict[str, _Account] = {}
         self._barred: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._began = time.monotonic()
-        self._stopping = threading.Event()
-        self._pool = ThreadPoolExecutor(32, "loans")
-        self._thread = threading.Thread(target=self._run, name="loans", daemon=True)
 
-    def start(self) -> None:
-        """Begins; returns at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends the thread; visits that hang end by themselves."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def places(self) -> set[str]:
+        """The addresses to visit: every replica's, and those that owe something."""
+        return {*self._addresses(), *self.owing(())}
 
     def silent(self, address: str) -> bool:
         """Whether a replica that is visited has not answered for so long that it hangs."""
@@ -91,37 +77,32 @@ class Loans:
             ends = [self._accounts.get(address, _Account()).until for address in addresses]
         return max(0.0, max([*ends, self._began + LENT_SECONDS]) - time.monotonic()) if ends else 0.0
 
-    def visit(self, address: str) -> None:
-        """Lends what is due to one replica, and notes what it says."""
-        for _ in range(2):
-            with self._lock:
-                account = self._accounts.setdefault(address, _Account())
-                due = self.serving is not None and account.key == self.serving and address not in self._barred
-                clock = account.clock if due else None
-                body: dict[str, Any] = {"key": self.serving, "replica": account.replica, "clock": clock}
-                account.unanswered = account.unanswered or time.monotonic()
-                if due:
-                    account.until = account.answered + LENT_SECONDS
-            told = self._ask(address, body)
-            with self._lock:
-                if told is None:
-                    self._accounts.pop(address, None)
-                    return
-                account.answered, account.unanswered = time.monotonic(), None
-                account.replica, account.clock, account.key = (told.get(name) for name in ("replica", "clock", "key"))
-            if due or told.get("standing", True):
-                return  # else it needs the right at once, and what it has just said is enough to lend it
+    def due(self, address: str) -> dict[str, Any]:
+        """What to say to one replica: the right to answer, where it is due."""
+        with self._lock:
+            account = self._accounts.setdefault(address, _Account())
+            lent = self.serving is not None and account.key == self.serving and address not in self._barred
+            account.asked = time.monotonic()
+            account.unanswered = account.unanswered or account.asked
+            if lent:
+                account.until = account.answered + LENT_SECONDS
+            return {"key": self.serving, "replica": account.replica, "clock": account.clock if lent else None}
 
-    def _run(self) -> None:
-        while not self._stopping.wait(BEAT_SECONDS):
-            for address in {*self._addresses(), *self.owing(())}:
-                account = self._accounts.setdefault(address, _Account())
-                if not account.asked:
-                    account.asked = True
-                    self._pool.submit(self._visit, address, account)
+    def note(self, address: str, told: dict[str, Any] | None) -> bool:
+        """Takes what it answered, None where no process listens there; whether it needs the right at once."""
+        with self._lock:
+            if told is None:
+                self._accounts.pop(address, None)
+                return False
+            account = self._accounts.setdefault(address, _Account())
+            account.answered, account.unanswered, account.told = time.monotonic(), None, told
+            account.replica, account.clock, account.key = (told.get(name) for name in ("replica", "clock", "key"))
+            # What it has just said is enough to lend it.
+            return not told.get("standing", True) and account.key == self.serving
 
-    def _visit(self, address: str, account: _Account) -> None:
-        try:
-            self.visit(address)
-        finally:
-            account.asked = False
+    def told(self, since: float) -> dict[str, dict[str, Any]] | None:
+        """What every replica answered to a question after `since`; None where one has not."""
+        with self._lock:
+            found = {address: self._accounts.get(address) for address in self._addresses()}
+        answers = {address: one.told for address, one in found.items() if one and one.told and one.asked > since}
+        return answers if found and len(answers) == len(found) else None

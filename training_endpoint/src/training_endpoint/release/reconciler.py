@@ -13,6 +13,7 @@ from typing import Any
 from mlops_contract.errors import PlatformError
 from mlops_contract.store import FilesLost, SourceAway
 from mlops_contract.voucher import Voucher
+from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import DatabaseUnavailable, MlflowUnavailable, SwitchBusy, SwitchFailed
 from training_endpoint.release import alias, inheritance, ledger, peers, versions
 from training_endpoint.release.fleet import Fleet
@@ -42,14 +43,17 @@ class State:
 
 
 class Reconciler:
-    """One thread. `state` is replaced as a whole at each step, so anybody may read it."""
+    """Of one classifier's model. `state` is replaced as a whole at each step, so anybody may read it."""
 
     def __init__(self, settings: Settings, fleet: Fleet | None = None) -> None:
         self.settings = settings
         self.fleet = fleet or Fleet(settings)
         self.state = State()
         self._failed: tuple[int, float, str] = (0, 0.0, "")
-        self._looked = 0.0
+        self._looked = self._asked = 0.0
+        self._vouched: tuple[int, Voucher] | None = None
+        self.alias_pause = settings.reconcile_seconds
+        """Between two looks at an alias that nobody has moved."""
         self._mlflow_away = (0.0, 0.0, "")  # until when it is left in peace, the pause after that, why
         self._woken = threading.Event()
         self._stopping = False
@@ -57,7 +61,7 @@ class Reconciler:
 
     def start(self) -> None:
         """Begins; returns at once."""
-        self.fleet.loans.start()
+        self.fleet.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -65,18 +69,31 @@ class Reconciler:
         self._stopping = True
         self._woken.set()
         self._thread.join()
-        self.fleet.loans.stop()
+        self.fleet.stop()
+
+    def of(self, classifier: Classifier) -> "Reconciler":
+        """The one for a classifier's model."""
+        return self
+
+    @property
+    def trouble(self) -> str:
+        """What is in the way of any model, or ''."""
+        return self.state.trouble
 
     def wake(self, afresh: bool = False) -> None:
         """A decision has been written, or is waited for; `afresh` tries at once what has just failed."""
         if afresh:
             self._failed = (0, 0.0, "")
             self._mlflow_away = (0.0, 0.0, "")
+            self._asked = 0.0
         self._woken.set()
 
     def step(self) -> None:
         """One look at the ledger; at fleet and MLflow too when it is time, or when a decision is not in force."""
-        decision = ledger.newest(self.settings.database_url, self.settings.model_name)
+        self.follow(ledger.newest(self.settings.database_url, self.settings.model_name))
+
+    def follow(self, decision: Decision | None) -> None:
+        """As `step`, for who has looked at the ledger already."""
         state = State(decision, switch=self.state.switch)
         known = self.state.decision
         news = decision and (known is None or known.id != decision.id or not decision.served_at)
@@ -97,14 +114,18 @@ class Reconciler:
 
     def _voucher(self, decision: Decision) -> Voucher:
         """The version's voucher, with why it is served among its tags."""
+        if self._vouched and self._vouched[0] == decision.id:
+            return self._vouched[1]
         assert decision.to_version is not None  # noqa: S101 - `step` has looked
         voucher = inheritance.voucher(self.settings, decision.to_version)
         why = ledger.reason_of(self.settings.database_url, self.settings.model_name, voucher.version) or decision
-        return replace(voucher, tags={**voucher.tags, "verdict": why.verdict, "verdict_text": why.reason[:1000]})
+        voucher = replace(voucher, tags={**voucher.tags, "verdict": why.verdict, "verdict_text": why.reason[:1000]})
+        self._vouched = decision.id, voucher
+        return voucher
 
     def _serve(self, decision: Decision, voucher: Voucher, state: State) -> bool:
         """Whether every replica serves the version now; switches them where one does not."""
-        told = self.fleet.look()
+        told = self.fleet.glance() if decision.served_at else self.fleet.look()
         self.fleet.found(told)
         behind = [address for address, one in told.items() if one.get("key") != voucher.key]
         if behind or (not told and self.settings.model_endpoints):
@@ -143,6 +164,10 @@ class Reconciler:
 
     def _name(self, decision: Decision, voucher: Voucher, state: State) -> bool:
         """Whether MLflow's alias names the version; moves it, or deals with who moved it."""
+        known = self.state.decision
+        if self.state.alias and known and known.id == decision.id and time.monotonic() - self._asked < self.alias_pause:
+            return True
+        self._asked = time.monotonic()
         found = self._named(decision)
         if found != voucher.version:
             if decision.alias_at is not None and found is not None and self._adopts(decision, found):
