@@ -34,7 +34,7 @@ EXPLAINED = {
         r"upstream prematurely closed|recv\(\) failed": "a replica went, and another one was asked",
     },
     "backend-store": {
-        r"duplicate key value .* registered_model_pk": "a job makes sure that the registered model is there"
+        r"duplicate key value .*registered_model_pk": "a job makes sure that the registered model is there"
     },
     "airflow-database": {r"could not serialize|deadlock detected": "Airflow tries again"},
 }
