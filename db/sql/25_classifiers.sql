@@ -40,7 +40,7 @@ BEGIN
             USING ERRCODE = 'ambiguous_alias';
     END IF;
     BEGIN
-        IF NOT has_schema_privilege('platform', home, 'USAGE') THEN
+        IF NOT has_schema_privilege('platform', relation.relnamespace, 'USAGE') THEN
             EXECUTE format('GRANT USAGE ON SCHEMA %s TO platform', home);
         END IF;
         IF NOT (has_column_privilege('platform', the_table, text_column, 'SELECT')
@@ -50,7 +50,7 @@ BEGIN
     EXCEPTION WHEN insufficient_privilege THEN
         NULL;  -- said below
     END;
-    IF NOT has_schema_privilege('platform', home, 'USAGE') THEN
+    IF NOT has_schema_privilege('platform', relation.relnamespace, 'USAGE') THEN
         RAISE EXCEPTION 'training, the role platform, may not use the schema %', home
             USING ERRCODE = 'insufficient_privilege', HINT = format('GRANT USAGE ON SCHEMA %s TO platform', home);
     END IF;
@@ -100,6 +100,15 @@ BEGIN
     END IF;
     IF training_table IS NULL THEN
         RAISE EXCEPTION 'name the table to learn from' USING ERRCODE = 'null_value_not_allowed';
+    ELSIF training_table = test_table THEN
+        RAISE EXCEPTION 'training and test rows are the same table, %', training_table
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'without a test table one row in five is held out';
+    ELSIF text_column = label_column THEN
+        RAISE EXCEPTION 'text and label are the same column, %', text_column
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'name them: text_column => ''…'', label_column => ''…''';
+    ELSIF policy NOT IN ('sequential', 'better', 'significant', 'always') THEN
+        RAISE EXCEPTION 'there is no policy %: it is sequential, better, significant or always', policy
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
     FOREACH part IN ARRAY array_remove(ARRAY[training_table, test_table], NULL) LOOP
         PERFORM public.watch_training_table(part);

@@ -8,6 +8,7 @@ import pytest
 
 from tests import services
 from tests.database_roles import Connection, connected
+from training_endpoint.data import snapshot
 
 MAILS = "CREATE SCHEMA crm; CREATE TABLE crm.mails (body text, is_spam boolean, sender text)"
 MAKE = "SELECT create_classifier('spam', 'crm.mails', text_column => 'body', label_column => 'is_spam')"
@@ -37,6 +38,19 @@ def test_a_table_of_any_schema_is_watched_and_may_be_read_as_far_as_needed(owner
         assert training.execute("SELECT body, is_spam FROM crm.mails").fetchall() == [("buy", True)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             training.execute("SELECT sender FROM crm.mails")
+
+
+def test_names_may_be_quoted_ones(owner: Connection, database: str) -> None:
+    owner.execute(
+        'CREATE SCHEMA "Our Mail"; CREATE TABLE "Our Mail"."In \'box" ("The Body" text, "Is Spam" text);'
+        "INSERT INTO \"Our Mail\".\"In 'box\" SELECT 'text ' || n, 'label ' || n % 2 FROM generate_series(1, 50) n"
+    )
+    owner.execute(
+        "SELECT create_classifier('Spam.2', '\"Our Mail\".\"In ''box\"', "
+        "text_column => 'The Body', label_column => 'Is Spam')"
+    )
+    taken = snapshot.read(database, 1000, "Spam.2")
+    assert len(taken.train) + len(taken.test) == 50 and taken.label_names == ["label 0", "label 1"]
 
 
 def test_it_is_taken_up_again_and_never_moves_to_another_table(owner: Connection) -> None:
@@ -70,6 +84,13 @@ def test_the_last_classifier_of_a_table_takes_its_triggers_along(owner: Connecti
         ("", "create_classifier('spam', 'crm.mails')", 'no column "text"; it has body, is_spam, sender'),
         ("", "create_classifier('a b', 'crm.mails')", "name is of letters"),
         ("", "create_classifier('spam', NULL)", "name the table"),
+        ("", f"{MAKE[7:-1]}, test_table => 'crm.mails')", "the same table"),
+        (
+            "",
+            "create_classifier('spam', 'crm.mails', text_column => 'body', label_column => 'body')",
+            "the same column",
+        ),
+        ("", f"{MAKE[7:-1]}, policy => 'best')", "sequential, better, significant or always"),
         ("", "create_classifier('spam', 'public.classifiers')", "one of the platform's own tables"),
         (
             "ALTER TABLE crm.mails ENABLE ROW LEVEL SECURITY",

@@ -263,6 +263,13 @@ def test_labels_that_differ_by_case_alone_are_pointed_out(database: str) -> None
     assert "'good' (6 rows) and 'Good' (1 rows)" in sentence
 
 
+def test_labels_with_blanks_around_them_are_pointed_out_and_count_as_without(database: str) -> None:
+    training.dataset(database, [*training.TRAIN, ("fine", " good"), ("very fine", "good\t")])
+    taken = snapshot.read(database, LIMIT)
+    assert taken.alike == ["2 rows are labelled 'good' with blanks around it, and count as that."]
+    assert taken.label_names == ["bad", "good"]
+
+
 def test_a_column_that_is_no_label_is_refused(database: str) -> None:
     mails(database)
     execute(database, "ALTER TABLE crm.mails ALTER spam TYPE text; UPDATE crm.mails SET spam = body")

@@ -35,6 +35,14 @@ def alike(counts: Mapping[str, int]) -> list[str]:
     ]
 
 
+def trimmed(counts: Mapping[str, int]) -> list[str]:
+    """Sentences on labels that some rows write with blanks around them; `counts`: how many rows, by label."""
+    return [
+        f"{rows:,} rows are labelled {name!r} with blanks around it, and count as that."
+        for name, rows in counts.items()
+    ]
+
+
 def _printed(label: bool | float) -> str:
     if isinstance(label, float) and label.is_integer():
         return str(int(label))

@@ -124,6 +124,8 @@ class Table:
         self.name = table
         self.texts: dict[str, set[str]] = defaultdict(set)
         self.dropped: Counter[str] = Counter()
+        self.trimmed: Counter[str] = Counter()
+        """Rows by the label that they write with blanks around it."""
         self.cut = 0
         name = check_columns(connection, table, text, label)
         for row in _stream(connection, name, text, label, limit, held_out):
@@ -139,17 +141,18 @@ class Table:
         for label in [label for label in self.texts if label not in labels]:
             self.dropped[reasons.get(label, "unknown label")] += len(self.texts.pop(label))
 
-    def _add(self, text: str | None, label: str | None, limit: int) -> None:
+    def _add(self, text: str | None, written: str | None, limit: int) -> None:
         if text is None:
             self.dropped["null text"] += 1
         elif not text.strip():
             self.dropped["blank text"] += 1
-        elif not (label := (label or "").strip()):
+        elif not (label := (written or "").strip()):
             self.dropped["null label"] += 1
         elif text[:limit] in self.texts[label]:
             self.dropped["repeated row"] += 1
         else:
             self.cut += len(text) > limit
+            self.trimmed[label] += label != written
             self.texts[label].add(text[:limit])
 
 
@@ -189,7 +192,7 @@ def _assemble(
 ) -> Snapshot:
     """Checks the rows of both sides against each other and puts them into their order."""
     counts = {label: len(texts) for label, texts in train.texts.items()}
-    alike = labels.alike(counts)
+    alike = [*labels.alike(counts), *labels.trimmed(+(train.trimmed + test.trimmed))]
     known = _known(classifier, train, test, new_class_rows)
     dropped = train.dropped + test.dropped
     if not train.rows:
