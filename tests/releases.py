@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from mlops_contract.voucher import Voucher
 from tests import training
@@ -15,6 +16,7 @@ from tests.replicas import Fleet
 from tests.unit.model_endpoint import stub
 from training_endpoint import database
 from training_endpoint.jobs.queue import Job, Jobs
+from training_endpoint.release import fleet as fleets
 from training_endpoint.release import ledger, versions
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.ledger import Ruling
@@ -100,6 +102,8 @@ class Release:
 def release(database_url: str, folder: Path, replicas: int = 2, **variables: str) -> Iterator[Release]:
     """A desk without decisions; its replicas answer, and serve nothing yet."""
     with ExitStack() as stack:
+        # All of them share this process: one that is slow to say what it serves does not hang.
+        stack.enter_context(patch.object(fleets, "LOOK_SECONDS", 30))
         mlflow = FakeMlflow()
         stack.enter_context(mlflow.listening())
         fleet = Fleet(folder / "fleet", replicas)

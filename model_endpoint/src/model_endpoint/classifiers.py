@@ -81,12 +81,19 @@ class Classifiers:
 
     def lent(self, loans: dict[str, Any]) -> dict[str, Any]:
         """What the release desk brings to each path, '' and /classifiers/NAME, and what is said there to it."""
-        servers = {"": self.root, **{BELOW + name: one.server for name, one in self._all.items()}}
+        servers = self._servers()
         return {
             path: servers[path].replica.lent(*map(loan.get, ("key", "replica", "clock")))
             for path, loan in loans.items()
             if path in servers and isinstance(loan, dict)
         }
+
+    def describe(self) -> dict[str, Any]:
+        """What `GET /models` answers at each path."""
+        return {path: server.replica.describe() for path, server in self._servers().items()}
+
+    def _servers(self) -> dict[str, Server]:
+        return {"": self.root, **{BELOW + name: one.server for name, one in self._all.items()}}
 
     def told(self) -> list[dict[str, Any]]:
         """What everybody may know of each: its name, whether it is the default one, what is served, and its note."""
@@ -135,7 +142,7 @@ class Classifiers:
         settings = self.root.settings
         endpoints = ",".join(below(part, f"{BELOW}{name}") for part in split(settings.endpoints))
         own = replace(settings, model_name=name, cache=self.folder / name, endpoints=endpoints)
-        server = Server(own, beside=self.root)
+        server = Server(own, self.root, BELOW + name)
         return One(server, self._make(server))
 
 
@@ -157,6 +164,11 @@ def install(app: Flask, classifiers: Classifiers) -> None:
         notes = {name: str(note) for name, note in notes.items()} if isinstance(notes, dict) else {}
         classifiers.keep(names, default if isinstance(default, str) else "", notes)
         return jsonify({"classifiers": classifiers.told()})
+
+    @app.get("/models/all")
+    def everything() -> Response:
+        require_token(settings.token)
+        return jsonify(classifiers.describe())
 
     @app.post("/models/lend")
     def lend() -> Response:

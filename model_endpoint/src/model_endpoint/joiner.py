@@ -8,14 +8,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-import requests
 
 from mlops_contract.errors import PlatformError
 from mlops_contract.lending import PEERS_SECONDS
 from mlops_contract.voucher import Voucher
+from model_endpoint.peers import ANSWER_SECONDS, ask
 from model_endpoint.replica import Replica
 from model_endpoint.standing import BEAT_SECONDS
 
@@ -23,8 +21,9 @@ from model_endpoint.standing import BEAT_SECONDS
 LOOK_SECONDS = 0.05
 # Between two questions what the others serve, while nothing is served here; where there is nothing yet, ever longer.
 RETRY_SECONDS, RETRY_MOST_SECONDS = 0.5, 4.0
-ANSWER_SECONDS = 1.0
 NOTHING_YET = "No model is served yet: run the pipeline once, its first model becomes the Champion."
+
+Told = Callable[[], tuple[float, list[dict[str, Any]]]]
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +31,14 @@ log = logging.getLogger(__name__)
 class Joiner:
     """One thread. `trouble` says what is in the way of serving, or is empty."""
 
-    def __init__(self, replica: Replica, on_beat: Callable[[int], None] | None = None) -> None:
-        """`on_beat` is told at each beat how many replicas there are."""
+    def __init__(
+        self, replica: Replica, on_beat: Callable[[int], None] | None = None, told: Told | None = None
+    ) -> None:
+        """`on_beat` is told at each beat how many replicas there are; `told` is what `Peers` heard of this model."""
         self.replica = replica
         self.trouble = ""
         self._on_beat = on_beat
+        self._told = told
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="joiner", daemon=True)
         self._joined = threading.Event()
@@ -83,8 +85,7 @@ class Joiner:
         current = slot.current
         if current is None or standing.left > ANSWER_SECONDS + BEAT_SECONDS:
             return
-        asked = time.monotonic()
-        told = self._others()
+        asked, told = self._heard()
         if slot.held or any(one["held"] for one in told):
             return
         leader = _newest(told)
@@ -94,27 +95,20 @@ class Joiner:
             # Without any address, not even its own, it is cut off, and nobody asks it.
             standing.lend(asked + PEERS_SECONDS)
 
+    def _heard(self) -> tuple[float, list[dict[str, Any]]]:
+        """The same as of a moment ago, and of which."""
+        if self._told is None:
+            return time.monotonic(), self._others()
+        asked, told = self._told()
+        return asked, self._but_this_one(told)
+
     def _others(self) -> list[dict[str, Any]]:
-        """What each replica that answers says of itself."""
+        """What each replica that answers says of this model now."""
+        return self._but_this_one(ask(self.replica.peers(), "/models", self.replica.settings.token))
 
-        def ask(address: str) -> Any:
-            try:
-                with requests.Session() as session:
-                    session.trust_env = False  # a proxy of the machine has no business between replicas
-                    url = f"http://{address}/models"
-                    answer = self.replica.settings.token.send(
-                        lambda headers: session.get(url, headers=headers, timeout=ANSWER_SECONDS)
-                    )
-                    return answer.json() if answer.ok else None
-            except requests.RequestException:
-                return None
-
-        addresses = self.replica.peers()
-        with ThreadPoolExecutor(max(1, len(addresses))) as pool:
-            found = list(pool.map(ask, addresses))
+    def _but_this_one(self, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
         # One without a key is of a release before vouchers; what it serves cannot be vouched for.
-        others = [one for one in found if isinstance(one, dict) and "key" in one]
-        return [one for one in others if one.get("replica") != self.replica.settings.replica]
+        return [one for one in told if "key" in one and one.get("replica") != self.replica.settings.replica]
 
     def _run(self) -> None:
         slot, pause, before = self.replica.slot, 0.0, time.monotonic()

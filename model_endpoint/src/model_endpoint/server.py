@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from typing import Any
 
 from model_endpoint.cores import Cores
@@ -10,6 +11,7 @@ from model_endpoint.front import Exchange
 from model_endpoint.joiner import Joiner
 from model_endpoint.metrics import Metrics
 from model_endpoint.models import Models
+from model_endpoint.peers import Peers
 from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
 from model_endpoint.replica import Replica
 from model_endpoint.settings import Settings
@@ -22,13 +24,15 @@ JSON = json.JSONEncoder(separators=(",", ":"))
 class Server:
     """The parts of a replica, joined together."""
 
-    def __init__(self, settings: Settings, beside: "Server | None" = None) -> None:
-        """`beside`: the server of another classifier in this process, whose cores and loaded models are used too."""
+    def __init__(self, settings: Settings, beside: "Server | None" = None, path: str = "") -> None:
+        """`beside`: the server at the root, for one at `path`, which uses its cores, loaded models and peers too."""
         self.settings = settings
         self.metrics = Metrics()
         models = beside.replica.models if beside else Models(settings.memory_mb << 20)
         self.replica: Replica = Replica(settings, self.metrics, models)
-        self.joiner = Joiner(self.replica) if beside else Joiner(self.replica, self._share_cores)
+        self.peers: Peers = beside.peers if beside else Peers(self.replica.peers, settings.token)
+        told = partial(self.peers.told, path)
+        self.joiner = Joiner(self.replica, None if beside else self._share_cores, told)
         self.cores: Cores = beside.cores if beside else Cores(settings.cores or machine.cores(), most=machine.cores())
         self.predictor = Predictor(self.replica.slot, self.cores, settings)
         self.metrics.in_work.set_function(lambda: self.replica.slot.requests)

@@ -95,7 +95,7 @@ class FakeTraining(Fake):
         }
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Answer:
-        if path == "/datasets/current":
+        if path == "/datasets/current" or path.startswith("/classifiers/"):
             return (200, self.dataset()) if self.imported else error(404, "no_dataset", "import one first")
         if path.startswith("/release"):
             return 200, self.release()

@@ -61,7 +61,7 @@ def test_a_burst_is_one_run_and_posting_it_again_makes_no_other(
     wait_until("the run is accepted", running.delivered)
     accepted = runs(airflow_service, database)
     assert list(accepted.values()) == [
-        {"tables": {"reviews": {"INSERT": 6}}, "events": 3, "rows": 6, "newest_event": 3}
+        {"classifier": "reviews", "tables": {"reviews": {"INSERT": 6}}, "events": 3, "rows": 6, "newest_event": 3}
     ]
     # As if the relay had died between Airflow's answer and its note of it.
     execute(database, "UPDATE training_deliveries SET state = 'claimed', accepted_at = NULL")

@@ -45,8 +45,14 @@ def test_a_healthy_database_is_ok(database: str) -> None:
 
 def test_rows_that_are_not_trained_on_are_told_with_the_reason(database: str) -> None:
     with connected(database) as owner:
-        owner.execute("INSERT INTO training_event_history VALUES (1, 't', 'INSERT', 12, '2026-01-02 03:04:05', 'r')")
-        owner.execute("INSERT INTO training_untrained VALUES (1, 1, 'run r failed: no | disk', now(), false)")
+        owner.execute("CREATE TABLE t (text text, label text); SELECT create_classifier('c', 't')")
+        owner.execute(
+            "INSERT INTO training_event_history VALUES (1, 't', 'INSERT', 12, '2026-01-02 03:04:05', 'r', 'c')"
+        )
+        owner.execute(
+            "INSERT INTO training_untrained (event_id, classifier, runs, because, retry_at, given_up) "
+            "VALUES (1, 'c', 1, 'run r failed: no | disk', now(), false)"
+        )
         assert findings(asked(database, "doctor.sql").replace("no | disk", "no disk"))["rows"][0] == "warning"
         said = asked(database, "backlog.sql")
         assert said.startswith(

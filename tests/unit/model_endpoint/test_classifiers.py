@@ -155,3 +155,17 @@ def test_names_that_could_be_no_folder_are_refused(app: Flask, names: Any) -> No
     client = app.test_client()
     assert client.post("/models/classifiers", json={"names": names}, headers=TOKEN).status_code == 400
     assert client.post("/models/classifiers", json=NAMES).status_code == 401
+
+
+def test_the_others_are_told_of_all_models_at_once(app: Flask) -> None:
+    keep(app)
+    switch(app, "spam", 3, 1)
+    client = app.test_client()
+    assert client.get("/models/all").status_code == 401
+    told = client.get("/models/all", headers=TOKEN).get_json()
+    assert {path: one["version"] for path, one in told.items()} == {
+        "": 7,
+        "/classifiers/films": None,
+        "/classifiers/spam": 3,
+    }
+    assert client.get("/classifiers/spam/models/all", headers=TOKEN).status_code == 404

@@ -94,19 +94,25 @@ def test_a_hold_whose_leader_says_no_more_ends_with_a_question(server: Server) -
     assert slot.standing.good, "the leader gave the hold up: nothing has changed"
 
 
+def others_say(server: Server, monkeypatch: pytest.MonkeyPatch, *told: dict[str, Any]) -> None:
+    monkeypatch.setattr(server.joiner, "_others", lambda: list(told))
+    monkeypatch.setattr(server.joiner, "_told", lambda: (time.monotonic(), list(told)))
+
+
 def test_while_the_desk_is_silent_the_others_lend_unless_they_serve_something_newer(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slot = server.replica.slot
     other: dict[str, Any] = {"voucher": stub.voucher(7).as_dict(), "key": stub.voucher(7).key, "epoch": 1}
-    monkeypatch.setattr(server.joiner, "_others", lambda: [{**other, "held": True}])
+    others_say(server, monkeypatch, {**other, "held": True})
     server.joiner.beat()
     assert not slot.standing.good, "in the middle of a switch nobody knows"
-    monkeypatch.setattr(server.joiner, "_others", lambda: [{**other, "held": False}])
+    others_say(server, monkeypatch, {**other, "held": False})
     server.joiner.beat()
     assert slot.standing.good
     slot.standing.cut(0.0)
-    other |= {"voucher": stub.voucher(8).as_dict(), "key": stub.voucher(8).key, "epoch": 2}
+    newer = {"voucher": stub.voucher(8).as_dict(), "key": stub.voucher(8).key, "epoch": 2, "held": False}
+    others_say(server, monkeypatch, newer)
     server.replica._load = lambda voucher: stub.loaded(voucher.version)
     server.joiner.beat()
     assert server.replica.version == 8 and not slot.standing.good
@@ -116,7 +122,7 @@ def test_while_the_desk_is_silent_the_others_lend_unless_they_serve_something_ne
 
 def test_alone_it_serves_on_after_the_desk_has_been_silent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     standing = server.replica.slot.standing
-    monkeypatch.setattr(server.joiner, "_others", lambda: [])
+    others_say(server, monkeypatch)
     monkeypatch.setattr(server.replica, "peers", lambda: ["192.0.2.1:1"])
     standing.beat(3600)  # it was stopped for an hour, which says nothing about the desk
     server.joiner.beat()
