@@ -7,20 +7,25 @@ import pytest
 
 from tests.e2e.platform import Platform
 from tests.load import Load
+from tests.services import wait_until
 
 pytestmark = pytest.mark.timeout(1200)
 
 CONNECTIONS = 8
 
 
-def launch_with(platform: Platform, **settings: str) -> tuple[set[str], set[str]]:
-    """Writes settings into .env and launches under load; the names of the replicas before and after."""
+def asked(platform: Platform, count: int) -> set[str]:
+    """The names of the replicas, once nginx asks so many: it leaves one alone for 5 s that has refused a connection."""
+    wait_until(f"{count} replicas are asked", lambda: len(platform.versions_by_replica()) == count, 20)
+    return set(platform.versions_by_replica())
+
+
+def launch_with(platform: Platform, **settings: str) -> None:
+    """Writes settings into .env and launches under load."""
     file = platform.folder / ".env"
     kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
     file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
-    before = set(platform.versions_by_replica())
     under_load(platform)
-    return before, set(platform.versions_by_replica())
 
 
 def under_load(platform: Platform, *command: str) -> None:
@@ -42,13 +47,15 @@ def door_process(platform: Platform) -> str:
 
 def test_another_setting_scale_and_token_cost_no_request(platform: Platform) -> None:
     wanted = {"MODEL_REPLICAS": "3", "MODEL_MAX_TEXTS": "500", "PLATFORM_TOKEN": secrets.token_hex(32)}
-    before, after = launch_with(platform, **wanted)
-    assert len(after) == 3 and after - before
+    before = asked(platform, 2)
+    launch_with(platform, **wanted)
+    assert asked(platform, 3) - before
 
 
 def test_scaling_leaves_those_alone_that_stay(platform: Platform) -> None:
-    before, after = launch_with(platform, MODEL_REPLICAS="2")
-    assert len(after) == 2 and after < before
+    before = asked(platform, 3)
+    launch_with(platform, MODEL_REPLICAS="2")
+    assert asked(platform, 2) < before
 
 
 def test_another_setting_of_the_door_is_read_by_the_nginx_that_runs(platform: Platform) -> None:
