@@ -72,7 +72,9 @@ def test_manual_run_can_be_followed_to_its_verdict(platform: Platform) -> None:
     assert done.returncode == 0, done.stdout
     for task in ("Training_Data_Update", "Train_Model", "Switch_Latest_Model"):
         assert task in done.stdout
-    assert re.search(r'sh launch\.sh promote 3 --reason "…"', done.stdout), "a run on unchanged rows promotes nothing"
+    assert re.search(r'sh launch\.sh promote 3 --classifier sample --reason "…"', done.stdout), (
+        "a run on unchanged rows promotes nothing"
+    )
     assert all(seen == {"2"} for seen in platform.versions_by_replica().values())
 
 

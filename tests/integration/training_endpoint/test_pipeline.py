@@ -133,7 +133,7 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     second = train(settings, "b", snapshot, tmp_path / "b", epochs=1, learning_rate=1e-7, seed=2)
     assert second.verdict in (Verdict.KEPT_WORSE, Verdict.KEPT_NO_DIFFERENCE, Verdict.KEPT_FAILED_CHECK)
     assert (second.model_version, second.champion_version) == (2, 1)
-    override = 'To serve it all the same: sh launch.sh promote 2 --reason "…"'
+    override = 'To serve it all the same: sh launch.sh promote 2 --classifier tiny --reason "…"'
     assert second.verdict_text.endswith(override)
     assert mlflow_client.get_model_version(settings.model_name, "2").tags["verdict_text"] == second.verdict_text
     assert (

@@ -175,9 +175,11 @@ def test_the_sentence_says_how_far_selection_may_flatter_the_champion() -> None:
 def test_what_is_kept_ends_with_the_command_that_serves_it() -> None:
     failed = decide("sequential", 300, 60, 10, checks=(Check("c", False, "{why}"),))
     for kept in (failed, decide("sequential", 80, 4, 6)):
-        assert kept.sentence(7).endswith('To serve it all the same: sh launch.sh promote 7 --reason "…"')
+        assert kept.sentence("spam", 7).endswith(
+            'serve it all the same: sh launch.sh promote 7 --classifier spam --reason "…"'
+        )
     promoted = decide("sequential", 300, 60, 10)
-    assert promoted.sentence(7) == promoted.text
+    assert promoted.sentence("spam", 7) == promoted.text
 
 
 def test_a_warning_is_said_and_serves() -> None:

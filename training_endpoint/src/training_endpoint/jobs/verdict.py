@@ -54,7 +54,7 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
     version, served = challenger.voucher.version, challenger.served
     evidence = {**decision.evidence, "rows": rows_kept, "served": served.evidence}
     decision = replace(decision, text=f"{decision.text}; {served.reason}", evidence=evidence)
-    decision = replace(decision, text=decision.sentence(version))
+    decision = replace(decision, text=decision.sentence(job.snapshot.name, version))
     after = version if decision.verdict.moves_champion else now
     outcome = Outcome(
         verdict=decision.verdict,

@@ -48,11 +48,15 @@ class Decision:
     text: str
     evidence: dict[str, Any]
 
-    def sentence(self, version: int) -> str:
-        """The text once the challenger has its version number: what does not serve it ends with what would."""
+    def sentence(self, classifier: str, version: int) -> str:
+        """The text once the challenger has its version number: what does not serve it ends with what would.
+
+        The classifier is named, since another may be the default one when somebody reads it.
+        """
         if self.verdict.moves_champion:
             return self.text
-        return f'{self.text}. To serve it all the same: sh launch.sh promote {version} --reason "…"'
+        command = f'sh launch.sh promote {version} --classifier {classifier} --reason "…"'
+        return f"{self.text}. To serve it all the same: {command}"
 
 
 def mcnemar(challenger_right: npt.NDArray[np.bool_], champion_right: npt.NDArray[np.bool_]) -> float:
