@@ -37,9 +37,9 @@ tests() { # tests FOLDER [PYTEST…]
   folder=tests/$1
   shift
   status=0
-  # Files of these share nothing, so two go side by side.
+  # Its files share nothing, so two go side by side.
   side_by_side=''
-  case $folder in tests/unit | tests/integration) side_by_side='-n 2 --dist loadfile' ;; esac
+  [ "$folder" != tests/integration ] || side_by_side='-n 2 --dist loadfile'
   # shellcheck disable=SC2086 # words
   python -m pytest "$folder" --durations=15 $side_by_side "$@" || status=$?
   [ "$status" -eq 5 ] || return "$status"

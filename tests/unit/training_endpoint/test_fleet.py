@@ -135,7 +135,7 @@ def test_a_replica_that_falls_silent_while_it_prepares_does_not_hold_up_the_othe
     try:
         start = time.monotonic()
         told = made.change(2)
-        assert time.monotonic() - start < PATIENCE
+        assert time.monotonic() - start < 2 * PATIENCE, "it hangs for three times as long"
     finally:
         over.set()
         leader.stop()
