@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks.training.task import SAMPLE, texts
 from training_endpoint.clock import Clock
+from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import export
 from training_endpoint.learn import classifier as classifiers
 from training_endpoint.learn import device, trainer
@@ -13,17 +14,27 @@ from training_endpoint.learn.classifier import Classifier
 from training_endpoint.learn.hyperparameters import Hyperparameters
 
 
+def untrained(labels: list[str], seed: int) -> Classifier:
+    """The embedded base model with a new head."""
+    trainer.seed_all(seed)
+    return classifiers.load(classifiers.find_base("embedded"), labels, Hyperparameters().max_length)
+
+
+def trained(train: Rows, labels: list[str], seed: int) -> Classifier:
+    """The same, trained on some rows as a job does it."""
+    where, precision = device.prepare()
+    made = untrained(labels, seed)
+    with tempfile.TemporaryDirectory() as work:
+        trainer.train(made, train, Hyperparameters(seed=seed), Path(work), device=where, precision=precision)
+    made.model.to("cpu")
+    classifiers.round_weights(made)
+    return made
+
+
 def make(folder: Path, seed: int = 0) -> Classifier:
     """Writes `serving/` and `model/` into `folder`, and says in which form it is served; returns what was trained."""
     train, test, labels = texts(SAMPLE, None)
-    parameters = Hyperparameters(seed=seed)
-    where, precision = device.prepare()
-    trainer.seed_all(seed)
-    made = classifiers.load(classifiers.find_base("embedded"), labels, parameters.max_length)
-    with tempfile.TemporaryDirectory() as work:
-        trainer.train(made, train, parameters, Path(work), device=where, precision=precision)
-    made.model.to("cpu")
-    classifiers.round_weights(made)
+    made = trained(train, labels, seed)
     weights = classifiers.save_weights(made, folder / "model")
     served, _ = export.export(made, test, train.texts, folder / "serving", Clock(), weights=weights)
     print(f"A version in the form {served.precision}: {served.reason}", flush=True)

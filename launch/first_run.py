@@ -43,16 +43,21 @@ def call(url: str, body: dict[str, Any] | None = None, timeout: float = 10, auth
             return error.code, {}
 
 
+def release() -> dict[str, Any]:
+    """What the ledger names, and whether it is served; empty where it is not told."""
+    status, state = call(f"{os.environ['TRAINING_URL']}/release")
+    return dict(state) if status == 200 else {}
+
+
 def has_champion() -> bool:
     """Asks the ledger."""
-    status, state = call(f"{os.environ['TRAINING_URL']}/release")
-    return status == 200 and state["champion"] is not None
+    return release().get("champion") is not None
 
 
 def is_served() -> bool:
     """Whether the replicas follow the ledger: another DATASET than before has another model."""
-    status, state = call(f"{os.environ['TRAINING_URL']}/release")
-    return status == 200 and (state["served"] or state["champion"] is None)
+    state = release()
+    return bool(state) and (state["served"] or state["champion"] is None)
 
 
 def prepare() -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +96,10 @@ class Release:
         """(who, from, to, verdict) of each decision, the oldest first."""
         rows = ledger.history(self.settings.database_url, NAME, 1000)[::-1]
         return [(row.who, row.from_version, row.to_version, row.verdict) for row in rows]
+
+
+Make = Callable[..., Release]
+"""The fixture `make`: settings as keywords."""
 
 
 @contextmanager

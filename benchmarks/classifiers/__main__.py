@@ -5,6 +5,7 @@ python -m benchmarks.classifiers [--count 20] [--rounds 5] [--seconds 5] [--swit
 
 import argparse
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -76,13 +77,13 @@ def main() -> None:
     from benchmarks.classifiers import platform  # noqa: PLC0415 - after --help
 
     names = [f"classifier_{number}" for number in range(options.count)]
-    with platform.temporary() as home, platform.platform(Path(home)) as made:
+    with tempfile.TemporaryDirectory() as home, platform.platform(Path(home)) as made:
         bench = Bench(made, Path(home), names)
         memory_one, memory_all = bench.grow()
         readings = [bench.spread(options.seconds) for _ in range(options.rounds)]
         tails = [bench.switched(-(-options.switches // options.rounds)) for _ in range(options.rounds)]
         idle = made.busy(IDLE_S)
-        say(f"idle: {platform.described(idle)}")
+        say("idle: " + ", ".join(f"{name} {share:.2%}" for name, share in idle.items()))
     further = (memory_all - memory_one) / max(1, len(names) - 1)
     reached = [
         (f"{len(names)} classifiers, evenly, against one: requests a second", "≥ 0.9",

@@ -1,9 +1,7 @@
 """Two real replicas behind nginx, a registry, a database, the desk and the relay; and classifiers as many as wanted."""
 
-import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,13 +141,3 @@ def platform(folder: Path) -> Iterator[Platform]:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def described(found: dict[str, float]) -> str:
-    """For people."""
-    return json.dumps({name: round(share, 4) for name, share in found.items()})
-
-
-def temporary() -> "tempfile.TemporaryDirectory[str]":
-    """A folder whose path is short enough for sockets."""
-    return tempfile.TemporaryDirectory(prefix="classifiers-")

@@ -7,13 +7,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks.training.task import SAMPLE, texts
+from benchmarks.version import trained, untrained
 from model_endpoint.cores import Cores
 from model_runner import load, machine, softmax
 from tests.services import ROOT
@@ -21,9 +21,7 @@ from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import export
 from training_endpoint.learn import classifier as classifiers
-from training_endpoint.learn import device, trainer
 from training_endpoint.learn.classifier import Classifier
-from training_endpoint.learn.hyperparameters import Hyperparameters
 
 COLUMNS = ("model", "form", "served", "times as fast", "rows answered otherwise", "accuracy, points", "p")
 KEPT = ROOT / ".platform/bench/judging/models"
@@ -81,18 +79,12 @@ def report(data: Path | None, seeds: int, most: int | None, models: Path) -> str
 
 def _trained(train: Rows, labels: list[str], seed: int, kept: Path) -> Classifier:
     """A model as a job trains it, or the one that is `kept`."""
-    parameters = replace(Hyperparameters(), seed=seed)
-    trainer.seed_all(seed)
-    model = classifiers.load(classifiers.find_base("embedded"), labels, parameters.max_length)
     if kept.exists():
+        model = untrained(labels, seed)
         model.model.load_state_dict(torch.load(kept, weights_only=True))
         model.model.eval()
         return model
-    where, precision = device.prepare()
-    with tempfile.TemporaryDirectory() as name:
-        trainer.train(model, train, parameters, Path(name), device=where, precision=precision)
-    model.model.to("cpu")
-    classifiers.round_weights(model)
+    model = trained(train, labels, seed)
     kept.parent.mkdir(parents=True, exist_ok=True)
     torch.save(model.model.state_dict(), kept)
     return model

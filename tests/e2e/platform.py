@@ -17,6 +17,13 @@ from tests.services import ROOT, free_port
 PORTS = ("NGINX_PORT", "AIRFLOW_PORT", "MLFLOW_PORT", "TRAINING_PORT", "DATABASE_PORT")
 
 
+def set_env(folder: Path, **settings: str) -> None:
+    """Writes settings into .env, as a user's editor does."""
+    file = folder / ".env"
+    kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
+    file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
+
+
 def engine_answers() -> bool:
     """Whether a Docker Engine answers on this machine."""
     if shutil.which("docker") is None:

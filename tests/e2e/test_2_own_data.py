@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.platform import Platform
+from tests.e2e.platform import Platform, set_env
 from tests.services import wait_until
 
 pytestmark = pytest.mark.timeout(900)
@@ -42,12 +42,6 @@ def values(found: list[tuple[str, str]]) -> str:
     return ", ".join(f"('{text}', '{label}')" for text, label in found)
 
 
-def set_dataset(platform: Platform, value: str) -> None:
-    file = platform.folder / ".env"
-    kept = [line for line in file.read_text().splitlines() if not line.startswith("DATASET=")]
-    file.write_text("\n".join([*kept, f"DATASET={value}"]) + "\n")
-
-
 def answer(platform: Platform, text: str, classifier: str = "") -> tuple[str, str, str]:
     """Label, model and version; an empty label where nothing answers yet."""
     try:
@@ -64,7 +58,7 @@ def test_a_folder_of_ones_own_becomes_the_default_classifier(platform: Platform)
         with (folder / f"{part}.jsonl").open("w") as file:
             for text, label in rows(KINDS, count, len(part)):
                 file.write(json.dumps({"text": text, "label": label}) + "\n")
-    set_dataset(platform, "my data/kinds")
+    set_env(platform.folder, DATASET="my data/kinds")
     said = platform.launch()
     assert "Training the first Champion of kinds" in said and "by kinds version 1" in said
     assert answer(platform, "What do you think of soup?") == ("food", "kinds", "1")
@@ -106,7 +100,7 @@ def test_the_page_shows_each(platform: Platform, page: Page) -> None:
 
 
 def test_the_sample_is_taken_up_again_with_its_champion(platform: Platform) -> None:
-    set_dataset(platform, "sample")
+    set_env(platform.folder, DATASET="sample")
     said = platform.launch()
     assert "Training the first Champion" not in said and "by sample version" in said
     assert answer(platform, "What a wonderful film")[:2] == ("positive", "sample")

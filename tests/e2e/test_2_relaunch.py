@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.platform import Platform
+from tests.e2e.platform import Platform, set_env
 from tests.load import Load
 from tests.services import wait_until
 
@@ -22,9 +22,7 @@ def asked(platform: Platform, count: int) -> set[str]:
 
 def launch_with(platform: Platform, **settings: str) -> None:
     """Writes settings into .env and launches under load."""
-    file = platform.folder / ".env"
-    kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
-    file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
+    set_env(platform.folder, **settings)
     under_load(platform)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from tests.chaos import drill
 from tests.chaos.conftest import platform
+from tests.e2e.platform import set_env
 from tests.load import Load
 from tests.soak.memory import Memory
 
@@ -49,9 +50,7 @@ class Day:
 
     def launch(self, *words: str, **settings: str) -> None:
         """`sh launch.sh WORDS` with these settings in .env."""
-        file = self.platform.folder / ".env"
-        kept = [line for line in file.read_text().splitlines() if line.split("=")[0] not in settings]
-        file.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in settings.items())]) + "\n")
+        set_env(self.platform.folder, **settings)
         command = ["sh", "launch.sh", *words]
         said = subprocess.run(
             command, cwd=self.platform.folder, capture_output=True, text=True, check=False, timeout=1200

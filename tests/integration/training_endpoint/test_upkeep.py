@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -12,7 +10,7 @@ import pytest
 from tests import training
 from tests.database_roles import connected
 from tests.listening import listening
-from tests.releases import NAME, Release, release
+from tests.releases import NAME, Make, Release
 from tests.services import wait_until
 from training_endpoint import database
 from training_endpoint.errors import FilesRemoved, MlflowUnavailable
@@ -21,14 +19,6 @@ from training_endpoint.jobs.queue import Jobs
 from training_endpoint.release import ledger, versions
 from training_endpoint.upkeep import __main__ as command
 from training_endpoint.upkeep import janitor
-
-Make = Callable[..., Release]
-
-
-@pytest.fixture
-def make(database: str, tmp_path: Path) -> Iterator[Make]:
-    with ExitStack() as stack:
-        yield lambda **variables: stack.enter_context(release(database, tmp_path, **variables))
 
 
 def age(made: Release, hours: float) -> None:

@@ -12,7 +12,7 @@ from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
 from training_endpoint.http import fields, metrics, release, storage
-from training_endpoint.http.classifiers import whose
+from training_endpoint.http.classifiers import named
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.release import peers
@@ -81,7 +81,9 @@ def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | 
         run_id = fields.text(asked, "run_id", MAX_RUN_ID)
         overrides = {name: value for name, value in asked.items() if name not in ("run_id", "classifier")}
         Hyperparameters.from_request(overrides, Hyperparameters.defaults(settings))
-        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs, whose(settings, asked))
+        classifier = named(settings, asked)  # None: the job says that there is none
+        name = classifier.name if classifier else None
+        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs, name)
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
 
     @app.get("/train")

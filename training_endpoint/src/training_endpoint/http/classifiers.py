@@ -1,10 +1,12 @@
 """Which classifiers there are, and what each learns from."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, jsonify
 
 from training_endpoint.data import classifiers, importer
+from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import NoDataset
 from training_endpoint.http import fields
 from training_endpoint.release.desk import Desk
@@ -13,12 +15,12 @@ from training_endpoint.settings import Settings
 MAX_NAME = 60
 
 
-def whose(settings: Settings, asked: dict[str, Any]) -> str | None:
-    """The classifier that a request names, else the default one; None before there is any: the job says so."""
+def named(settings: Settings, asked: Mapping[str, Any]) -> Classifier | None:
+    """The classifier that a request names, else the default one; None before there is any."""
     if asked.get("classifier") is not None:
-        return classifiers.get(settings.database_url, fields.text(asked, "classifier", MAX_NAME)).name
+        return classifiers.get(settings.database_url, fields.text(dict(asked), "classifier", MAX_NAME))
     try:
-        return classifiers.get(settings.database_url).name
+        return classifiers.get(settings.database_url)
     except NoDataset:
         return None
 

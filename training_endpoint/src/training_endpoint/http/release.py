@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
-from training_endpoint.data import classifiers
-from training_endpoint.errors import InvalidOverride, NoDataset
+from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import fields
+from training_endpoint.http.classifiers import named
 from training_endpoint.release import ledger
 from training_endpoint.release.desk import Desk, shown
 
@@ -16,7 +16,6 @@ MAX_REASON = 1_000
 MAX_WHO = 200
 MAX_WAIT_S = 60
 MAX_LISTED = 1_000
-MAX_NAME = 60
 MAX_WAITING = 6
 """So many may wait for a switch at a time; others are told the state at once, and threads are left for everybody."""
 
@@ -27,12 +26,9 @@ def install(app: Flask, desk: Desk) -> None:
     waiting = threading.Semaphore(MAX_WAITING)
 
     def of(asked: Mapping[str, Any]) -> Desk:
-        if asked.get("classifier") is not None:
-            return desk.of(classifiers.get(settings.database_url, fields.text(dict(asked), "classifier", MAX_NAME)))
-        try:
-            return desk.of(classifiers.get(settings.database_url))
-        except NoDataset:  # nothing can have been decided but by hand, for the settings' own model
-            return desk
+        found = named(settings, asked)
+        # Before there is any, nothing can have been decided but by hand, for the settings' own model.
+        return desk.of(found) if found else desk
 
     @app.get("/release")
     def release() -> Response:

@@ -40,7 +40,6 @@ class Followers(Reconciler):
         self._own: dict[str, Reconciler] = {}
         self._root: dict[str, Reconciler] = {}
         """Of the default classifier alone."""
-        self._lending: set[Reconciler] = set()
         self._told: tuple[float, list[str]] = (0.0, [])
 
     def of(self, classifier: Classifier) -> Reconciler:
@@ -59,7 +58,7 @@ class Followers(Reconciler):
     def stop(self) -> None:
         """Ends the thread after what it is doing."""
         super().stop()
-        for one in self._lending:
+        for one in self._own.values():
             one.fleet.stop()
 
     def step(self) -> None:
@@ -75,11 +74,9 @@ class Followers(Reconciler):
             del self._root[name]
         for name in self._own.keys() - {one.name for one in found}:
             self._own.pop(name).fleet.stop()
-        for one in self._own.values():
-            if self._thread.is_alive() and one not in self._lending:
+        if self._thread.is_alive():
+            for one in self._own.values():
                 one.fleet.start()
-                self._lending.add(one)
-        self._lending &= set(self._own.values())
         for classifier, one in steps:
             one.alias_pause = self.settings.reconcile_seconds * max(1, len(steps) / ALIASES_AT_A_TIME)
             try:

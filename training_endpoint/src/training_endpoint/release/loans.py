@@ -7,7 +7,7 @@ by its own clock (model_endpoint/standing.py), so after that time the others may
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlops_contract.lending import LENT_SECONDS
@@ -23,15 +23,12 @@ class _Account:
     answered: float = 0.0
     unanswered: float | None = None
     """Since when it has been asked in vain."""
-    replica: str | None = None
-    clock: float | None = None
-    """The replica's own clock as of `answered`, when it served `key`."""
-    key: str | None = None
     until: float = 0.0
     """When the last loan has run out for certain."""
     asked: float = 0.0
     """When the question was put that `told` answers."""
-    told: dict[str, Any] | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    """Its name, its own clock as of `answered`, and the key of the version that it served then."""
 
 
 class Loans:
@@ -81,12 +78,13 @@ class Loans:
         """What to say to one replica: the right to answer, where it is due."""
         with self._lock:
             account = self._accounts.setdefault(address, _Account())
-            lent = self.serving is not None and account.key == self.serving and address not in self._barred
+            told = account.told
+            lent = self.serving is not None and told.get("key") == self.serving and address not in self._barred
             account.asked = time.monotonic()
             account.unanswered = account.unanswered or account.asked
             if lent:
                 account.until = account.answered + LENT_SECONDS
-            return {"key": self.serving, "replica": account.replica, "clock": account.clock if lent else None}
+            return {"key": self.serving, "replica": told.get("replica"), "clock": told.get("clock") if lent else None}
 
     def note(self, address: str, told: dict[str, Any] | None) -> bool:
         """Takes what it answered, None where no process listens there; whether it needs the right at once."""
@@ -96,9 +94,8 @@ class Loans:
                 return False
             account = self._accounts.setdefault(address, _Account())
             account.answered, account.unanswered, account.told = time.monotonic(), None, told
-            account.replica, account.clock, account.key = (told.get(name) for name in ("replica", "clock", "key"))
             # What it has just said is enough to lend it.
-            return not told.get("standing", True) and account.key == self.serving
+            return not told.get("standing", True) and told.get("key") == self.serving
 
     def told(self, since: float) -> dict[str, dict[str, Any]] | None:
         """What every replica answered to a question after `since`; None where one has not."""
