@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ class Named(stub.Stub):
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     monkeypatch.setattr(Replica, "_load", lambda self, voucher: Loaded(voucher, Named(voucher.name)))
     monkeypatch.setattr(Standing, "watched", lambda self: None)  # no desk is here that lends it the right to answer
     server = stub.server(tmp_path, MODEL_ENDPOINTS="127.0.0.1:9")
-    return create_app(server.settings, server)
+    made = create_app(server.settings, server)
+    yield made
+    made.extensions["classifiers"].keep([], "", {})  # ends their threads
 
 
 def keep(app: Flask, **body: Any) -> None:
