@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests import tiny_models
 from training_endpoint.learn.classifier import Classifier
-from training_endpoint.learn.encoding import encode, pad
+from training_endpoint.learn.encoding import Tokens, encode, pad
 from training_endpoint.learn.lean import lean
 
 
@@ -14,11 +15,11 @@ def new(folder: Path, architecture: str = "bert") -> Classifier:
     return tiny_models.classifier(folder / architecture, ["bad", "good"], architecture)
 
 
-def ids_of(classifier: Classifier) -> list[list[int]]:
+def ids_of(classifier: Classifier) -> Tokens:
     return encode(classifier.tokenizer, tiny_models.TEXTS[:7], classifier.max_length)
 
 
-def logits(classifier: Classifier, ids: list[list[int]]) -> torch.Tensor:
+def logits(classifier: Classifier, ids: Tokens) -> torch.Tensor:
     tokens, mask = map(torch.from_numpy, pad(ids, classifier.pad_id))
     found: torch.Tensor = classifier.model(input_ids=tokens, attention_mask=mask).logits
     return found
@@ -86,7 +87,7 @@ def test_dropout_leaves_out_its_share_and_repeats_itself(dtype: torch.dtype) -> 
             return self.words
 
     model, values = Model(), torch.ones(101, 991, dtype=dtype)
-    with lean(model, [[0, 1]]):
+    with lean(model, Tokens(np.array([0, 1]), np.array([0, 2]))):
         torch.manual_seed(5)
         first, second = model.drop(values), model.drop(values)
         torch.manual_seed(5)

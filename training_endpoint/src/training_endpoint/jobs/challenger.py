@@ -167,7 +167,7 @@ def _drawn(rows: Rows, parameters: Hyperparameters) -> Rows:
     if parameters.max_rows is None or parameters.max_rows >= len(rows):
         return rows
     picks = np.linspace(0, len(rows) - 1, parameters.max_rows).round().astype(int)
-    return Rows([rows.texts[index] for index in picks], [rows.labels[index] for index in picks])
+    return rows.pick(picks)
 
 
 def _log_inputs(job: Job, mlflow_run: str, rows: Rows, base: BaseModel, where: str) -> None:
@@ -194,7 +194,7 @@ def _log_inputs(job: Job, mlflow_run: str, rows: Rows, base: BaseModel, where: s
             "overlap": snapshot.overlap,
         },
     )
-    registry.log_dataset(replace(snapshot, train=rows))
+    registry.log_dataset(mlflow_run, job.settings, replace(snapshot, train=rows))
 
 
 def _tags(job: Job, metrics: dict[str, float], served: Served) -> dict[str, str]:

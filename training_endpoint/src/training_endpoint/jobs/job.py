@@ -144,8 +144,9 @@ def _snapshot(settings: Settings, work: Path, classifier: str) -> Snapshot:
     """The job's rows: those that it began with, when it was interrupted."""
     file = work / "snapshot.json"
     if not file.exists():
-        taken = snapshot.read(settings.database_url, settings.max_text_chars, classifier, settings.new_class_rows)
+        taken = snapshot.read(settings.database_url, settings.max_text_chars, classifier, settings.new_class_rows, work)
         lineage.keep(taken, file)
+        del taken  # its files are gone: what was kept is the same, in order
     return lineage.kept(file)
 
 
