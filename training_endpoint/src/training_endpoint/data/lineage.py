@@ -28,21 +28,21 @@ def keep(taken: Snapshot, file: Path) -> None:
     for split in SPLITS:
         getattr(taken, split).save(_rows(file, split))
     part = file.with_suffix(".part")
-    part.write_text(json.dumps(_fields(taken)))
+    part.write_text(json.dumps(_without_rows(taken)))
     part.replace(file)
 
 
 def kept(file: Path) -> Snapshot:
     """The snapshot that `keep` stored; its rows stay in their files."""
-    fields = json.loads(file.read_text())
-    return Snapshot(**fields | {split: Rows.load(_rows(file, split)) for split in SPLITS})
+    known = json.loads(file.read_text())
+    return Snapshot(**known | {split: Rows.load(_rows(file, split)) for split in SPLITS})
 
 
 def _rows(file: Path, split: str) -> Path:
     return file.with_suffix("") / split
 
 
-def _fields(taken: Snapshot) -> dict[str, Any]:
+def _without_rows(taken: Snapshot) -> dict[str, Any]:
     return {name: value for name, value in vars(taken).items() if name not in SPLITS}
 
 
@@ -52,16 +52,56 @@ def write(taken: Snapshot, max_text_chars: int, folder: Path) -> None:
     Nothing of a row can be read from it: what is deleted in the tables is nowhere then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    fields = _fields(taken) | {"train_rows": len(taken.train), "test_rows": len(taken.test)}
-    (folder / "snapshot.json").write_text(json.dumps({**fields, "max_text_chars": max_text_chars}, indent=1))
+    written = _without_rows(taken) | {"train_rows": len(taken.train), "test_rows": len(taken.test)}
+    (folder / "snapshot.json").write_text(json.dumps({**written, "max_text_chars": max_text_chars}, indent=1))
     tables = []
     for split in SPLITS:
-        hashes = snapshot.beginnings(split, getattr(taken, split), taken.label_names).astype(">u8")
-        column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(HASH_BYTES), len(hashes), [None, pa.py_buffer(hashes)])
+        hashes = snapshot.beginnings(split, getattr(taken, split), taken.label_names)
         names = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(hashes), np.int32)), pa.array([split]))
-        tables.append(pa.table({"split": names, "hash": column}))
+        tables.append(pa.table({"split": names, "hash": _column(hashes)}))
     rows = pa.concat_tables(tables).unify_dictionaries()
     pq.write_table(rows, folder / "rows.parquet", compression="zstd", use_dictionary=["split"])
+
+
+def add_course(folder: Path, told: dict[str, Any], trained: Rows | None) -> None:
+    """Beside what `write` wrote: which course the run took (`course.json`), and, where they are
+    not all, the rows that it trained on.
+    """
+    (folder / "course.json").write_text(json.dumps(told, indent=1))
+    if trained is not None and trained.hashes is not None:
+        pq.write_table(pa.table({"hash": _column(trained.hashes)}), folder / "trained.parquet", compression="zstd")
+
+
+def course(folder: Path) -> dict[str, Any]:
+    """What `add_course` was told; {} of earlier releases."""
+    file = folder / "course.json"
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
+
+
+def fields(folder: Path) -> dict[str, Any]:
+    """What `write` wrote of the snapshot, without its rows."""
+    found: dict[str, Any] = json.loads((folder / "snapshot.json").read_text())
+    return found
+
+
+def trained_on(folder: Path) -> npt.NDArray[np.uint64] | None:
+    """The beginnings of the hashes of the rows that the run trained on; None: all training rows."""
+    file = folder / "trained.parquet"
+    return _numbers(pq.read_table(file)["hash"]) if file.exists() else None
+
+
+def _column(hashes: npt.NDArray[np.uint64]) -> pa.FixedSizeBinaryArray:
+    content = pa.py_buffer(hashes.astype(">u8"))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(HASH_BYTES), len(hashes), [None, content])
+
+
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    if column.type == pa.binary(HASH_BYTES):
+        parts = [np.frombuffer(part.buffers()[1], ">u8")[part.offset :][: len(part)] for part in column.chunks]
+    else:  # of earlier releases: whole
+        parts = [np.frombuffer(value[:HASH_BYTES], ">u8") for value in column.to_pylist()]
+    return np.sort(np.concatenate([*parts, np.empty(0, ">u8")]).astype(np.uint64))
 
 
 @dataclass(frozen=True)
@@ -79,7 +119,7 @@ class Difference:
 
 def compare(folder: Path, url: str) -> tuple[dict[str, Any], Difference]:
     """Reads what `write` left in `folder` and looks for the same rows in the tables now."""
-    recorded = json.loads((folder / "snapshot.json").read_text())
+    recorded = fields(folder)
     recorded_rows, names = hashes_of(folder), recorded["label_names"]
     whole = []
     found: list[tuple[str, str, str]] = []
@@ -105,9 +145,4 @@ def hashes_of(folder: Path) -> dict[str, npt.NDArray[np.uint64]]:
     """By split the beginnings of the row hashes that `write` left in `folder`, sorted."""
     table = pq.read_table(folder / "rows.parquet")
     column = "hash" if "hash" in table.column_names else "sha256"  # of earlier releases, whole
-    found = {}
-    for split in SPLITS:
-        rows = table.filter(pc.equal(table["split"], split))[column].combine_chunks().cast(pa.binary())
-        begins = pc.binary_slice(rows, 0, HASH_BYTES).to_numpy(zero_copy_only=False)
-        found[split] = np.sort(np.frombuffer(b"".join(begins), ">u8").astype(np.uint64))
-    return found
+    return {split: _numbers(table.filter(pc.equal(table["split"], split))[column]) for split in SPLITS}

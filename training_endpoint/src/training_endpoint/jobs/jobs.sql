@@ -79,3 +79,16 @@ UPDATE training_jobs
 SET status = 'cancelled', phase = 'done', error = 'cancelled on request', finished_at = now()
 WHERE job_id = %(job_id)s AND status IN ('queued', 'running')
 RETURNING *
+
+-- name: job_warm_since_full
+-- Runs of a classifier that went on from its Champion since the newest that did not.
+SELECT count(*) AS runs
+FROM training_jobs
+WHERE status = 'succeeded'
+  AND detail -> 'dataset' ->> 'name' = %(classifier)s
+  AND detail -> 'course' ->> 'mode' = 'warm'
+  AND finished_at > coalesce((
+      SELECT max(finished_at) FROM training_jobs
+      WHERE status = 'succeeded'
+        AND detail -> 'dataset' ->> 'name' = %(classifier)s
+        AND detail -> 'course' ->> 'mode' IS DISTINCT FROM 'warm'), '-infinity')

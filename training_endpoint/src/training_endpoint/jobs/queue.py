@@ -128,7 +128,7 @@ def view(job: Job) -> dict[str, Any]:
         **{name: detail.get(name) for name in ("step", "steps", "epoch", "eta_s", "metrics", "message")},
         **{name: job[name] for name in ("error", "mlflow_run_id", "model_version", "verdict")},
         **{name: detail.get(name) for name in ("verdict_text", "champion_version", "champion_metrics", "evidence")},
-        **{name: detail.get(name) for name in ("dataset", "timings", "attempts")},
+        **{name: detail.get(name) for name in ("dataset", "course", "timings", "attempts")},
         "request": job["request"],
         **{name: job[name] and job[name].isoformat() for name in ("created_at", "started_at", "finished_at")},
         "url": f"/train/{job['job_id']}",
