@@ -91,10 +91,9 @@ def times(data: Set, repeated: int, folder: Path) -> dict[str, float]:
 
 def copy(database: str, table: str, rows: list[tuple[str, str]]) -> None:
     """Adds rows to a table of text and label."""
-    with psycopg.connect(database) as connection, connection.cursor() as cursor:
-        with cursor.copy(f"COPY {table} FROM STDIN") as target:
-            for row in rows:
-                target.write_row(row)
+    with psycopg.connect(database) as connection, connection.cursor().copy(f"COPY {table} FROM STDIN") as target:
+        for row in rows:
+            target.write_row(row)
 
 
 def seconds(job: dict[str, Any]) -> float:
