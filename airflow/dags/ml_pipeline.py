@@ -29,6 +29,7 @@ training = Param(
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
         "base_model": {"type": "string", "minLength": 1, "maxLength": 300},
         "start_from": {"enum": ["base", "champion"]},
+        "training_mode": {"enum": ["auto", "full"]},
     },
 )
 

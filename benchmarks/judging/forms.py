@@ -93,7 +93,7 @@ def _trained(train: Rows, labels: list[str], seed: int, kept: Path) -> Classifie
 def _same_bits(folder: Path, test: Rows) -> bool:
     """Whether texts get the same scores alone, among others, and by a second model loaded from the same files."""
     first, second = load(folder, "onnx"), load(folder, "onnx")
-    some = test.texts[: OTHERS + 1]
+    some = list(test.texts[: OTHERS + 1])
     among = softmax(Cores(machine.cores()).logits(first, first.encode(some)))
     alone = np.concatenate([softmax(second.logits(second.encode([text]))) for text in some])
     return bool(np.array_equal(among, alone))

@@ -5,7 +5,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.services import ROOT
@@ -27,7 +27,12 @@ class Task:
 
     def save(self, file: Path) -> None:
         """Writes the task for the process that does it."""
-        file.write_text(json.dumps(asdict(self)))
+        parts = {
+            name: {"texts": list(rows.texts), "labels": rows.labels.tolist()}
+            for name, rows in (("train", self.train), ("test", self.test))
+        }
+        fields = {**parts, "label_names": self.label_names, "parameters": self.parameters.as_dict()}
+        file.write_text(json.dumps(fields))
 
     @classmethod
     def load(cls, file: Path) -> "Task":

@@ -126,6 +126,53 @@ def test_a_failing_pipeline_fails_the_job_with_a_sentence_and_covers_nothing(
         assert connection.execute("SELECT count(*) FROM training_coverage").fetchone() == (0,)
 
 
+def test_events_of_a_burst_that_a_run_has_seen_make_no_other_train(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written while a run waits is read by it, though the relay starts one more for it."""
+    announced: list[Any] = []
+    monkeypatch.setattr(slack, "announce", lambda settings, ended: announced.append(slack.worth_telling(ended)))
+
+    def started_by_events(run: str) -> None:
+        with psycopg.connect(settings.database_url) as connection:
+            connection.execute(
+                "WITH fresh AS (DELETE FROM training_event_queue RETURNING id, table_name, operation, rows, created_at)"
+                " INSERT INTO training_event_history"
+                " (id, table_name, operation, rows, created_at, classifier, dag_run_id)"
+                " SELECT fresh.*, 'films', %s FROM fresh",
+                [run],
+            )
+
+    started_by_events("run-1")
+    training.insert(settings.database_url, "film_train", [("late but seen", "good")])
+    started_by_events("run-2")
+    assert execute(settings, monkeypatch, concluding)[1]["status"] == "succeeded"
+    jobs = Jobs(settings.database_url)
+    jobs.submit("run-2", {})
+    jobs.claim()
+    status, seen = execute(settings, monkeypatch, failing(AssertionError("nothing is new")))
+    assert status == 0 and (seen["status"], seen["verdict"]) == ("succeeded", None)
+    assert seen["verdict_text"] == "nothing was trained: run-1 has trained on all rows that started this run"
+    assert seen["champion_version"] == 4 and announced == [True, False]
+
+    training.insert(settings.database_url, "film_train", [("new", "good")])
+    started_by_events("run-3")
+    jobs.submit("run-3", {})
+    jobs.claim()
+    reached: list[str] = []
+
+    def pipeline(running: pipelines.Job) -> Outcome:
+        reached.append(running.run_id)
+        raise errors.OutOfMemory("Lower batch_size.")
+
+    execute(settings, monkeypatch, pipeline)
+    assert reached == ["run-3"]
+    jobs.submit("by-hand", {})
+    jobs.claim()
+    execute(settings, monkeypatch, pipeline)
+    assert reached == ["run-3", "by-hand"], "who asks for a run gets one"
+
+
 def test_an_absent_mlflow_leaves_the_job_to_be_started_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,27 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_who_waits_is_told_his_place_and_when_it_will_be_his_turn(jobs: Jobs, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO training_jobs (job_id, run_id, status, verdict, detail, started_at, finished_at)"
+            " SELECT 'old' || n, 'old' || n, 'succeeded', 'promoted', jsonb_build_object('dataset',"
+            " jsonb_build_object('name', 'mails')), now() - interval '1 day' - make_interval(secs => n),"
+            " now() - interval '1 day' FROM unnest(ARRAY[290, 300, 310]) n"
+        )
+    first, _ = jobs.submit("first", {}, classifier="mails")
+    assert view(first)["message"] == "waiting: place 1 in the queue"
+    assert jobs.claim()
+    second, _ = jobs.submit("second", {}, classifier="mails")
+    third, _ = jobs.submit("third", {}, classifier="other")
+    assert view(second)["place"] == 1 and view(second)["message"].endswith("begins in about 5 min")
+    seen = view(jobs.get(third["job_id"]))
+    assert seen["place"] == 2 and 590 < seen["starts_in_s"] <= 600
+    assert [view(job)["place"] for job in jobs.newest(3)] == [2, 1, None]
+    running = view(jobs.get(first["job_id"]))
+    assert running["status"] == "running" and running["place"] is running["starts_in_s"] is None
+
+
 def test_the_same_run_is_the_same_job(jobs: Jobs) -> None:
     first, created = jobs.submit("run-1", {"epochs": 3})
     again, created_again = jobs.submit("run-1", {"epochs": 9})

@@ -96,7 +96,7 @@ def test_a_class_of_two_rows_that_the_test_table_lacks_is_kept(database: str) ->
     rare = [("an odd one", "odd"), ("odd again", "odd")]
     training.dataset(database, train=training.TRAIN + rare, labels=("bad", "good", "odd"))
     taken = snapshot.read(database, LIMIT)
-    assert taken.train.labels.count(2) == 2 and taken.label_names == ["bad", "good", "odd"]
+    assert list(taken.train.labels).count(2) == 2 and taken.label_names == ["bad", "good", "odd"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_labels_that_are_no_list_are_refused_by_the_database(database: str, labe
 def test_blanks_around_labels_do_not_count(database: str) -> None:
     training.dataset(database, [*training.TRAIN, ("late", " good\n"), ("none", "  ")])
     taken = snapshot.read(database, LIMIT)
-    assert taken.dropped == {"null label": 1} and taken.train.labels.count(1) == 7
+    assert taken.dropped == {"null label": 1} and list(taken.train.labels).count(1) == 7
 
 
 def test_the_view_of_coverage_says_what_a_run_left_out(database: str) -> None:

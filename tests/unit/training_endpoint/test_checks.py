@@ -31,7 +31,7 @@ def one_hot(classes: list[int]) -> Probabilities:
     return np.eye(2)[classes]
 
 
-RIGHT = one_hot(SNAPSHOT.test.labels)
+RIGHT = one_hot(SNAPSHOT.test.labels.tolist())
 
 
 def failed(

@@ -16,6 +16,11 @@ def test_what_is_given_replaces_the_default() -> None:
     assert Hyperparameters.from_request({}, DEFAULTS) == DEFAULTS
 
 
+def test_what_a_request_says_of_epochs_holds_for_a_run_from_the_champion_too() -> None:
+    told = Hyperparameters.from_request({"epochs": 4}, DEFAULTS)
+    assert (told.epochs, told.warm_epochs, told.warm_learning_rate) == (4, 4, DEFAULTS.warm_learning_rate)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
@@ -37,6 +42,7 @@ def test_what_is_given_replaces_the_default() -> None:
         ("base_model", "", "embedded, a folder or a hub id"),
         ("base_model", 3, "embedded, a folder or a hub id"),
         ("start_from", "zero", "base, champion"),
+        ("training_mode", "warm", "auto, full"),
         ("weight_decay", 0.1, "epochs"),
     ],
 )

@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests import tiny_models
 from training_endpoint.learn.classifier import Classifier
-from training_endpoint.learn.encoding import encode, pad
+from training_endpoint.learn.encoding import Tokens, encode, pad
 from training_endpoint.learn.lean import lean
 
 
@@ -14,11 +15,11 @@ def new(folder: Path, architecture: str = "bert") -> Classifier:
     return tiny_models.classifier(folder / architecture, ["bad", "good"], architecture)
 
 
-def ids_of(classifier: Classifier) -> list[list[int]]:
+def ids_of(classifier: Classifier) -> Tokens:
     return encode(classifier.tokenizer, tiny_models.TEXTS[:7], classifier.max_length)
 
 
-def logits(classifier: Classifier, ids: list[list[int]]) -> torch.Tensor:
+def logits(classifier: Classifier, ids: Tokens) -> torch.Tensor:
     tokens, mask = map(torch.from_numpy, pad(ids, classifier.pad_id))
     found: torch.Tensor = classifier.model(input_ids=tokens, attention_mask=mask).logits
     return found
@@ -41,7 +42,7 @@ def test_answers_and_gradients_stay_the_same(tmp_path: Path, architecture: str) 
 
     torch.testing.assert_close(answers, usual)
     words = next(name for name in wanted if name.endswith("word_embeddings.weight"))
-    used = sorted({classifier.pad_id}.union(*ids))
+    used = sorted({classifier.pad_id}.union(*(text.tolist() for text in ids)))
     assert len(used) < len(before[words]), "the texts use every token"
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient[used] if name == words else gradient, msg=name)
@@ -58,7 +59,7 @@ def test_tokens_that_occur_learn_and_the_others_stay(tmp_path: Path) -> None:
         torch.nn.init.ones_(classifier.model.get_input_embeddings().weight)
     assert classifier.model.get_input_embeddings().weight is whole
     used = torch.zeros(len(whole), dtype=torch.bool)
-    used[sorted({classifier.pad_id}.union(*ids))] = True
+    used[sorted({classifier.pad_id}.union(*(text.tolist() for text in ids)))] = True
     assert (whole[used] == 1).all() and torch.equal(whole[~used], before[~used])
 
 
@@ -86,7 +87,7 @@ def test_dropout_leaves_out_its_share_and_repeats_itself(dtype: torch.dtype) -> 
             return self.words
 
     model, values = Model(), torch.ones(101, 991, dtype=dtype)
-    with lean(model, [[0, 1]]):
+    with lean(model, Tokens(np.array([0, 1]), np.array([0, 2]))):
         torch.manual_seed(5)
         first, second = model.drop(values), model.drop(values)
         torch.manual_seed(5)

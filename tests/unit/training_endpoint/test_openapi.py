@@ -8,6 +8,7 @@ from openapi_spec_validator import validate
 from tests import training
 from training_endpoint.http.api import create_app
 from training_endpoint.learn.hyperparameters import OVERRIDES, RANGES, START_FROM
+from training_endpoint.settings import MODES
 
 
 def test_the_description_is_valid_and_whole(tmp_path: Path) -> None:
@@ -35,5 +36,6 @@ def test_overrides_have_the_ranges_that_are_checked(tmp_path: Path) -> None:
     body = described["paths"]["/train"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["properties"]) == {*OVERRIDES, "run_id", "classifier"}
     assert tuple(body["properties"]["start_from"]["enum"]) == START_FROM
+    assert tuple(body["properties"]["training_mode"]["enum"]) == MODES
     for name, (_, low, high) in RANGES.items():
         assert (body["properties"][name]["minimum"], body["properties"][name]["maximum"]) == (low, high), name

@@ -8,6 +8,7 @@ from mlops_contract import addresses
 from mlops_contract.env import Env
 from mlops_contract.tokens import Tokens
 
+MODES = ("auto", "full")
 POLICIES = ("sequential", "better", "significant", "always")
 
 
@@ -39,6 +40,8 @@ class Settings:
     extra_hosts: str
     state_dir: Path
     code_version: str
+    training_mode: str
+    full_every: int
     promotion_policy: str
     promotion_metric: str
     significance: float
@@ -95,6 +98,8 @@ class Settings:
             extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
             state_dir=state_dir,
             code_version=env.text("CODE_VERSION", "unknown"),
+            training_mode=env.choice("TRAINING_MODE", MODES, MODES[0]),
+            full_every=env.integer("FULL_EVERY", 10, 1, 1_000),
             promotion_policy=env.choice("PROMOTION_POLICY", POLICIES, POLICIES[0]),
             promotion_metric=env.choice("PROMOTION_METRIC", ("accuracy", "macro_f1", "log_loss"), "accuracy"),
             significance=env.number("SIGNIFICANCE", 0.05, 0.0001, 0.5),

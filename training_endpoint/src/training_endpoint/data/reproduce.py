@@ -1,7 +1,8 @@
 """The rows behind a version: `python -m training_endpoint.data.reproduce VERSION [--classifier NAME] [--out FILE]`.
 
 Rebuilds a version's training and test rows from the tables as they are now; the digest proves that they are the same.
-Where rows are gone or changed since, it says how many, and shows some of those that are there.
+Where rows are gone or changed since, it says how many, and shows some of those that are there. A version that went on
+from others is the work of their rows too: the whole chain is walked, back to the one that began with the base model.
 """
 
 import argparse
@@ -9,8 +10,11 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import mlflow
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from mlflow.exceptions import MlflowException
@@ -18,10 +22,13 @@ from mlflow.exceptions import MlflowException
 from mlops_contract.errors import PlatformError
 from training_endpoint import database
 from training_endpoint.data import classifiers, lineage
-from training_endpoint.data.lineage import Difference
+from training_endpoint.data.lineage import HASH_BYTES, Difference
+from training_endpoint.data.snapshot import row_hash
 from training_endpoint.errors import UnknownVersion
 from training_endpoint.release import peers
 from training_endpoint.settings import Settings
+
+Hashes = npt.NDArray[np.uint64]
 
 EXAMPLES = 5
 PREVIEW_CHARS = 80
@@ -30,6 +37,7 @@ PREVIEW_CHARS = 80
 def download(settings: Settings, version: int, folder: Path) -> Path:
     """Fetches the lineage folder of `version`'s run from MLflow; raises `UnknownVersion`."""
     peers.check_mlflow(settings)
+    folder.mkdir()
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
     try:
         run_id = mlflow.MlflowClient().get_model_version(settings.model_name, str(version)).run_id
@@ -76,19 +84,49 @@ def main(arguments: list[str], settings: Settings) -> int:
         with database.connect(settings.database_url) as connection:
             settings = classifiers.find(connection, given.classifier).settings(settings)
         with tempfile.TemporaryDirectory() as folder:
-            recorded, difference = lineage.compare(
-                download(settings, given.version, Path(folder)), settings.database_url
-            )
+            behind = download(settings, given.version, Path(folder) / str(given.version))
+            recorded, difference = lineage.compare(behind, settings.database_url)
+            course, trained = lineage.course(behind), lineage.trained_on(behind)
+            print(describe(given.version, recorded["digest"], difference))
+            print(_told(given.version, course, trained), end="")
+            same = _same(recorded, difference)
+            if same and given.out:
+                _write(difference, trained, given.out)
+            for version in course.get("chain", []):
+                behind = download(settings, version, Path(folder) / str(version))
+                recorded, difference = lineage.compare(behind, settings.database_url)
+                print(f"\n{describe(version, recorded['digest'], difference)}")
+                print(_told(version, lineage.course(behind), lineage.trained_on(behind)), end="")
+                same = same and _same(recorded, difference)
     except PlatformError as error:
         print(error.message, file=sys.stderr)
         return 2
-    print(describe(given.version, recorded["digest"], difference))
-    same = not difference.gone and difference.digest == recorded["digest"]
-    if same and given.out:
-        names = ("split", "label", "text")
-        columns = {name: [row[number] for row in difference.found] for number, name in enumerate(names)}
-        pq.write_table(pa.table(columns), given.out)
     return 0 if same else 1
+
+
+def _same(recorded: dict[str, Any], difference: Difference) -> bool:
+    return not difference.gone and difference.digest == recorded["digest"]
+
+
+def _told(version: int, course: dict[str, Any], trained: Hashes | None) -> str:
+    """A line on how the version was made, none of earlier releases."""
+    if not course:
+        return ""
+    rows = "" if trained is None else f"; it was trained on {len(trained):,} of its training rows"
+    return f"Version {version} is a {course['mode']} run, because {course['why']}{rows}.\n"
+
+
+def _write(difference: Difference, trained: Hashes | None, out: Path) -> None:
+    """split, label and text of each row; where a run did not train on all its training rows, `trained` too."""
+    names = ("split", "label", "text")
+    columns: dict[str, list[Any]] = {
+        name: [row[number] for row in difference.found] for number, name in enumerate(names)
+    }
+    if trained is not None:
+        known = set(trained.tolist())
+        begins = (int.from_bytes(row_hash(split, text, label)[:HASH_BYTES]) for split, label, text in difference.found)
+        columns["trained"] = [begin in known for begin in begins]
+    pq.write_table(pa.table(columns), out)
 
 
 if __name__ == "__main__":

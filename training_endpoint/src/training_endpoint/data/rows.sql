@@ -6,7 +6,8 @@ ORDER BY a.attnum
 
 -- name: rows
 -- One character more than the limit, so that the reader can tell a cut text from a whole one.
-SELECT left({text}::text, {limit} + 1) AS text, {label}::text AS label FROM {table} WHERE {side}
+COPY (SELECT left({text}::text, {limit} + 1) AS text, {label}::text AS label FROM {table} WHERE {side})
+TO STDOUT (FORMAT binary)
 
 -- name: held_out
 -- One text in five, whatever else the table holds: equal texts are on one side, and a row never changes sides.

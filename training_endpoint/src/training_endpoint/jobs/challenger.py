@@ -1,9 +1,9 @@
 """From a snapshot to a registered version: load, train, evaluate, export, register."""
 
 import json
+import shutil
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -11,17 +11,17 @@ import numpy as np
 from mlops_contract.voucher import Voucher
 from model_runner import machine
 from training_endpoint.data import lineage
-from training_endpoint.data.snapshot import Rows
+from training_endpoint.data.rows import Rows
 from training_endpoint.jobs import room
 from training_endpoint.jobs.context import Challenger, Job
+from training_endpoint.jobs.course import Course, begin
 from training_endpoint.judge import evaluate, export, plots, trial
 from training_endpoint.judge.exported import Served
 from training_endpoint.learn import classifier as classifiers
-from training_endpoint.learn import device, distributed, trainer
-from training_endpoint.learn.classifier import BaseModel, Classifier, find_base
-from training_endpoint.learn.classifier import load as load_base
+from training_endpoint.learn import device, distributed, trainer, warm
+from training_endpoint.learn.classifier import BaseModel
 from training_endpoint.learn.hyperparameters import Hyperparameters
-from training_endpoint.release import opponent, registry, versions
+from training_endpoint.release import registry, versions
 
 MODEL = "model"  # the folder of what a version holds
 CHALLENGER, ANSWERS = "challenger.json", "answers.npy"
@@ -38,25 +38,28 @@ def kept(job: Job) -> Challenger | None:
     except (FileNotFoundError, ValueError):
         return None
     served = Served(**{**fields["served"], "folder": job.work / MODEL / "serving"})
-    return Challenger(Voucher.from_dict(fields["voucher"]), answers, served, fields["losses"])
+    voucher = Voucher.from_dict(fields["voucher"])
+    return Challenger(voucher, answers, served, fields["losses"], fields.get("course", {}))
 
 
 def make(job: Job, mlflow_run: str) -> Challenger:
     """Trains, exports and registers."""
-    snapshot, parameters, settings, report, clock = job.snapshot, job.parameters, job.settings, job.report, job.clock
+    snapshot, settings, report, clock = job.snapshot, job.settings, job.report, job.clock
     with clock("loading"):
         where, precision = device.prepare()
-        processes = min(device.gpus() or 1, parameters.batch_size)
-        trainer.seed_all(parameters.seed)  # the new head's weights are drawn now
-        base, classifier = _start(job)
+        processes = min(device.gpus() or 1, job.parameters.batch_size)
+        trainer.seed_all(job.parameters.seed)  # the new head's weights are drawn now
+        course, base, classifier = begin(job)
+        parameters = course.parameters(job.parameters)
         without_onnx = trial.trial(classifier, snapshot.test.texts, job.work)
         by_torch = "; PyTorch is going to serve it" if without_onnx else ""
-        rows = _drawn(snapshot.train, parameters)
+        rows = _drawn(course.rows(snapshot.train), parameters)
+        before = warm.weights(classifier.model) if course.warm else {}
         computed_on = f"{processes} x {where.type} {precision}"
-        _log_inputs(job, mlflow_run, rows, base, computed_on)
+        _log_inputs(job, mlflow_run, rows, base, computed_on, parameters, course)
 
     with clock("training"):
-        told = f"training on {len(rows):,} rows, {computed_on}{by_torch}"
+        told = f"{course}; training on {len(rows):,} rows, {computed_on}{by_torch}"
         report(phase="training", progress=TRAINING_FROM, message=told)
 
         def say(step: trainer.Step) -> None:
@@ -73,7 +76,7 @@ def make(job: Job, mlflow_run: str) -> Challenger:
             )
             registry.log_metrics(settings, mlflow_run, live, step.step, int(time.time() * 1000))
 
-        start = f"{snapshot.digest} {base.name} {base.revision}"
+        start = f"{snapshot.digest} {base.name} {base.revision} {course.new} {course.replayed}"
         if processes > 1:
             distributed.train(
                 classifier,
@@ -93,6 +96,8 @@ def make(job: Job, mlflow_run: str) -> Challenger:
     with clock("exporting"):
         report(phase="exporting", progress=TRAINING_TO, message="exporting")
         classifier.model.to("cpu")
+        if course.warm:
+            warm.average(classifier.model, before)
         classifiers.round_weights(classifier)
         weights = classifiers.save_weights(classifier, job.work / MODEL / "model")
         folder = job.work / MODEL / "serving"
@@ -117,24 +122,10 @@ def make(job: Job, mlflow_run: str) -> Challenger:
             | {"computed_in_parts": state.parts, "peak_memory_mb": device.peak_memory_mb()}
         )
         plots.save(job.work / "loss.png", lambda: plots.losses(state.losses))
+        _write_lineage(job, course, rows)
         size = registry.pack(classifier, job.work / MODEL)
-
-        def store() -> Voucher:
-            if (job.work / "loss.png").exists():
-                mlflow.log_artifact(str(job.work / "loss.png"))
-            if (job.work / lineage.FOLDER).is_dir():
-                mlflow.log_artifacts(str(job.work / lineage.FOLDER), lineage.FOLDER)
-            return registry.register(
-                settings,
-                mlflow_run,
-                job.work / MODEL,
-                tags=_tags(job, metrics, served),
-                metrics=metrics,
-                is_taken=lambda number: versions.find(settings, number) is not None,
-                is_kept=lambda root: versions.has_root(settings, root),
-            )
-
-        voucher = room.for_artifacts(settings, report, size, store)
+        tags = _tags(job, metrics, served, course)
+        voucher = room.for_artifacts(settings, report, size, lambda: _store(job, mlflow_run, tags, metrics))
         versions.record(settings, voucher, job.job_id)
 
     np.save(job.work / ANSWERS, answers)
@@ -142,24 +133,38 @@ def make(job: Job, mlflow_run: str) -> Challenger:
         "voucher": voucher.as_dict(),
         "served": {**asdict(served), "folder": ""},
         "losses": state.losses,
+        "course": course.told,
     }
     (job.work / CHALLENGER).write_text(json.dumps(kept))
-    return Challenger(voucher, answers, served, state.losses)
+    return Challenger(voucher, answers, served, state.losses, course.told)
 
 
-def _start(job: Job) -> tuple[BaseModel, Classifier]:
-    """Where training starts from: the base model, or the Champion where one with the same labels is there."""
-    parameters, settings = job.parameters, job.settings
-    if parameters.start_from == "champion":
-        found = opponent.classifier(settings, parameters.max_length)
-        if found is not None:
-            version, classifier = found
-            if classifier.label_names == job.snapshot.label_names:
-                return BaseModel(f"{settings.model_name} version {version}", Path(), str(version)), classifier
-        why = "there is no Champion yet" if found is None else "the Champion has other labels"
-        job.report(message=f"{why}: starting from the base model")
-    base = find_base(parameters.base_model, settings.huggingface_token)
-    return base, load_base(base, job.snapshot.label_names, parameters.max_length)
+def _write_lineage(job: Job, course: Course, rows: Rows) -> None:
+    """Adds the course to what the job has written, and puts all into the version as well.
+
+    There training vouches for it, so later runs learn from it what is new.
+    """
+    folder = job.work / lineage.FOLDER
+    if folder.is_dir():
+        lineage.add_course(folder, course.told, rows if len(rows) < len(job.snapshot.train) else None)
+        shutil.copytree(folder, job.work / MODEL / lineage.FOLDER, dirs_exist_ok=True)
+
+
+def _store(job: Job, mlflow_run: str, tags: dict[str, str], metrics: dict[str, float]) -> Voucher:
+    settings = job.settings
+    if (job.work / "loss.png").exists():
+        mlflow.log_artifact(str(job.work / "loss.png"))
+    if (job.work / lineage.FOLDER).is_dir():
+        mlflow.log_artifacts(str(job.work / lineage.FOLDER), lineage.FOLDER)
+    return registry.register(
+        settings,
+        mlflow_run,
+        job.work / MODEL,
+        tags=tags,
+        metrics=metrics,
+        is_taken=lambda number: versions.find(settings, number) is not None,
+        is_kept=lambda root: versions.has_root(settings, root),
+    )
 
 
 def _drawn(rows: Rows, parameters: Hyperparameters) -> Rows:
@@ -167,17 +172,20 @@ def _drawn(rows: Rows, parameters: Hyperparameters) -> Rows:
     if parameters.max_rows is None or parameters.max_rows >= len(rows):
         return rows
     picks = np.linspace(0, len(rows) - 1, parameters.max_rows).round().astype(int)
-    return Rows([rows.texts[index] for index in picks], [rows.labels[index] for index in picks])
+    return rows.pick(picks)
 
 
-def _log_inputs(job: Job, mlflow_run: str, rows: Rows, base: BaseModel, where: str) -> None:
+def _log_inputs(
+    job: Job, mlflow_run: str, rows: Rows, base: BaseModel, where: str, parameters: Hyperparameters, course: Course
+) -> None:
     """Everything that the run starts from."""
     snapshot = job.snapshot
     registry.log_parameters(
         mlflow_run,
         job.settings,
         {
-            **job.parameters.as_dict(),
+            **parameters.as_dict(),
+            "course": course,
             "base_model": base.name,
             "base_revision": base.revision,
             "device": where,
@@ -194,10 +202,10 @@ def _log_inputs(job: Job, mlflow_run: str, rows: Rows, base: BaseModel, where: s
             "overlap": snapshot.overlap,
         },
     )
-    registry.log_dataset(replace(snapshot, train=rows))
+    registry.log_dataset(mlflow_run, job.settings, replace(snapshot, train=rows))
 
 
-def _tags(job: Job, metrics: dict[str, float], served: Served) -> dict[str, str]:
+def _tags(job: Job, metrics: dict[str, float], served: Served, course: Course) -> dict[str, str]:
     return {
         "dataset": job.snapshot.name,
         "dataset_digest": job.snapshot.digest,
@@ -206,5 +214,7 @@ def _tags(job: Job, metrics: dict[str, float], served: Served) -> dict[str, str]
         "precision": served.precision,
         "served_form": served.reason,
         "job_id": job.job_id,
+        "course": str(course),
+        "chain": " ".join(map(str, course.chain)),
         **{name: f"{value:.4f}" for name, value in metrics.items()},
     }

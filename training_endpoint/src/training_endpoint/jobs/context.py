@@ -1,7 +1,7 @@
 """What a job is done with, and what comes of it on the way."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Challenger:
     answers: Probabilities
     served: Served
     losses: list[float]
+    course: dict[str, Any] = field(default_factory=dict)
+    """How it was made: `jobs.course.Course.told`."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,5 @@ class Outcome:
     evidence: dict[str, Any]
     timings: dict[str, float]
     """Seconds by phase."""
+    course: dict[str, Any] = field(default_factory=dict)
+    """Of the challenger."""

@@ -78,6 +78,10 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> 
             with clock("reading"):
                 taken = _snapshot(settings, work, classifier.name)
             report(phase="reading", message=_said(taken), dataset=_described(taken))
+            before = None if taken.event_ids else jobs.covered_by(job["run_id"], taken.name)
+            if before is not None:
+                report.flush()
+                return _nothing_new(jobs, job_id, before, settings)
             return _train(job, jobs, taken, settings, report, work, clock)
     except (DatabaseUnavailable, MlflowUnavailable, JobEnded):
         raise
@@ -97,6 +101,16 @@ def _run(job: Job, jobs: Jobs, settings: Settings, work: Path, clock: Clock) -> 
         )
     failed: Job = _patiently(lambda: jobs.fail(job_id, reason[:2000]))
     return failed
+
+
+def _nothing_new(jobs: Jobs, job_id: str, before: str, settings: Settings) -> Job:
+    """Ends a job whose rows another run has trained on since they started it: no event gives two runs."""
+    newest = ledger.newest(settings.database_url, settings.model_name)
+    told = f"nothing was trained: {before} has trained on all rows that started this run"
+    result = {"verdict": None, "mlflow_run_id": None, "model_version": None, "verdict_text": told, "message": told}
+    champion = {"champion_version": newest.to_version if newest else None}
+    ended: Job = _patiently(lambda: jobs.succeed(job_id, result | champion, []))
+    return ended
 
 
 def _train(
@@ -144,8 +158,9 @@ def _snapshot(settings: Settings, work: Path, classifier: str) -> Snapshot:
     """The job's rows: those that it began with, when it was interrupted."""
     file = work / "snapshot.json"
     if not file.exists():
-        taken = snapshot.read(settings.database_url, settings.max_text_chars, classifier, settings.new_class_rows)
+        taken = snapshot.read(settings.database_url, settings.max_text_chars, classifier, settings.new_class_rows, work)
         lineage.keep(taken, file)
+        del taken  # its files are gone: what was kept is the same, in order
     return lineage.kept(file)
 
 

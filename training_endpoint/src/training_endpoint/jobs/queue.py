@@ -1,5 +1,6 @@
 """The queue of training jobs: the table training_jobs, and nothing that is kept anywhere else."""
 
+import math
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from mlops_contract.words import JobStatus
 from training_endpoint import database
 from training_endpoint.errors import JobEnded, JobNotFound, QueueFull
 
@@ -39,19 +41,20 @@ class Jobs:
                 f"{most_queued} jobs are waiting already: try again when some have ended, or cancel some "
                 "(DELETE /train/JOB_ID); MAX_QUEUED_JOBS sets how many may wait."
             )
-        return job, created is not None
+        return self._placed([job])[0], created is not None
 
     def get(self, job_id: str) -> Job:
         """The job, or `JobNotFound`."""
         job = self._one("job_get", {"job_id": job_id})
         if job is None:
             raise JobNotFound(f"There is no job {job_id}: GET /train lists the jobs.")
-        return job
+        return self._placed([job])[0]
 
     def newest(self, limit: int) -> list[Job]:
         """The newest `limit` jobs, newest first."""
         with database.connect(self.url) as connection:
-            return connection.execute(database.query("job_list"), {"limit": limit}).fetchall()
+            found = connection.execute(database.query("job_list"), {"limit": limit}).fetchall()
+        return self._placed(found)
 
     def counts(self) -> dict[str, int]:
         """Jobs by status."""
@@ -62,6 +65,11 @@ class Jobs:
     def newest_succeeded(self) -> Job | None:
         """The job that succeeded last."""
         return self._one("job_newest_succeeded", {})
+
+    def covered_by(self, run_id: str, classifier: str) -> str | None:
+        """The run that trained on the events which started the run `run_id`; None where no event did."""
+        row = self._one("job_events_covered_by", {"run_id": run_id, "classifier": classifier})
+        return str(row["run_id"]) if row else None
 
     def cancel(self, job_id: str) -> Job:
         """Ends a queued or running job; a cancelled one stays so; `JobEnded` for one that ended otherwise."""
@@ -115,9 +123,26 @@ class Jobs:
         """Ends a running job with a sentence for people; its events stay uncovered."""
         return self._one("job_fail", {"job_id": job_id, "error": error}) or self.get(job_id)
 
+    def _placed(self, jobs: list[Job]) -> list[Job]:
+        """`jobs`, with the place and the time in the details of those that wait."""
+        if any(job["status"] == JobStatus.QUEUED for job in jobs):
+            with database.connect(self.url) as connection:
+                waits = {row["job_id"]: row for row in connection.execute(database.query("job_waits"))}
+            for job in jobs:
+                if wait := waits.get(job["job_id"]):
+                    del wait["job_id"]
+                    job["detail"] |= {**wait, "message": _told(**wait)}
+        return jobs
+
     def _one(self, name: str, parameters: dict[str, Any]) -> Job | None:
         with database.connect(self.url) as connection:
             return connection.execute(database.query(name), parameters).fetchone()
+
+
+def _told(place: int, starts_in_s: float | None) -> str:
+    """Where a job stands in the queue, for people."""
+    begins = "" if starts_in_s is None else f", begins in about {math.ceil(starts_in_s / 60)} min"
+    return f"waiting: place {place} in the queue{begins}"
 
 
 def view(job: Job) -> dict[str, Any]:
@@ -125,10 +150,11 @@ def view(job: Job) -> dict[str, Any]:
     detail = job["detail"]
     return {
         **{name: job[name] for name in ("job_id", "run_id", "classifier", "status", "phase", "progress")},
-        **{name: detail.get(name) for name in ("step", "steps", "epoch", "eta_s", "metrics", "message")},
+        **{name: detail.get(name) for name in ("place", "starts_in_s", "step", "steps", "epoch", "eta_s")},
+        **{name: detail.get(name) for name in ("metrics", "message")},
         **{name: job[name] for name in ("error", "mlflow_run_id", "model_version", "verdict")},
         **{name: detail.get(name) for name in ("verdict_text", "champion_version", "champion_metrics", "evidence")},
-        **{name: detail.get(name) for name in ("dataset", "timings", "attempts")},
+        **{name: detail.get(name) for name in ("dataset", "course", "timings", "attempts")},
         "request": job["request"],
         **{name: job[name] and job[name].isoformat() for name in ("created_at", "started_at", "finished_at")},
         "url": f"/train/{job['job_id']}",

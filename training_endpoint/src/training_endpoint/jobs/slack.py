@@ -18,12 +18,14 @@ HEADLINES = {
 
 
 def announce(settings: Settings, job: Job) -> None:
-    """Posts the end of `job` to SLACK_URL when that is set. Never raises: a job does not fail for its message.
-
-    Who cancelled a job knows of its end: that is no news.
-    """
-    if job["status"] != JobStatus.CANCELLED:
+    """Posts the end of `job` to SLACK_URL when that is set. Never raises: a job does not fail for its message."""
+    if worth_telling(job):
         peers.say_in_slack(settings, text(settings, job))
+
+
+def worth_telling(job: Job) -> bool:
+    """Who cancelled a job knows of its end, and one that had nothing to do changed nothing: neither is news."""
+    return job["status"] == JobStatus.FAILED or bool(job["verdict"])
 
 
 def text(settings: Settings, job: Job) -> str:

@@ -51,9 +51,10 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             [name for name in job.snapshot.label_names if champion and name not in champion.label_names],
         )
         decision = _heeding(decision, champion, now, pinned, job.snapshot)
-    version, served = challenger.voucher.version, challenger.served
-    evidence = {**decision.evidence, "rows": rows_kept, "served": served.evidence}
-    decision = replace(decision, text=f"{decision.text}; {served.reason}", evidence=evidence)
+    version, served, course = challenger.voucher.version, challenger.served, challenger.course
+    evidence = {**decision.evidence, "course": course, "rows": rows_kept, "served": served.evidence}
+    told = [decision.text, f"a {course['mode']} run, because {course['why']}" if course else "", served.reason]
+    decision = replace(decision, text="; ".join(filter(None, told)), evidence=evidence)
     decision = replace(decision, text=decision.sentence(job.snapshot.name, version))
     after = version if decision.verdict.moves_champion else now
     outcome = Outcome(
@@ -66,6 +67,7 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
         champion_metrics=champion_metrics,
         evidence=decision.evidence,
         timings=job.clock.seconds,
+        course=course,
     )
     with job.clock("deciding"):
         job.report(progress=0.98, message="deciding")

@@ -23,7 +23,7 @@ def predict(classifier: Classifier, texts: Sequence[str], size: int = BATCH) -> 
     ids = encode(classifier.tokenizer, texts, classifier.max_length)
     logits = np.empty((len(ids), len(classifier.label_names)), np.float32)
     with torch.inference_mode():
-        for batch in by_length(ids, size):
+        for batch in by_length(ids.lengths, size):
             tokens, mask = (
                 torch.from_numpy(array).to(model.device)
                 for array in pad([ids[index] for index in batch], classifier.pad_id, classifier.pads_left)

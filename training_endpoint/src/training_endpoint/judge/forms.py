@@ -94,7 +94,7 @@ def choose(run: Callable[[Form], Model], folder: Path, test: Rows, train: Sequen
     `run` makes a form's file there a model. Where the best needs what not every processor has, fp32 is carried as well.
     """
     shared = min(len(test), ROWS)
-    compared, labels = [*test.texts[:shared], *train[: ROWS - shared]], np.asarray(test.labels[:shared])
+    compared, labels = [*test.texts[:shared], *train[: ROWS - shared]], test.labels[:shared].astype(np.int64)
     fp32 = run(FP32)
     models = {FP32.name: fp32}
     reference = scores(fp32, compared, cores)

@@ -5,13 +5,14 @@ spent on all of them together (alpha spending). New training rows are a reason o
 the more of its rows the Champion has not seen, the less must the test rows say for a challenger.
 """
 
-import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training_endpoint.data.snapshot import Rows, Snapshot, row_hash
+import numpy as np
+
+from training_endpoint.data.snapshot import Rows, Snapshot, beginnings
 
 SKETCH = 128
 """So many of a table's row hashes, the smallest, stand for all of them: two sketches share what the tables share."""
@@ -78,5 +79,6 @@ def flattery(spread: float, looks: Looks) -> float:
 
 
 def _sketch(split: str, rows: Rows, label_names: Sequence[str]) -> list[str]:
-    hashes = (row_hash(split, text, label_names[label]) for text, label in zip(rows.texts, rows.labels, strict=True))
-    return [row.hex()[:12] for row in heapq.nsmallest(SKETCH, hashes)]
+    hashes = beginnings(split, rows, label_names)
+    smallest = np.sort(np.partition(hashes, SKETCH)[:SKETCH] if len(hashes) > SKETCH else hashes)
+    return [f"{row:016x}"[:12] for row in smallest]

@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from mlops_contract.errors import PlatformError
 from training_endpoint import process
-from training_endpoint.data.snapshot import Rows
+from training_endpoint.data.rows import Rows
 from training_endpoint.errors import OutOfMemory, TrainingFailed
 from training_endpoint.learn import classifier, device, trainer
 from training_endpoint.learn.classifier import BaseModel, Classifier
@@ -26,7 +26,7 @@ from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.learn.team import PartnerLost, Team
 from training_endpoint.learn.trainer import Step
 
-MODEL, TASK = "start", "task.json"
+MODEL, ROWS, TASK = "start", "rows", "task.json"
 ERRORS = {error.code: error for error in (OutOfMemory, TrainingFailed)}
 
 log = logging.getLogger(__name__)
@@ -50,10 +50,10 @@ def train(
     """
     start.model.save_pretrained(work / MODEL)
     start.tokenizer.save_pretrained(work / MODEL)
+    rows.save(work / ROWS)
     task = {
         "label_names": start.label_names,
         "max_length": start.max_length,
-        "rows": asdict(rows),
         "parameters": parameters.as_dict(),
         "precision": precision,
         "fingerprint": fingerprint,
@@ -111,7 +111,7 @@ def _train(work: Path, rank: int, size: int) -> None:
     base = BaseModel("the start", work / MODEL, "")
     trainer.train(
         classifier.load(base, task["label_names"], task["max_length"]),
-        Rows(**task["rows"]),
+        Rows.load(work / ROWS),
         Hyperparameters(**task["parameters"]),
         work,
         device=where,

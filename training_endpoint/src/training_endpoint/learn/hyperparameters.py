@@ -6,16 +6,18 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from training_endpoint.errors import InvalidOverride
-from training_endpoint.settings import Settings
+from training_endpoint.settings import MODES, Settings
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """One run's choices. A request may override those that `RANGES`, `base_model` and `start_from` name."""
+    """One run's choices. A request may override those that `OVERRIDES` names."""
 
     # Where the weights come from: embedded, a folder or a hub id; `champion` goes on from the served model.
     base_model: str = "embedded"
     start_from: str = "base"
+    # `auto` goes on from the Champion with what is new where that is as good; `full` does not.
+    training_mode: str = "auto"
     # How much is learned: passes over the rows, and at most so many of them (None: all), evenly drawn.
     epochs: int = 2
     max_rows: int | None = None
@@ -23,6 +25,9 @@ class Hyperparameters:
     # AdamW with linear warm-up and linear decay to zero.
     batch_size: int = 16
     learning_rate: float = 1e-4
+    # The same for a run that goes on from the Champion.
+    warm_epochs: int = 1
+    warm_learning_rate: float = 3e-5
     weight_decay: float = 0.01
     warmup: float = 0.06  # share of all steps
     clip: float = 1.0  # largest norm of the gradient
@@ -33,7 +38,7 @@ class Hyperparameters:
     @classmethod
     def defaults(cls, settings: Settings) -> "Hyperparameters":
         """What a request that says nothing gets."""
-        return cls(base_model=settings.base_model)
+        return cls(base_model=settings.base_model, training_mode=settings.training_mode)
 
     @classmethod
     def from_request(cls, overrides: Mapping[str, Any], defaults: "Hyperparameters") -> "Hyperparameters":
@@ -43,7 +48,10 @@ class Hyperparameters:
             raise InvalidOverride(
                 f"{unknown[0][:50]!r} is not a field of this request: {', '.join(sorted(OVERRIDES))} are."
             )
-        return replace(defaults, **{name: _checked(name, value) for name, value in overrides.items()})
+        told = {name: _checked(name, value) for name, value in overrides.items()}
+        # What a request says of these holds for whichever course the run takes.
+        told |= {f"warm_{name}": told[name] for name in ("epochs", "learning_rate") if name in told}
+        return replace(defaults, **told)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, as MLflow logs them."""
@@ -61,13 +69,14 @@ RANGES: dict[str, tuple[type, float, float]] = {
 # Control characters, and halves of surrogate pairs: in no name, and no database takes them.
 UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 START_FROM = ("base", "champion")
-OVERRIDES = frozenset({*RANGES, "base_model", "start_from"})
+CHOICES = {"start_from": START_FROM, "training_mode": MODES}
+OVERRIDES = frozenset({*RANGES, *CHOICES, "base_model"})
 
 
 def _checked(name: str, value: Any) -> Any:
-    if name == "start_from":
-        if value not in START_FROM:
-            raise InvalidOverride(f"start_from is {repr(value)[:50]}: it must be one of {', '.join(START_FROM)}.")
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise InvalidOverride(f"{name} is {repr(value)[:50]}: it must be one of {', '.join(CHOICES[name])}.")
         return value
     if name == "base_model":
         if not isinstance(value, str) or not value.strip() or len(value) > 300 or UNFIT.search(value):

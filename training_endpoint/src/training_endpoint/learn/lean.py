@@ -1,6 +1,6 @@
 """What a training step need not compute, left out while `lean` lasts; the model learns the same."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from training_endpoint.learn.encoding import Tokens
+
 # Their classifiers look at the first token, and their layers are built alike.
 FIRST_TOKEN = {"bert", "roberta", "xlm-roberta"}
 
 
 @contextmanager
-def lean(model: Any, ids: Sequence[Sequence[int]]) -> Iterator[None]:
+def lean(model: Any, ids: Tokens) -> Iterator[None]:
     """While it lasts, `model` is for texts of these token ids only, and its largest weight may be another object."""
     with ExitStack() as stack:
         embedding = model.get_input_embeddings()
@@ -28,11 +30,13 @@ def lean(model: Any, ids: Sequence[Sequence[int]]) -> Iterator[None]:
 
 
 @contextmanager
-def _vocabulary_in_use(embedding: torch.nn.Embedding, ids: Sequence[Sequence[int]]) -> Iterator[None]:
+def _vocabulary_in_use(embedding: torch.nn.Embedding, ids: Tokens) -> Iterator[None]:
     """Only the rows of tokens that occur have gradients and states of the optimiser; the others stay as they are."""
     whole = embedding.weight
-    padding = () if embedding.padding_idx is None else (embedding.padding_idx,)
-    used = torch.tensor(sorted({token for text in ids for token in text}.union(padding)), device=whole.device)
+    occurs = ids.used(len(whole))
+    if embedding.padding_idx is not None:
+        occurs[embedding.padding_idx] = True
+    used = torch.from_numpy(np.flatnonzero(occurs)).to(whole.device)
     places = torch.zeros(len(whole), dtype=torch.int64, device=whole.device)
     places[used] = torch.arange(len(used), device=whole.device)
     padding_place = None if embedding.padding_idx is None else int(places[embedding.padding_idx])

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 
@@ -19,7 +21,7 @@ class Team:
     size: int = 1
     device: torch.device | None = None
 
-    def share(self, batch: Sequence[int]) -> Sequence[int]:
+    def share(self, batch: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
         """What this process computes of a batch sorted by length: every size-th row, so that all get as much work."""
         return batch[self.rank :: self.size]
 

@@ -7,19 +7,20 @@ Several processes may share the work (`team`): together they compute what one al
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from training_endpoint.data.snapshot import Rows
+from training_endpoint.data.rows import Rows
 from training_endpoint.errors import OutOfMemory, TrainingFailed
 from training_endpoint.learn.classifier import Classifier
 from training_endpoint.learn.device import out_of_memory
-from training_endpoint.learn.encoding import encode, pad
+from training_endpoint.learn.encoding import Lengths, Tokens, encode, pad
 from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.learn.lean import lean
 from training_endpoint.learn.team import Team
@@ -27,8 +28,11 @@ from training_endpoint.learn.team import Team
 CHECKPOINT_S = 120.0
 SAY_S = 1.0
 CHECKPOINT = "checkpoint.pt"
-FORMAT = 2  # of what a checkpoint holds: one of another format is not resumed
+FORMAT = 3  # of what a checkpoint holds: one of another format is not resumed
 ALONE = Team()
+
+Indexes = npt.NDArray[np.uint32]
+"""Of a batch's rows; longer texts come first."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,11 @@ def train(
     """
     model = classifier.model.to(device)
 
-    # Texts to ids, and the whole plan of batches: known before the first step, so the end can be told.
-    ids = encode(classifier.tokenizer, rows.texts, classifier.max_length)
+    # Texts to ids, and how many batches they make: known before the first step, so the end can be told.
+    ids = encode(classifier.tokenizer, rows.texts, classifier.max_length, work)
     data = _Data(classifier, ids, rows.labels, device, precision)
-    plan = [batch for epoch in range(parameters.epochs) for batch in batches(ids, parameters, epoch)]
-    tokens = np.cumsum([sum(len(ids[index]) for index in batch) for batch in plan])
-    steps, per_epoch = len(plan), len(plan) // parameters.epochs
+    plan = Plan(ids.lengths, parameters)
+    steps, per_epoch = plan.steps, plan.per_epoch
     warmup = max(1, round(parameters.warmup * steps))
 
     with lean(model, ids):
@@ -106,12 +109,13 @@ def train(
         identity = f"{FORMAT} {fingerprint} {parameters.as_dict()}"
         state = _resume(work / CHECKPOINT, identity, model, optimizer) or State()
         said = saved = started = time.monotonic()
-        before, first, heard = state.seconds, state.step, state.step
+        before, first, heard, samples = state.seconds, state.step, state.step, 0
+        all_tokens, first_tokens = plan.tokens(steps), plan.tokens(first)
         message = f"resumed at step {first} of {steps}" if first else None
 
         model.train()
         while state.step < steps:
-            batch = plan[state.step]
+            batch = plan.batch(state.step)
             lr = parameters.learning_rate * min(
                 (state.step + 1) / warmup, (steps - state.step) / max(1, steps - warmup)
             )
@@ -130,27 +134,27 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             state.losses.append(loss)
             state.step += 1
+            samples += len(batch)
 
             now = time.monotonic()
             state.seconds = before + now - started
             at_end = state.step == steps
             if now - said >= SAY_S or at_end or message:
-                done = float(tokens[state.step - 1])
-                new = done - (float(tokens[first - 1]) if first else 0.0)
+                done = plan.tokens(state.step)
                 say(
                     Step(
                         step=state.step,
                         steps=steps,
                         epoch=round(state.step / per_epoch, 3),
-                        progress=done / float(tokens[-1]),
-                        eta_s=(now - started) * (float(tokens[-1]) - done) / new,
+                        progress=done / all_tokens,
+                        eta_s=(now - started) * (all_tokens - done) / (done - first_tokens),
                         loss=float(np.mean(state.losses[heard:])),
                         learning_rate=lr,
-                        samples_per_s=sum(map(len, plan[heard : state.step])) / max(now - said, 1e-9),
+                        samples_per_s=samples / max(now - said, 1e-9),
                         message=message,
                     )
                 )
-                said, heard, message = now, state.step, None
+                said, heard, samples, message = now, state.step, 0, None
             if team.rank == 0 and (state.step % per_epoch == 0 or now - saved >= CHECKPOINT_S):
                 _save(work / CHECKPOINT, identity, model, optimizer, state)
                 saved = time.monotonic()
@@ -158,25 +162,54 @@ def train(
     return state
 
 
-def batches(ids: Sequence[Sequence[int]], parameters: Hyperparameters, epoch: int) -> list[list[int]]:
-    """One epoch's batches of row indexes: a function of the rows, the seed and the epoch only.
+class Plan:
+    """Which rows each step takes: a function of lengths, seed and step. One epoch is held at a time."""
+
+    def __init__(self, lengths: Lengths, parameters: Hyperparameters) -> None:
+        self._lengths, self._parameters = lengths, parameters
+        self.per_epoch = -(-len(lengths) // parameters.batch_size)
+        self.steps = self.per_epoch * parameters.epochs
+        self._total = float(lengths.sum())
+        self._epoch = -1
+        self._batches: list[Indexes] = []
+        self._tokens = np.zeros(1)
+
+    def batch(self, step: int) -> Indexes:
+        """The rows of a step."""
+        self._go_to(step // self.per_epoch)
+        return self._batches[step % self.per_epoch]
+
+    def tokens(self, steps: int) -> float:
+        """So many the first `steps` steps compute on."""
+        epochs, rest = divmod(steps, self.per_epoch)
+        if not rest:
+            return epochs * self._total
+        self._go_to(epochs)
+        return epochs * self._total + float(self._tokens[rest - 1])
+
+    def _go_to(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, batches(self._lengths, self._parameters, epoch)
+            self._tokens = np.cumsum([self._lengths[batch].sum() for batch in self._batches])
+
+
+def batches(lengths: Lengths, parameters: Hyperparameters, epoch: int) -> list[Indexes]:
+    """One epoch's batches of row indexes: a function of the lengths, the seed and the epoch only.
 
     Rows are shuffled, sorted by length within pools, cut, and the batches shuffled again. The very first batch holds
     the longest rows: if memory does not suffice, that shows at once and not after an hour.
     """
-    chance = random.Random(f"{parameters.seed} {epoch}")  # noqa: S311 - no secret
-    order = list(range(len(ids)))
+    chance = np.random.default_rng([parameters.seed, epoch])
+    order = np.arange(len(lengths), dtype=np.uint32)
     chance.shuffle(order)
     size = parameters.batch_size
-    cut: list[list[int]] = []
     for start in range(0, len(order), size * parameters.pool):
-        pool = sorted(order[start : start + size * parameters.pool], key=lambda index: -len(ids[index]))
-        cut += [pool[first : first + size] for first in range(0, len(pool), size)]
-    chance.shuffle(cut)
+        pool = order[start : start + size * parameters.pool]
+        pool[:] = pool[np.argsort(-lengths[pool], kind="stable")]
+    cut = [order[start : start + size] for start in range(0, len(order), size)]
+    cut = [cut[place] for place in chance.permutation(len(cut))]
     if epoch == 0:
-        longest = max(
-            range(len(cut)), key=lambda number: len(cut[number]) * max(len(ids[index]) for index in cut[number])
-        )
+        longest = max(range(len(cut)), key=lambda number: len(cut[number]) * lengths[cut[number][0]])
         cut[0], cut[longest] = cut[longest], cut[0]
     return cut
 
@@ -186,12 +219,12 @@ class _Data:
     """What batches are made of: token ids and labels of all rows, and where they are computed."""
 
     classifier: Classifier
-    ids: list[list[int]]
-    labels: list[int]
+    ids: Tokens
+    labels: npt.NDArray[np.int32]
     device: torch.device
     precision: str
 
-    def gradients(self, share: Sequence[int], rows: int, parts: int) -> float:
+    def gradients(self, share: Indexes, rows: int, parts: int) -> float:
         """Adds to the weights what `share` has in the gradient of the mean loss of a batch of so many `rows`.
 
         It is computed part by part; returns the share's part of that loss.
@@ -202,7 +235,7 @@ class _Data:
             part = share[start : start + size]
             arrays = (
                 *pad([self.ids[index] for index in part], self.classifier.pad_id, self.classifier.pads_left),
-                np.array([self.labels[index] for index in part]),
+                self.labels[part].astype(np.int64),
             )
             tokens, mask, wanted = (torch.from_numpy(array).to(self.device, non_blocking=True) for array in arrays)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
@@ -215,7 +248,7 @@ class _Data:
 
 def _gradients(
     data: _Data,
-    batch: Sequence[int],
+    batch: Indexes,
     state: State,
     optimizer: torch.optim.Optimizer,
     parameters: Hyperparameters,
