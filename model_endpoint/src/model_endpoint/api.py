@@ -13,6 +13,7 @@ from model_endpoint.classifiers import install as install_classifiers
 from model_endpoint.front import Answers, Shortcut, WholeRequests
 from model_endpoint.incoming import body, exchange
 from model_endpoint.joiner import NOTHING_YET
+from model_endpoint.request_id import Numbered
 from model_endpoint.server import Server
 from model_endpoint.settings import Settings
 
@@ -31,9 +32,10 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
     classifiers = Classifiers(server, app.wsgi_app, lambda one: _application(one).wsgi_app)
     install_classifiers(app, classifiers)
     app.extensions["classifiers"] = classifiers
+    server.classifier_of = classifiers.of_model
     hosts = Hosts(("nginx", "model-endpoint"), settings.extra_hosts)  # nginx hands the name on that it was asked by
     named = OwnNames(classifiers, hosts, "NGINX_EXTRA_HOSTS")
-    app.wsgi_app = WholeRequests(named)  # type: ignore[method-assign]
+    app.wsgi_app = Numbered(WholeRequests(named))  # type: ignore[method-assign]
     return app
 
 

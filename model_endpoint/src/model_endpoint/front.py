@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wsgi import ClosingIterator
 
 from mlops_contract.errors import PlatformError
+from model_endpoint import request_id
 from model_endpoint.errors import NobodyWaits, Overloaded, tame
 from model_endpoint.metrics import Metrics
 from model_endpoint.replica import Replica
@@ -33,8 +34,8 @@ READ_OUT_SECONDS = 5
 # What nginx does with an answer that has it: it asks another replica.
 ASK_ANOTHER = ("X-Accel-Redirect", "@another")
 # What a page of another origin may read of an answer, and send.
-READABLE = "X-Model-Version, X-Model-Run-Id, X-Replica, Retry-After"
-SENDABLE = "Content-Type, Content-Encoding, Inference-Header-Content-Length"
+READABLE = f"X-Model-Version, X-Model-Run-Id, X-Replica, {request_id.HEADER}, Retry-After"
+SENDABLE = f"Content-Type, Content-Encoding, Inference-Header-Content-Length, {request_id.HEADER}"
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Exchange:
     endpoint: str = ""
     error: Exception | None = None
     socket: Any = None
+    request_id: str = ""
     met_model: bool = False
     """A request that a model has met is not sent to the next replica."""
 
@@ -96,7 +98,9 @@ class Answers:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         start = time.perf_counter()
-        exchange = environ[EXCHANGE] = Exchange(socket=environ.get("gunicorn.socket"))
+        exchange = environ[EXCHANGE] = Exchange(
+            socket=environ.get("gunicorn.socket"), request_id=environ.get(request_id.GIVEN, "")
+        )
 
         def begin(status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[[bytes], object]:
             headers += self._headers(exchange.loaded or self.replica.slot.current, status, exchange.met_model)

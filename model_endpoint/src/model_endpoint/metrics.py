@@ -23,6 +23,8 @@ class Metrics:
         self.switches = Counter("model_switches", "Switches of this replica", registry=self.registry)
         self.switch_failures = Counter("model_switch_failures", "Versions that were refused", registry=self.registry)
 
+        self.log = LogMetrics(self.registry)
+
     def answered(self, endpoint: str, status: str, seconds: float) -> None:
         """Counts one answer."""
         self.requests.labels(endpoint, status).inc()
@@ -31,3 +33,16 @@ class Metrics:
     def text(self) -> bytes:
         """The exposition format."""
         return generate_latest(self.registry)
+
+
+class LogMetrics:
+    """Of the log of predictions, which is one for all models of a replica."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rows = Counter("model_log_rows", "Rows that were written to the log of predictions", registry=registry)
+        self.dropped = Counter(
+            "model_log_dropped_rows", "Rows that were not, by reason: full, refused", ["reason"], registry=registry
+        )
+        self.waiting = Gauge("model_log_waiting_rows", "Rows that wait to be written", registry=registry)
+        for reason in ("full", "refused"):
+            self.dropped.labels(reason)
