@@ -80,6 +80,8 @@ check_certificate() {
 # Each door but nginx's lets whoever comes through change something, so none is opened to others without its secret.
 check_doors() {
   check_secrets
+  ! is_public BIND_ADDRESS || [ -z "$(setting FEEDBACK_TOKEN)" ] || is_secret FEEDBACK_TOKEN ||
+    refuse_door BIND_ADDRESS 'the public door' 'FEEDBACK_TOKEN, with which training rows are written, is short' 'set FEEDBACK_TOKEN in .env to 12 characters or more, or delete the line'
   is_public AIRFLOW_BIND_ADDRESS && [ "$(setting AIRFLOW_PASSWORD)" = admin ] &&
     refuse_door AIRFLOW_BIND_ADDRESS Airflow 'its password is admin' 'set AIRFLOW_PASSWORD in .env'
   if is_public MLFLOW_BIND_ADDRESS; then

@@ -7,7 +7,7 @@ from flask import Flask, Response, jsonify
 
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors
-from model_endpoint import inside, protocols
+from model_endpoint import feedback, inside, protocols
 from model_endpoint.classifiers import Classifiers
 from model_endpoint.classifiers import install as install_classifiers
 from model_endpoint.front import Answers, Shortcut, WholeRequests
@@ -50,6 +50,7 @@ def _application(server: Server) -> Flask:
     public(app, server)
     inside.install(app, server)
     protocols.install(app, server)
+    feedback.install(app, server)
     short = Shortcut(app.wsgi_app, "/predict", settings.max_body_bytes, server.predict)
     app.wsgi_app = Answers(short, server.replica, server.metrics)  # type: ignore[method-assign]
     return app

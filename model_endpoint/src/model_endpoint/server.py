@@ -31,6 +31,8 @@ class Server:
         self.settings = settings
         self.metrics = Metrics()
         self.log: PredictionLog = beside.log if beside else PredictionLog(settings, self.metrics.log)
+        self.classifier: str | None = settings.model_name if beside else None
+        """Whose alone it is."""
         self.classifier_of: Callable[[str], str] = lambda model: settings.model_name if beside else model
         """The classifier's name, by that of its model."""
         models = beside.replica.models if beside else Models(settings.memory_mb << 20)

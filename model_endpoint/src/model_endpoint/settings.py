@@ -40,6 +40,7 @@ class Settings:
     database_url: str
     prediction_log: str
     prediction_log_share: float
+    feedback_token: str
 
     @property
     def mlflow_account(self) -> tuple[str, str] | None:
@@ -77,6 +78,7 @@ class Settings:
             cors_origins=_origins(env.text("MODEL_CORS_ORIGINS", "")),
             database_url=env.text("DATABASE_URL", ""),
             prediction_log=env.choice("PREDICTION_LOG", ("full", "hashed", "off"), "full"),
+            feedback_token=env.text("FEEDBACK_TOKEN", ""),
             prediction_log_share=env.number("PREDICTION_LOG_SHARE", 1, 0, 1),
         )
 
