@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -29,7 +30,7 @@ class Server:
     def __init__(self, settings: Settings, beside: "Server | None" = None, path: str = "") -> None:
         """`beside`: the server at the root, for one at `path`, which uses its cores, models, peers and log too."""
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(beside.metrics if beside else None)
         self.log: PredictionLog = beside.log if beside else PredictionLog(settings, self.metrics.log)
         self.classifier: str | None = settings.model_name if beside else None
         """Whose alone it is."""
@@ -47,11 +48,13 @@ class Server:
 
     def classify(self, texts: Any, exchange: Exchange) -> Answer:
         """The request's texts, classified; the answer's model goes into the headers."""
+        start = time.perf_counter()
         try:
             answer = self.predictor.classify(texts, exchange.leases, exchange.wanted)
         except Stopped:
             exchange.met_model = True
             raise
+        exchange.inferred = start, time.perf_counter()
         self.metrics.texts.observe(len(texts))
         exchange.loaded = answer.loaded
         self.log.add(exchange.request_id, self.classifier_of(answer.loaded.version.name), texts, answer)
