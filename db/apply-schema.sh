@@ -2,7 +2,8 @@
 # Brings the training database up to date: sh apply-schema.sh FOLDER   (this folder, or where its files are mounted)
 # Reads PGHOST, PGUSER, PGDATABASE … as psql does. All of it is one transaction, and safe to repeat:
 #   sql/10_roles.sql, then each of migrations/ that training_schema does not name yet, then the rest of sql/.
-# SUPERUSER_PASSWORD and PLATFORM_PASSWORD, where set, become the passwords of the role that logs in and of platform.
+# SUPERUSER_PASSWORD, PLATFORM_PASSWORD and SERVING_PASSWORD, where set, become the passwords of the role that logs in, of
+# platform and of serving.
 set -eu
 cd "$1"
 
@@ -38,6 +39,12 @@ passwords() { # on standard input, where psql quotes the values itself and no pr
         cat <<'SQL'
 \getenv platform PLATFORM_PASSWORD
 ALTER ROLE platform PASSWORD :'platform';
+SQL
+    fi
+    if [ -n "${SERVING_PASSWORD:-}" ]; then
+        cat <<'SQL'
+\getenv serving SERVING_PASSWORD
+ALTER ROLE serving PASSWORD :'serving';
 SQL
     fi
     if [ -n "${SUPERUSER_PASSWORD:-}" ]; then

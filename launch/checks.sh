@@ -80,6 +80,8 @@ check_certificate() {
 # Each door but nginx's lets whoever comes through change something, so none is opened to others without its secret.
 check_doors() {
   check_secrets
+  ! is_public BIND_ADDRESS || [ -z "$(setting FEEDBACK_TOKEN)" ] || is_secret FEEDBACK_TOKEN ||
+    refuse_door BIND_ADDRESS 'the public door' 'FEEDBACK_TOKEN, with which training rows are written, is short' 'set FEEDBACK_TOKEN in .env to 12 characters or more, or delete the line'
   is_public AIRFLOW_BIND_ADDRESS && [ "$(setting AIRFLOW_PASSWORD)" = admin ] &&
     refuse_door AIRFLOW_BIND_ADDRESS Airflow 'its password is admin' 'set AIRFLOW_PASSWORD in .env'
   if is_public MLFLOW_BIND_ADDRESS; then
@@ -90,7 +92,7 @@ check_doors() {
     is_secret PLATFORM_TOKEN || refuse_door TRAINING_BIND_ADDRESS 'the training endpoint' 'its token is empty or short' 'set PLATFORM_TOKEN in .env to 12 characters or more, or delete the line'
   fi
   if is_public DATABASE_BIND_ADDRESS; then
-    for name in TRAINING_DATABASE_PASSWORD TRAINING_SUPERUSER_PASSWORD; do
+    for name in TRAINING_DATABASE_PASSWORD TRAINING_SUPERUSER_PASSWORD SERVING_DATABASE_PASSWORD; do
       is_secret "$name" || refuse_door DATABASE_BIND_ADDRESS 'the training database' "$name is empty or short" "set $name in .env to 12 characters or more"
     done
   fi
@@ -132,7 +134,7 @@ check_secrets() {
   done
   case $(setting MLFLOW_USER) in *:*) fail 'MLFLOW_USER in .env has a colon, which ends the name where one logs in' 'choose a name without one' ;; esac
   superuser=$(setting TRAINING_SUPERUSER_PASSWORD)
-  for name in TRAINING_DATABASE_PASSWORD BACKEND_STORE_PASSWORD AIRFLOW_DATABASE_PASSWORD; do
+  for name in TRAINING_DATABASE_PASSWORD SERVING_DATABASE_PASSWORD BACKEND_STORE_PASSWORD AIRFLOW_DATABASE_PASSWORD; do
     [ -z "$superuser" ] || [ "$(setting "$name")" != "$superuser" ] ||
       fail "$name and TRAINING_SUPERUSER_PASSWORD are the same in .env: whoever knows the one is superuser" 'delete the line of TRAINING_SUPERUSER_PASSWORD, and run sh launch.sh, which makes a new one'
   done

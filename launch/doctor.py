@@ -79,21 +79,25 @@ def replicas(endpoints: str, token: str, champion: int | None) -> None:
     """What each replica serves, compared with the ledger."""
     wanted, advice = int(os.environ.get("MODEL_REPLICAS") or 2), "sh launch.sh logs model-endpoint"
 
-    def one(address: str) -> tuple[str, int | None, str]:
+    def one(address: str) -> tuple[str, dict[str, Any], str]:
         try:
-            return address, ask(f"http://{address}/models", token).get("version"), ""
+            return address, ask(f"http://{address}/models", token), ""
         except (OSError, ValueError) as error:
-            return address, None, str(error)
+            return address, {}, str(error)
 
     addresses = resolve(split(endpoints))
     with ThreadPoolExecutor(max(1, len(addresses))) as pool:
         found = list(pool.map(one, addresses))
-    for address, version, error in found:
+    for address, said, error in found:
+        version, log = said.get("version"), said.get("log", {})
+        if log.get("trouble") or log.get("dropped"):
+            what = f"{address} has left out {log['dropped']} rows of the log since it started. {log['trouble']}"
+            tell("warning", "log of predictions", what.strip(), advice)
         if error:
             tell("problem", "replica", f"{address} does not answer: {error}", advice)
         elif champion is not None and version != champion:
             tell("problem", "replica", f"{address} serves version {version}, the ledger names {champion}", advice)
-    serving = [version for _, version, error in found if not error]
+    serving = [said.get("version") for _, said, error in found if not error]
     level = "ok" if len(serving) >= wanted else "warning" if serving else "problem"
     versions = ", ".join(sorted({f"version {version}" for version in serving if version}))
     answers = f"{len(serving)} of {wanted} answer{f', {versions}' if versions else ''}"

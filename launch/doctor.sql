@@ -58,6 +58,17 @@ SELECT CASE WHEN count(*) = 0 THEN 'ok' ELSE 'problem' END, 'ledger',
        'somebody changed it as superuser: sh launch.sh history --verify, and compare with a backup'
 FROM public.ledger_breaks;
 
+SELECT CASE WHEN max(day) > 'answers_' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD') THEN 'ok' ELSE 'problem' END,
+       'log of predictions', format('%s days from %s on, %s MB; there %s one for tomorrow', count(*) FILTER (WHERE
+           day <= 'answers_' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD')), right(min(day), 8),
+           ceil(coalesce(sum(bytes), 0) / 1e6), CASE WHEN max(day) > 'answers_' || to_char(
+               clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD') THEN 'is' ELSE 'is not' END),
+       'replicas drop what they cannot write: sh launch.sh logs training-trigger, which makes the days'
+FROM (
+    SELECT c.relname AS day, pg_total_relation_size(c.oid) AS bytes
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'prediction_log.answers'::regclass
+) days;
+
 SELECT 'problem', 'clock', format('the newest decision is %s ahead of the clock', date_trunc('second', max(at) - clock_timestamp())),
        'set the clock of this machine'
 FROM public.promotion_ledger HAVING max(at) > clock_timestamp() + interval '10 seconds';

@@ -109,6 +109,7 @@ def provision(layout: Layout, schema: bool = True) -> None:
         "PGUSER": "postgres",
         "SUPERUSER_PASSWORD": layout.settings["TRAINING_SUPERUSER_PASSWORD"],
         "PLATFORM_PASSWORD": platform_password,
+        "SERVING_PASSWORD": layout.settings["SERVING_DATABASE_PASSWORD"],
         "MLFLOW_PASSWORD": layout.settings["BACKEND_STORE_PASSWORD"],
         "AIRFLOW_PASSWORD": layout.settings["AIRFLOW_DATABASE_PASSWORD"],
     }

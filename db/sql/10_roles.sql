@@ -5,11 +5,13 @@ SET search_path = pg_catalog, pg_temp;
 -- platform: what the relay and the training endpoint log in as; its password is set apart from these files.
 -- training_recorder: what the trigger's functions run as. It may add to the queue and nothing else.
 -- training_ledger: what the ledger's functions run as. It may write the ledger, and nothing else.
+-- serving: what the replicas log in as, to add to the log of predictions and for nothing else.
+-- training_predictions: owns that log, and is what the functions that keep it run as.
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['platform', 'training_recorder', 'training_ledger'] LOOP
+    FOREACH name IN ARRAY ARRAY['platform', 'serving', 'training_recorder', 'training_ledger', 'training_predictions'] LOOP
         BEGIN
             EXECUTE format('CREATE ROLE %I', name);
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
@@ -18,6 +20,9 @@ BEGIN
     END LOOP;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'platform' AND rolcanlogin AND NOT rolsuper) THEN
         ALTER ROLE platform LOGIN NOSUPERUSER;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'serving' AND rolcanlogin AND NOT rolsuper AND rolconnlimit = 60) THEN
+        ALTER ROLE serving LOGIN NOSUPERUSER CONNECTION LIMIT 60;  -- the services' connections stay theirs
     END IF;
 END
 $$;

@@ -135,6 +135,11 @@ def test_half_a_certificate_is_refused_before_anything_starts(clone: Path, setti
             "DATABASE_BIND_ADDRESS=192.0.2.1\nTRAINING_DATABASE_PASSWORD=twelve or more\n",
             "TRAINING_SUPERUSER_PASSWORD is empty or short",
         ),
+        (
+            "DATABASE_BIND_ADDRESS=192.0.2.1\nTRAINING_DATABASE_PASSWORD=twelve or more\n"
+            "TRAINING_SUPERUSER_PASSWORD=another of twelve\nSERVING_DATABASE_PASSWORD=short\n",
+            "SERVING_DATABASE_PASSWORD is empty or short",
+        ),
     ],
 )
 def test_a_door_is_not_opened_to_others_without_its_secret(clone: Path, settings: str, said: str) -> None:
@@ -153,7 +158,7 @@ def test_a_door_is_not_opened_to_others_without_its_secret(clone: Path, settings
         "MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=twelve or more\n",
         "TRAINING_BIND_ADDRESS=0.0.0.0\nPLATFORM_TOKEN=twelve or more\n",
         "DATABASE_BIND_ADDRESS=::\nTRAINING_DATABASE_PASSWORD='@:/#%? [$]'a&=\n"
-        "TRAINING_SUPERUSER_PASSWORD=another of twelve\n",
+        "TRAINING_SUPERUSER_PASSWORD=another of twelve\nSERVING_DATABASE_PASSWORD=one more of them\n",
     ],
 )
 def test_a_door_with_its_secret_may_be_opened(clone: Path, settings: str) -> None:
@@ -169,6 +174,10 @@ def test_a_door_with_its_secret_may_be_opened(clone: Path, settings: str) -> Non
         (
             "BACKEND_STORE_PASSWORD=one for both\nTRAINING_SUPERUSER_PASSWORD=one for both\n",
             "BACKEND_STORE_PASSWORD and",
+        ),
+        (
+            "SERVING_DATABASE_PASSWORD=one for both\nTRAINING_SUPERUSER_PASSWORD=one for both\n",
+            "SERVING_DATABASE_PASSWORD and",
         ),
         ("PLATFORM_TOKEN=ein Schlüssel für alles\n", "PLATFORM_TOKEN in .env has a character"),
         ("MLFLOW_PASSWORD=пароль для людей\n", "MLFLOW_PASSWORD in .env has a character"),

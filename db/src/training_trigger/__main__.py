@@ -7,7 +7,7 @@ import sys
 import threading
 
 from mlops_contract.env import SettingError
-from training_trigger import relay, web
+from training_trigger import prediction_days, relay, web
 from training_trigger.airflow import Airflow
 from training_trigger.settings import Settings
 from training_trigger.status import Status
@@ -26,6 +26,7 @@ def main() -> None:
     status = Status()
     server = web.server(settings, status)
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+    threading.Thread(target=prediction_days.keep, args=(settings, stop), name="days", daemon=True).start()
     relay.run(settings, Airflow(settings), status, stop)
     server.shutdown()
 

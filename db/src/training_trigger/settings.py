@@ -24,6 +24,7 @@ class Settings:
     run_attempts: int
     retry_run_seconds: float
     retention_days: float
+    prediction_log_days: int
     host: str
     port: int
 
@@ -46,6 +47,7 @@ class Settings:
             run_attempts=env.integer("RUN_ATTEMPTS", 6, 1, 1000),
             retry_run_seconds=env.number("RETRY_RUN_SECONDS", 60, 0, 86_400),
             retention_days=env.number("RETENTION_DAYS", 90, 0.01, 36_500),
+            prediction_log_days=env.integer("PREDICTION_LOG_DAYS", 30, 1, 36_500),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container, whose port is not published
             port=env.integer("PORT", 9997, 1, 65_535),
         )

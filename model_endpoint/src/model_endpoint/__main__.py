@@ -28,6 +28,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.served: Server | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -45,6 +46,7 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
             "graceful_timeout": math.ceil(self.settings.answer_seconds) + 2,
             "worker_tmp_dir": "/dev/shm",  # noqa: S108 - memory, so that a slow disk cannot make it look hung
             "control_socket_disable": True,
+            "worker_exit": lambda _, worker: worker.app.served.log.stop() if worker.app.served else None,
         }
         for name, value in options.items():
             if name in self.cfg.settings:
@@ -55,8 +57,9 @@ class Replica(BaseApplication):  # type: ignore[misc] # as above
         return Server(self.settings)
 
     def load(self) -> Any:
-        server = self.server()
+        server = self.served = self.server()
         app = create_app(self.settings, server)
+        server.log.start()
         server.joiner.start()
         app.extensions["classifiers"].start()
         server.joiner.settled(JOIN_SECONDS)

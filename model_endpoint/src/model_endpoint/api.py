@@ -7,12 +7,13 @@ from flask import Flask, Response, jsonify
 
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors
-from model_endpoint import inside, protocols
+from model_endpoint import feedback, inside, protocols
 from model_endpoint.classifiers import Classifiers
 from model_endpoint.classifiers import install as install_classifiers
 from model_endpoint.front import Answers, Shortcut, WholeRequests
 from model_endpoint.incoming import body, exchange
 from model_endpoint.joiner import NOTHING_YET
+from model_endpoint.request_id import Numbered
 from model_endpoint.server import Server
 from model_endpoint.settings import Settings
 
@@ -31,9 +32,10 @@ def create_app(settings: Settings, server: Server | None = None) -> Flask:
     classifiers = Classifiers(server, app.wsgi_app, lambda one: _application(one).wsgi_app)
     install_classifiers(app, classifiers)
     app.extensions["classifiers"] = classifiers
+    server.classifier_of = classifiers.of_model
     hosts = Hosts(("nginx", "model-endpoint"), settings.extra_hosts)  # nginx hands the name on that it was asked by
     named = OwnNames(classifiers, hosts, "NGINX_EXTRA_HOSTS")
-    app.wsgi_app = WholeRequests(named)  # type: ignore[method-assign]
+    app.wsgi_app = Numbered(WholeRequests(named))  # type: ignore[method-assign]
     return app
 
 
@@ -48,6 +50,7 @@ def _application(server: Server) -> Flask:
     public(app, server)
     inside.install(app, server)
     protocols.install(app, server)
+    feedback.install(app, server)
     short = Shortcut(app.wsgi_app, "/predict", settings.max_body_bytes, server.predict)
     app.wsgi_app = Answers(short, server.replica, server.metrics)  # type: ignore[method-assign]
     return app

@@ -112,6 +112,15 @@ class Classifiers:
             for name, one in sorted(self._all.items())
         ]
 
+    def of_model(self, model_name: str) -> str:
+        """The classifier that serves the model of that name; the same name where none is known to."""
+        known = self._all
+        for name in (self._default, *known):
+            served = known[name].server.replica.slot.current if name in known else None
+            if served and served.version.name == model_name:
+                return name
+        return model_name
+
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
         if path.startswith(BELOW):

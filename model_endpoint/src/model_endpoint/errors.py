@@ -119,6 +119,41 @@ class SwitchBusy(PlatformError):
     passes = True
 
 
+class FeedbackOff(PlatformError):
+    """There is no log of predictions that feedback could speak of."""
+
+    status = 404
+    code = "feedback_off"
+
+
+class UnknownRequest(PlatformError):
+    """Feedback names a request whose answer is not in the log."""
+
+    status = 404
+    code = "unknown_request"
+
+
+class UnknownLabel(PlatformError):
+    """Feedback has a label that the classifier does not know."""
+
+    status = 400
+    code = "unknown_label"
+
+
+class AlreadyDecided(PlatformError):
+    """Another label for the same answer is a row already, or was accepted or refused."""
+
+    status = 409
+    code = "already_decided"
+
+
+class LogAway(PlatformError):
+    """The training database does not take feedback now."""
+
+    status = 503
+    code = "log_away"
+
+
 class NoSuchFile(PlatformError):
     """The store of this replica does not have the file."""
 

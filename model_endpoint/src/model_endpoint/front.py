@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import select
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wsgi import ClosingIterator
 
 from mlops_contract.errors import PlatformError
+from model_endpoint import request_id
 from model_endpoint.errors import NobodyWaits, Overloaded, tame
 from model_endpoint.metrics import Metrics
 from model_endpoint.replica import Replica
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
+PREDICTING = frozenset({"predict", "invocations", "infer", "text_classification"})
+"""The endpoints that answer predictions."""
 EXCHANGE = "model_endpoint.exchange"
 # So many requests with large bodies are read at a time: what they hold of the memory is bounded, and others wait.
 LARGE_BYTES = 256 * 1024
@@ -33,8 +38,8 @@ READ_OUT_SECONDS = 5
 # What nginx does with an answer that has it: it asks another replica.
 ASK_ANOTHER = ("X-Accel-Redirect", "@another")
 # What a page of another origin may read of an answer, and send.
-READABLE = "X-Model-Version, X-Model-Run-Id, X-Replica, Retry-After"
-SENDABLE = "Content-Type, Content-Encoding, Inference-Header-Content-Length"
+READABLE = f"X-Model-Version, X-Model-Run-Id, X-Replica, {request_id.HEADER}, Retry-After"
+SENDABLE = f"Content-Type, Content-Encoding, Inference-Header-Content-Length, {request_id.HEADER}"
 
 
 @dataclass
@@ -46,6 +51,9 @@ class Exchange:
     endpoint: str = ""
     error: Exception | None = None
     socket: Any = None
+    request_id: str = ""
+    inferred: tuple[float, float] | None = None
+    """When the model began and ended, by time.perf_counter()."""
     met_model: bool = False
     """A request that a model has met is not sent to the next replica."""
 
@@ -96,14 +104,16 @@ class Answers:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         start = time.perf_counter()
-        exchange = environ[EXCHANGE] = Exchange(socket=environ.get("gunicorn.socket"))
+        exchange = environ[EXCHANGE] = Exchange(
+            socket=environ.get("gunicorn.socket"), request_id=environ.get(request_id.GIVEN, "")
+        )
 
         def begin(status: str, headers: list[tuple[str, str]], error: Any = None) -> Callable[[bytes], object]:
             headers += self._headers(exchange.loaded or self.replica.slot.current, status, exchange.met_model)
             if self.origins:
                 headers += self._sharing(environ)
             endpoint = exchange.endpoint or environ["werkzeug.request"].endpoint or "unknown"
-            self.metrics.answered(endpoint, status[:3], time.perf_counter() - start)
+            self._count(environ, exchange, endpoint, status[:3], start)
             return start_response(status, headers, error)
 
         try:
@@ -120,6 +130,27 @@ class Answers:
             sent = json.dumps({"error": {"code": known.code, "message": known.message}}).encode()
             begin(f"{known.status} ERROR", [("Content-Type", "application/json"), ("Content-Length", str(len(sent)))])
             return [sent]
+
+    def _count(self, environ: "WSGIEnvironment", exchange: Exchange, endpoint: str, status: str, start: float) -> None:
+        now = time.perf_counter()
+        self.metrics.answered(endpoint, status, now - start)
+        loaded = exchange.loaded or self.replica.slot.current
+        model = (loaded.version.name, str(loaded.version.version)) if loaded else ("", "")
+        rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+        # Not the path, of which there are as many as callers think of; methods too are anybody's words.
+        route = (
+            f"/{exchange.endpoint}"
+            if exchange.endpoint
+            else re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule if rule else "")
+        )
+        method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "_OTHER"
+        self.metrics.known.answered(method, route, status, model, now - start)
+        if endpoint in PREDICTING and method == "POST":
+            began = exchange.inferred
+            good = began is not None and status < "400"
+            self.metrics.known.inferred(
+                model, (began[0] - start, began[1] - began[0], now - began[1]) if good and began else None
+            )
 
     def _admit(self, environ: "WSGIEnvironment", exchange: Exchange) -> None:
         """Waits until a large body may be read; Overloaded when that takes too long."""

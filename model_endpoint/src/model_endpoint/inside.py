@@ -64,7 +64,7 @@ def install(app: Flask, server: Server) -> None:
     @app.get("/models")
     def models() -> Response:
         require_token(server.settings.token)
-        return jsonify({**replica.describe(), "trouble": server.joiner.trouble})
+        return jsonify({**replica.describe(), "trouble": server.joiner.trouble, "log": server.log.describe()})
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,7 @@ from model_endpoint.metrics import Metrics
 from model_endpoint.models import Models
 from model_endpoint.peers import Peers
 from model_endpoint.predict import Answer, Predictor, parse_object, parse_top_k
+from model_endpoint.prediction_log import PredictionLog
 from model_endpoint.replica import Replica
 from model_endpoint.settings import Settings
 from model_runner import machine
@@ -25,9 +28,14 @@ class Server:
     """The parts of a replica, joined together."""
 
     def __init__(self, settings: Settings, beside: "Server | None" = None, path: str = "") -> None:
-        """`beside`: the server at the root, for one at `path`, which uses its cores, loaded models and peers too."""
+        """`beside`: the server at the root, for one at `path`, which uses its cores, models, peers and log too."""
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(beside.metrics if beside else None)
+        self.log: PredictionLog = beside.log if beside else PredictionLog(settings, self.metrics.log)
+        self.classifier: str | None = settings.model_name if beside else None
+        """Whose alone it is."""
+        self.classifier_of: Callable[[str], str] = lambda model: settings.model_name if beside else model
+        """The classifier's name, by that of its model."""
         models = beside.replica.models if beside else Models(settings.memory_mb << 20)
         self.replica: Replica = Replica(settings, self.metrics, models)
         self.peers: Peers = beside.peers if beside else Peers(self.replica.peers, settings.token)
@@ -40,13 +48,16 @@ class Server:
 
     def classify(self, texts: Any, exchange: Exchange) -> Answer:
         """The request's texts, classified; the answer's model goes into the headers."""
+        start = time.perf_counter()
         try:
             answer = self.predictor.classify(texts, exchange.leases, exchange.wanted)
         except Stopped:
             exchange.met_model = True
             raise
+        exchange.inferred = start, time.perf_counter()
         self.metrics.texts.observe(len(texts))
         exchange.loaded = answer.loaded
+        self.log.add(exchange.request_id, self.classifier_of(answer.loaded.version.name), texts, answer)
         return answer
 
     def predict(self, body: bytes, exchange: Exchange) -> str:

@@ -37,6 +37,10 @@ class Settings:
     max_tokens: int
     answer_seconds: float
     cors_origins: tuple[str, ...]
+    database_url: str
+    prediction_log: str
+    prediction_log_share: float
+    feedback_token: str
 
     @property
     def mlflow_account(self) -> tuple[str, str] | None:
@@ -72,6 +76,10 @@ class Settings:
             max_tokens=env.integer("MODEL_MAX_TOKENS", 32_768, 16, 100_000_000),
             answer_seconds=env.number("MODEL_ANSWER_SECONDS", 10, 0.1, 3600),
             cors_origins=_origins(env.text("MODEL_CORS_ORIGINS", "")),
+            database_url=env.text("DATABASE_URL", ""),
+            prediction_log=env.choice("PREDICTION_LOG", ("full", "hashed", "off"), "full"),
+            feedback_token=env.text("FEEDBACK_TOKEN", ""),
+            prediction_log_share=env.number("PREDICTION_LOG_SHARE", 1, 0, 1),
         )
 
 

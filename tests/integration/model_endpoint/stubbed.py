@@ -30,7 +30,8 @@ class Stubbed(Replica):
 
     def load(self) -> Any:
         model = Fragile(float(os.environ.get("STUB_SECONDS", "0")))
-        server = Server(self.settings)
+        server = self.served = Server(self.settings)
+        server.log.start()
         if "STUB_EMPTY" not in os.environ:
             server.replica.slot.offer(stub.loaded(7, model))
             server.replica.commit(7, 1, "stub")

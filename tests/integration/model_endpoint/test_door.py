@@ -55,6 +55,23 @@ def test_what_is_public_and_what_is_not(two: Serving) -> None:
             assert answer.status_code == 404 and "not_found" in answer.text, path
 
 
+def test_every_answer_says_its_requests_id(two: Serving) -> None:
+    door = two.door(NGINX_RATE="1r/m", NGINX_BURST="9")
+    asked = [("/predict", 200), ("/predict?", 200), ("/champion", 405), ("/metrics", 404), ("/v2/models/no/infer", 404)]
+    for path, status in asked:
+        answer = requests.post(f"{door}{path}", json=TEXT, headers={"X-Request-Id": "mine:1"}, timeout=5)
+        assert (answer.status_code, answer.headers["X-Request-Id"]) == (status, "mine:1"), path
+    answer = requests.post(f"{door}/feedback", json={"request_id": "mine:1", "label": "x"}, timeout=5)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "feedback_off"), "it got to a replica"
+    large = requests.post(f"{door}/predict", data="a" * 100_000, headers={"X-Request-Id": "mine:2"}, timeout=5)
+    assert (large.status_code, large.headers["X-Request-Id"]) == (413, "mine:2")
+    for given in ("a b", "a" * 129):
+        answer = requests.post(f"{door}/predict", json=TEXT, headers={"X-Request-Id": given}, timeout=5)
+        assert len(answer.headers["X-Request-Id"]) == 32
+    made = {requests.post(f"{door}/predict", json=TEXT, timeout=5).headers["X-Request-Id"] for _ in range(8)}
+    assert len(made) == 8, "those that were refused for coming too often too"
+
+
 def test_the_doors_own_errors_are_json(two: Serving) -> None:
     door = two.door(NGINX_RATE="1r/m", NGINX_BURST="3")
     large = requests.post(f"{door}/predict", json={"input": "a" * 100_000}, timeout=5)

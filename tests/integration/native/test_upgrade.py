@@ -23,6 +23,7 @@ from tests.services import ROOT, free_port, process, wait_until
 PASSWORDS = {
     "TRAINING_DATABASE_PASSWORD": "one",
     "TRAINING_SUPERUSER_PASSWORD": "three",
+    "SERVING_DATABASE_PASSWORD": "four",
     "BACKEND_STORE_PASSWORD": "two",
     "AIRFLOW_DATABASE_PASSWORD": "it's",
 }

@@ -71,8 +71,9 @@ def test_both_ways_say_the_same(tmp_path: Path) -> None:
     ]
     for value in asked:
         body = json.dumps(value).encode()
-        short = client.post("/predict", data=body, content_type="application/json")
-        long = client.post("/predict", data=body, content_type="application/json; charset=utf-8")
+        named = {"X-Request-Id": "mine"}
+        short = client.post("/predict", data=body, content_type="application/json", headers=named)
+        long = client.post("/predict", data=body, content_type="application/json; charset=utf-8", headers=named)
         assert (short.status_code, short.data) == (long.status_code, long.data)
         assert {*short.headers.items()} == {*long.headers.items()}
     counted = server.metrics.text().decode()

@@ -13,6 +13,7 @@ from mlops_contract.env import SettingError, bypass_proxies
 from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
 from training_endpoint.jobs.runner import Runner
+from training_endpoint.monitor.feedback import Feedback
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.followers import Followers
 from training_endpoint.settings import Settings
@@ -30,6 +31,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.runner = Runner(settings)
         self.reconciler = Followers(settings)
         self.janitor = Janitor(settings)
+        self.feedback = Feedback(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -58,8 +60,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.runner.start()
         self.reconciler.start()
         self.janitor.start()
+        self.feedback.start()
 
     def _stop(self) -> None:
+        self.feedback.stop()
         self.janitor.stop()
         self.runner.stop()
         self.reconciler.stop()

@@ -58,6 +58,7 @@ class Settings:
     keep_rejected_hours: float
     keep_runs_days: float
     keep_cache_days: float
+    feedback_at_once: bool
     hub_cache: Path
     host: str
     port: int
@@ -116,6 +117,7 @@ class Settings:
             keep_rejected_hours=env.number("KEEP_REJECTED_HOURS", 24, 0, 876_000),
             keep_runs_days=env.number("KEEP_RUNS_DAYS", 90, 1, 36_500),
             keep_cache_days=env.number("KEEP_CACHE_DAYS", 30, 1, 36_500),
+            feedback_at_once=env.choice("FEEDBACK", ("at_once", "review"), "at_once") == "at_once",
             hub_cache=Path(env.text("HF_HOME", str(state_dir / "huggingface"))),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
             port=env.integer("PORT", 9999, 1, 65_535),

@@ -11,7 +11,7 @@ from mlops_contract.web import OwnNames, install_errors, require_token
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
-from training_endpoint.http import fields, metrics, release, storage
+from training_endpoint.http import feedback, fields, metrics, release, storage
 from training_endpoint.http.classifiers import named
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
@@ -101,4 +101,5 @@ def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | 
     described.install(app, desk)
     release.install(app, desk)
     storage.install(app, janitor)
+    feedback.install(app, settings)
     return app
