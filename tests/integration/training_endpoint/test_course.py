@@ -53,6 +53,7 @@ def settings(database: str, mlflow_url: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(warm, "LEAST", 4)
     monkeypatch.setattr(warm, "REPLAYED", 3)
     training.dataset(database, films(STARTS[:7]), films(STARTS[7:]))
+    execute(database, f"UPDATE classifiers SET model_name = 'course-{tmp_path.name}'")
     base = tiny_models.save("bert", tmp_path / "base")
     return training.settings(
         database,
