@@ -160,7 +160,7 @@ def test_runs_go_on_from_the_champion_and_reproduce_walks_the_chain(
     assert "Version 3 can be reproduced" in said and "Version 2 cannot be reproduced" not in said.split("Version 1 ")[1]
     assert "Version 1 cannot be reproduced: 2 of" in said and "trained on 4 of its training rows" in said
     rows = pq.read_table(out)
-    assert rows.num_rows == 64 and sum(rows["trained"].to_pylist()) == 4
+    assert rows.num_rows == 65 and sum(rows["trained"].to_pylist()) == 4
 
     fourth = desk.run("fourth")
     assert "a full run, because no row is new or gone since version 3" in fourth.verdict_text
