@@ -48,7 +48,7 @@ def main(task: Task, work: str) -> None:
     def encoded(rows: Rows) -> list[dict[str, Any]]:
         ids = tokenizer(rows.texts, truncation=True, max_length=told.max_length)
         return [
-            {**{name: values[number] for name, values in ids.items()}, "labels": label}
+            {**{name: values[number] for name, values in ids.items()}, "labels": int(label)}
             for number, label in enumerate(rows.labels)
         ]
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,12 @@ def test_an_interrupted_job_goes_on_with_the_rows_that_it_began_with(database: s
     lineage.keep(taken, tmp_path / "snapshot.json")
     training.insert(database, "film_train", [("one more", "good")])
     assert lineage.kept(tmp_path / "snapshot.json") == taken
+    old = {name: value for name, value in vars(taken).items() if name not in lineage.SPLITS}
+    for split in lineage.SPLITS:
+        rows = getattr(taken, split)
+        old[split] = {"texts": list(rows.texts), "labels": rows.labels.tolist()}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    assert lineage.kept(tmp_path / "old.json") == taken, "what an earlier release began goes on after an upgrade"
 
 
 def test_lineage_finds_the_rows_again_or_says_which_changed(database: str, tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def keep(taken: Snapshot, file: Path) -> None:
 def kept(file: Path) -> Snapshot:
     """The snapshot that `keep` stored; its rows stay in their files."""
     known = json.loads(file.read_text())
-    return Snapshot(**known | {split: Rows.load(_rows(file, split)) for split in SPLITS})
+    # Earlier releases kept the rows in the same file.
+    rows = {split: Rows(**known[split]) if split in known else Rows.load(_rows(file, split)) for split in SPLITS}
+    return Snapshot(**known | rows)
 
 
 def _rows(file: Path, split: str) -> Path:
