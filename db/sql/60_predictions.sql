@@ -25,6 +25,7 @@ BEGIN
     END LOOP;
     DELETE FROM prediction_log.feedback f
     WHERE f.state IN ('row', 'refused', 'no_text') AND f.answered_at < clock_timestamp() - make_interval(days => keep.days);
+    DELETE FROM prediction_log.hours h WHERE h.hour < clock_timestamp() - make_interval(days => keep.days);
     SELECT c.relname INTO name
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'prediction_log.answers'::regclass AND c.relname ~ '^answers_\d{8}$'
@@ -116,3 +117,4 @@ GRANT EXECUTE ON FUNCTION prediction_log.take_feedback(text, integer, text, text
 GRANT SELECT (name, labels) ON public.classifiers TO training_predictions;
 GRANT USAGE ON SCHEMA public TO training_predictions;
 GRANT SELECT, UPDATE (state, because, decided_at, text) ON prediction_log.feedback TO platform;
+GRANT SELECT, INSERT, UPDATE ON prediction_log.reference, prediction_log.hours TO platform;

@@ -30,7 +30,7 @@ class Server:
     def __init__(self, settings: Settings, beside: "Server | None" = None, path: str = "") -> None:
         """`beside`: the server at the root, for one at `path`, which uses its cores, models, peers and log too."""
         self.settings = settings
-        self.metrics = Metrics(beside.metrics if beside else None)
+        self.metrics: Metrics = Metrics(beside.metrics if beside else None)
         self.log: PredictionLog = beside.log if beside else PredictionLog(settings, self.metrics.log)
         self.classifier: str | None = settings.model_name if beside else None
         """Whose alone it is."""

@@ -1,4 +1,4 @@
-"""Starts the training endpoint: one gunicorn worker, and in it the runner of jobs, the reconciler, the janitor."""
+"""Starts the training endpoint: one gunicorn worker, and in it the runner of jobs and all that watches and cleans."""
 
 import logging
 import math
@@ -14,6 +14,7 @@ from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
 from training_endpoint.jobs.runner import Runner
 from training_endpoint.monitor.feedback import Feedback
+from training_endpoint.monitor.watch import Watch
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.followers import Followers
 from training_endpoint.settings import Settings
@@ -32,6 +33,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.reconciler = Followers(settings)
         self.janitor = Janitor(settings)
         self.feedback = Feedback(settings)
+        self.watch = Watch(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -53,7 +55,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor)
+        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor, self.watch)
 
     def _start(self, worker: Any) -> None:
         worker.cfg.set("graceful_timeout", REQUESTS_END_S)
@@ -61,8 +63,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.reconciler.start()
         self.janitor.start()
         self.feedback.start()
+        self.watch.start()
 
     def _stop(self) -> None:
+        self.watch.stop()
         self.feedback.stop()
         self.janitor.stop()
         self.runner.stop()

@@ -1,0 +1,81 @@
+"""The log of predictions by hour, so that nobody who asks how things are reads its rows."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from psycopg.types.json import Jsonb
+
+from training_endpoint import database
+from training_endpoint.data.classifiers import Classifier
+from training_endpoint.monitor import reference
+from training_endpoint.monitor.estimate import Reference, Summary, confidences, summarise
+
+MOST_ROWS = 20_000
+"""Of an hour that are read: more make no estimate better."""
+LATE = timedelta(hours=1)
+"""Rows of an hour may come so long after its end, from a replica that could not write them."""
+MOST_DAYS = 31
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What one version answered in one hour; `rows` are all of it, the summary may be of a part."""
+
+    hour: datetime
+    version: int
+    rows: int
+    summary: Summary
+
+
+def update(url: str, classifier: Classifier) -> None:
+    """Brings the hours up to date. Raises `DatabaseUnavailable`."""
+    with database.connect(url) as connection:
+        row = connection.execute(database.query("hours_known"), {"classifier": classifier.name}).fetchone()
+        oldest = datetime.now(UTC) - timedelta(days=MOST_DAYS)
+        newest = row["newest"] if row and row["newest"] else oldest
+        asked = {"names": _names(classifier), "since": max(oldest, newest - LATE)}
+        hours = connection.execute(database.query("log_hours"), asked).fetchall()
+        tested = {one: reference.find(connection, classifier.model, one) for one in {row["version"] for row in hours}}
+    for row in hours:
+        known = tested[row["version"]]
+        if known is not None:
+            _keep(url, classifier, known, row)
+
+
+def since(connection: database.Connection, classifier: Classifier, moment: datetime) -> list[Hour]:
+    """From that moment on, the oldest first."""
+    asked = {"classifier": classifier.name, "since": moment}
+    rows = connection.execute(database.query("hours"), asked)
+    return [Hour(row["hour"], row["version"], row["rows"], Summary(**row["found"])) for row in rows]
+
+
+def labelled(
+    connection: database.Connection, classifier: Classifier, moment: datetime
+) -> dict[tuple[datetime, int], tuple[int, int]]:
+    """By hour and version how many answers feedback has labelled, and how many of them were right."""
+    asked = {"names": _names(classifier), "since": moment}
+    rows = connection.execute(database.query("feedback_hours"), asked)
+    return {(row["hour"], row["version"]): (row["labels"], row["right"]) for row in rows}
+
+
+def _names(classifier: Classifier) -> list[str]:
+    return sorted({classifier.name, classifier.model})
+
+
+def _keep(url: str, classifier: Classifier, tested: Reference, row: dict[str, Any]) -> None:
+    part = {"names": _names(classifier), "version": row["version"], "hour": row["hour"]}
+    with database.connect(url) as connection:
+        every = -(-row["rows"] // MOST_ROWS)
+        found = connection.execute(database.query("log_rows"), {**part, "every": every}).fetchall()
+        if not found:
+            return
+        scores = [list(one["scores"].values()) for one in found]
+        widest = max(map(len, scores))
+        table = np.array([one + [0.0] * (widest - len(one)) for one in scores], np.float64)
+        sure = confidences(table, tested.temperature)
+        lengths, classes = [one["length"] for one in found], [one["label"] for one in found]
+        summary = summarise(sure, lengths, classes, tested.threshold)
+        kept = {"classifier": classifier.name, "version": row["version"], "hour": row["hour"], "rows": row["rows"]}
+        connection.execute(database.query("hour_keep"), {**kept, "found": Jsonb(asdict(summary))})

@@ -1,0 +1,68 @@
+"""Looks at the log again and again, and raises alarms: a line in the service's log, a metric, a message to Slack."""
+
+import logging
+import threading
+
+from mlops_contract.errors import PlatformError
+from training_endpoint.data import classifiers
+from training_endpoint.data.classifiers import Classifier
+from training_endpoint.monitor import hours, report
+from training_endpoint.monitor.report import Alarm
+from training_endpoint.release import peers
+from training_endpoint.settings import Settings
+
+LOOK_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """One thread; `alarms` are those that hold, by classifier and kind."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.alarms: dict[tuple[str, str], Alarm] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+
+    def start(self) -> None:
+        """Begins; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns at once: what is under way is done again."""
+        self._stopping.set()
+
+    def look(self) -> None:
+        """Once at every classifier. Raises `DatabaseUnavailable`."""
+        url, found = self.settings.database_url, {}
+        for classifier in classifiers.live(url):
+            hours.update(url, classifier)
+            for alarm in report.alarms(url, classifier, self.settings.alarm_loss):
+                found[classifier.name, alarm.kind] = alarm
+                known = self.alarms.get((classifier.name, alarm.kind))
+                if known is None or known.version != alarm.version:
+                    self._raise(classifier, alarm)
+        for name, kind in self.alarms.keys() - found.keys():
+            log.warning("the alarm about %s (%s) is over", name, kind)
+        self.alarms = found
+
+    def _raise(self, classifier: Classifier, alarm: Alarm) -> None:
+        said = f"{classifier.name}, version {alarm.version}: {alarm.text}"
+        log.warning("alarm (%s): %s", alarm.kind, said)
+        peers.say_in_slack(self.settings, f":rotating_light: {said}")
+
+    def _run(self) -> None:
+        trouble = ""
+        while not self._stopping.wait(LOOK_S):
+            said = ""
+            try:
+                self.look()
+            except PlatformError as error:
+                said = error.message
+            except Exception as error:
+                log.exception("the monitor goes on after an unexpected error")
+                said = f"{type(error).__name__}: {error}"
+            if said not in ("", trouble):
+                log.warning("the monitor: %s", said)
+            trouble = said
