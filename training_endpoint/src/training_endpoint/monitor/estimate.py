@@ -94,7 +94,7 @@ def temperature(probabilities: Numbers, labels: NDArray[np.int64]) -> float:
         return float(-np.log(np.clip(scaled[np.arange(len(labels)), labels], 1e-12, 1)).mean())
 
     # With few rows, or none that is wrong, the best would be no doubt at all.
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.5), np.log(10)), method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded").x))
 
 
 def confidences(probabilities: Numbers, by: float) -> Numbers:
@@ -164,7 +164,10 @@ def counted(right: int, rows: int) -> Estimate:
 
 
 def _spread(tested: Reference) -> float:
-    return tested.accuracy * (1 - tested.accuracy) / max(1, tested.summary.rows)
+    # As if one more had been right and one wrong, so that few rows without an error leave some doubt.
+    rows = tested.summary.rows + 2
+    accuracy = (tested.accuracy * tested.summary.rows + 1) / rows
+    return accuracy * (1 - accuracy) / rows
 
 
 def _within(accuracy: float, spread: float) -> Estimate:
