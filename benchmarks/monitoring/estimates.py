@@ -38,7 +38,7 @@ def measure(folder: Path, say: Callable[[str], None]) -> list[str]:
         lines = []
         for kind, spoil in (("words dropped", _drop), ("letters misspelt", _misspell)):
             for share in LOSSES:
-                rng = random.Random(1)  # noqa: S311 - no secret
+                rng = random.Random(1)
                 texts = [spoil(text, share, rng) for text in asked.texts]
                 scores = np.asarray(runner_scores(model, texts, machine.cores()), np.float64).round(6)
                 right = scores.argmax(axis=1) == np.array(asked.labels)
@@ -67,19 +67,19 @@ def _rows(folder: Path) -> tuple[list[str], Rows, Rows]:
     names = sorted(set(found[0][1]))
     train, test = (Rows(texts, [names.index(label) for label in labels]) for texts, labels in found)
     order = list(range(len(train.texts)))
-    random.Random(0).shuffle(order)  # noqa: S311 - no secret
+    random.Random(0).shuffle(order)
     return names, Rows([train.texts[i] for i in order], [train.labels[i] for i in order]), test
 
 
 def _drop(text: str, share: float, rng: random.Random) -> str:
-    return " ".join(word for word in text.split() if rng.random() >= share) or text.split()[0]
+    return " ".join(word for word in text.split() if rng.random() >= share) or text.split(maxsplit=1)[0]
 
 
 def _misspell(text: str, share: float, rng: random.Random) -> str:
     """Of that share of the words two letters change places."""
     words = text.split()
     for index, word in enumerate(words):
-        if len(word) > 2 and rng.random() < share:  # noqa: PLR2004
+        if len(word) > 2 and rng.random() < share:
             place = rng.randrange(len(word) - 1)
             words[index] = word[:place] + word[place + 1] + word[place] + word[place + 2 :]
     return " ".join(words)
