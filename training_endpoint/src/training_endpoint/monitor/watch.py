@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from datetime import datetime
 
 from mlops_contract.errors import PlatformError
 from training_endpoint.data import classifiers
@@ -22,6 +23,7 @@ class Watch:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.alarms: dict[tuple[str, str], Alarm] = {}
+        self._looked: dict[str, datetime] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
 
@@ -37,7 +39,7 @@ class Watch:
         """Once at every classifier. Raises `DatabaseUnavailable`."""
         url, found = self.settings.database_url, {}
         for classifier in classifiers.live(url):
-            hours.update(url, classifier)
+            self._looked[classifier.name] = hours.update(url, classifier, self._looked.get(classifier.name))
             for alarm in report.alarms(url, classifier, self.settings.alarm_loss):
                 found[classifier.name, alarm.kind] = alarm
                 known = self.alarms.get((classifier.name, alarm.kind))
