@@ -30,7 +30,7 @@ class Hour:
 
 
 def update(url: str, classifier: Classifier, looked: datetime | None = None) -> datetime:
-    """Brings the hours up to date; `looked` is when that was done before, as this says. Raises `DatabaseUnavailable`."""
+    """Brings the hours up to date; `looked` is what this said before. Raises `DatabaseUnavailable`."""
     now = datetime.now(UTC)
     with database.connect(url) as connection:
         row = connection.execute(database.query("hours_known"), {"classifier": classifier.name}).fetchone()
