@@ -105,17 +105,20 @@ def test_rows_that_come_late_are_counted_and_a_large_hour_is_sampled(
     assert row and row[0] == 2000 and 350 < int(str(row[1])) < 650
 
 
+@pytest.mark.parametrize("switch", ["on", "off"])
 def test_an_alarm_is_a_line_a_metric_and_part_of_the_page_and_ends(
-    database: str, films: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    database: str, films: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, switch: str
 ) -> None:
     rng = np.random.default_rng(3)
-    settings = training.settings(films, tmp_path)
+    settings = training.settings(films, tmp_path, ALARM_STARTS_RUN=switch)
     for ago in range(6, 0, -1):
         answered(database, NOW - timedelta(hours=ago), probabilities(rng, 300, skill=1), of=f"h{ago}-")
-    watch = Watch(settings)
+    started: list[tuple[str, str]] = []
+    watch = Watch(settings, lambda *run: started.append(run))
     with caplog.at_level(logging.WARNING):
         watch.look()
         watch.look()
+    assert started == ([("alarm__films__3", "films")] if switch == "on" else [])
     lines = [record.message for record in caplog.records if record.message.startswith("alarm")]
     assert len(lines) == 2, "one for the accuracy, one for the drift of scores, each once"
     assert "alarm (accuracy): films, version 3: answers of the last 24 hours are right in an estimated" in lines[0]
