@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
+from model_runner.artifact import WEIGHTS, Manifest
 from tests import training
 from tests.database_roles import connected, url_of
 from training_endpoint.data import classifiers
@@ -37,25 +40,30 @@ def answered(
             "CREATE TABLE IF NOT EXISTS prediction_log.answers_other PARTITION OF prediction_log.answers DEFAULT"
         )
     with psycopg.connect(database) as connection, connection.cursor() as cursor:
-        columns = "at, request_id, place, classifier, version, replica, text, label, scores, truncated"
+        columns = "at, request_id, place, classifier, version, replica, text, label, scores, truncated, pieces"
         with cursor.copy(f"COPY prediction_log.answers ({columns}) FROM STDIN") as copy:
             for number, (bad, good) in enumerate(answers.tolist()):
                 scores = json.dumps({"bad": bad, "good": good})
                 label = "good" if good > bad else "bad"
                 at = moment + timedelta(seconds=number % 3600)
-                copy.write_row((at, f"{of}{number}", 0, classifier, version, "one", "x" * 50, label, scores, False))
+                copy.write_row((at, f"{of}{number}", 0, classifier, version, "one", "x" * 50, label, scores, False, 4))
 
 
 @pytest.fixture
-def films(database: str) -> str:
+def films(database: str, tmp_path: Path) -> str:
     """The services' address of a database with the classifier films, whose version 3 is known by its test rows."""
     training.dataset(database)
     rng = np.random.default_rng(0)
     answers = probabilities(rng, 1000)
     labels = np.array(labels_of(rng, answers))
     url = url_of(database, "platform")
+    tokenizer = tmp_path / "serving"
+    tokenizer.mkdir()
+    made = Tokenizer(WordLevel({"[UNK]": 0}, "[UNK]"))
+    made.save(str(tokenizer / "tokenizer.json"))
+    Manifest(["bad", "good"], 256, 0, [WEIGHTS]).write(tokenizer)
     for _ in range(2):
-        reference.keep(url, "text-classifier", 3, answers, labels, ["bad", "good"], ["x" * 50] * 1000)
+        reference.keep(url, "text-classifier", 3, answers, labels, ["bad", "good"], ["x" * 50] * 1000, tokenizer)
     return url
 
 
@@ -82,7 +90,8 @@ def test_windows_are_told_by_hour_and_day(database: str, films: str, tmp_path: P
     assert (first["rows"], first["version"], second["rows"]) == (300, 3, 200), "its older name is the same one's"
     estimated = first["estimated"]["cbpe"]
     assert 0.7 < estimated["low"] < estimated["accuracy"] < estimated["high"] <= 1
-    assert set(first["drift"]) == {"scores", "classes", "lengths"}
+    assert set(first["drift"]) == {"scores", "classes", "lengths", "pieces"}
+    assert first["drift"]["pieces"]["distance"] == 1, "four tokens a word, and one on the test rows"
     assert first["true"]["labels"] == 10 and first["true"]["accuracy"] == 0.5 and second["true"] is None
     days = training.client(settings).get("/monitor?classifier=films").get_json()["windows"]
     assert sum(window["rows"] for window in days) == 500
