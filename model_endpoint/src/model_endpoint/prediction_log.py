@@ -114,7 +114,8 @@ class PredictionLog:
             else:
                 pause = min(2 * max(pause, RETRY_SECONDS), RETRY_MOST_SECONDS)
                 self._stop.wait(pause)
-        self._flush()
+        if not self._flush():
+            log.warning("%d rows of the log of predictions end with this replica", self._rows)
         self._close()
 
     def _flush(self) -> bool:

@@ -163,6 +163,13 @@ def test_what_waits_is_written_when_the_replica_ends(opened: Opened, database: s
     assert len(logged(database)) == 50
 
 
+def test_what_cannot_be_written_when_a_replica_ends_is_said(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
+    client, server = opened(DATABASE_URL=f"postgresql://serving@127.0.0.1:{services.free_port()}/training")
+    post(client, "/predict", {"input": ["good", "bad"]}, "x")
+    server.log.stop()
+    assert caplog.records[-1].message == "2 rows of the log of predictions end with this replica"
+
+
 def test_a_replica_that_is_stopped_writes_what_waits(tmp_path: Path, database: str) -> None:
     variables = {"DATABASE_URL": url_of(database, "serving")}
     fleet = Serving(
