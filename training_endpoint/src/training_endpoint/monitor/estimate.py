@@ -172,8 +172,7 @@ def cbpe(window: Summary, tested: Reference) -> Estimate:
 
 def atc(window: Summary, tested: Reference) -> Estimate:
     """The same by the threshold."""
-    accuracy = window.above / window.rows
-    return _within(accuracy, accuracy * (1 - accuracy) / window.rows + _spread(tested))
+    return _within(window.above / window.rows, _variance(window.above, window.rows) + _spread(tested))
 
 
 def counted(right: int, rows: int) -> Estimate:
@@ -185,10 +184,13 @@ def counted(right: int, rows: int) -> Estimate:
 
 
 def _spread(tested: Reference) -> float:
-    # As if one more had been right and one wrong, so that few rows without an error leave some doubt.
-    rows = tested.summary.rows + 2
-    accuracy = (tested.accuracy * tested.summary.rows + 1) / rows
-    return accuracy * (1 - accuracy) / rows
+    return _variance(tested.accuracy * tested.summary.rows, tested.summary.rows)
+
+
+def _variance(count: float, rows: int) -> float:
+    """Of a share, as if there were one more of each kind: few rows without an error leave some doubt."""
+    share = (count + 1) / (rows + 2)
+    return share * (1 - share) / (rows + 2)
 
 
 def _within(accuracy: float, spread: float) -> Estimate:
