@@ -25,6 +25,7 @@ BEGIN
     END LOOP;
     DELETE FROM prediction_log.feedback f
     WHERE f.state IN ('row', 'refused', 'no_text') AND f.answered_at < clock_timestamp() - make_interval(days => keep.days);
+    DELETE FROM prediction_log.hours h WHERE h.hour < clock_timestamp() - make_interval(days => keep.days);
     SELECT c.relname INTO name
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'prediction_log.answers'::regclass AND c.relname ~ '^answers_\d{8}$'
@@ -47,9 +48,10 @@ GRANT USAGE ON SCHEMA prediction_log TO platform, serving;
 GRANT SELECT ON prediction_log.answers TO platform;
 GRANT INSERT ON prediction_log.answers TO serving;
 
--- Notes the right label of an answer; the newest with that id, where a client has used one twice. Answers in one word
+-- Notes the right label of an answer; the newest with that id, where one was asked twice. Answers in one word
 -- what came of it, and what a sentence about that needs:
 --   taken; known: it said so before; decided: another label is a row already, `detail` says which
+--   several: other texts have that id too, perhaps a stranger's, who must not have his own labelled
 --   unknown: no such answer; no_place: the request had `detail` texts; no_label: `detail` lists those that there are
 CREATE OR REPLACE FUNCTION prediction_log.take_feedback(request text, place integer, label text, of_classifier text,
     OUT outcome text, OUT detail text)
@@ -58,13 +60,18 @@ DECLARE
     answer prediction_log.answers;
     newest timestamptz;
     texts bigint;
+    several boolean;
     earlier prediction_log.feedback;
     labels text[];
 BEGIN
-    SELECT max(a.at) INTO newest FROM prediction_log.answers a
+    SELECT max(a.at), count(DISTINCT (a.place, coalesce(a.text, a.text_hash))) > count(DISTINCT a.place)
+    INTO newest, several FROM prediction_log.answers a
     WHERE a.request_id = request AND (of_classifier IS NULL OR a.classifier = of_classifier);
     IF newest IS NULL THEN
         outcome := 'unknown';
+        RETURN;
+    ELSIF several THEN
+        outcome := 'several';
         RETURN;
     END IF;
     SELECT count(*) INTO texts FROM prediction_log.answers a WHERE a.request_id = request AND a.at = newest;
@@ -116,3 +123,4 @@ GRANT EXECUTE ON FUNCTION prediction_log.take_feedback(text, integer, text, text
 GRANT SELECT (name, labels) ON public.classifiers TO training_predictions;
 GRANT USAGE ON SCHEMA public TO training_predictions;
 GRANT SELECT, UPDATE (state, because, decided_at, text) ON prediction_log.feedback TO platform;
+GRANT SELECT, INSERT, UPDATE ON prediction_log.reference, prediction_log.hours TO platform;

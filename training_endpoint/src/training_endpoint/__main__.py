@@ -1,4 +1,4 @@
-"""Starts the training endpoint: one gunicorn worker, and in it the runner of jobs, the reconciler, the janitor."""
+"""Starts the training endpoint: one gunicorn worker, and in it the runner of jobs and all that watches and cleans."""
 
 import logging
 import math
@@ -12,8 +12,10 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  #
 from mlops_contract.env import SettingError, bypass_proxies
 from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
+from training_endpoint.jobs.queue import Jobs
 from training_endpoint.jobs.runner import Runner
 from training_endpoint.monitor.feedback import Feedback
+from training_endpoint.monitor.watch import Watch
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.followers import Followers
 from training_endpoint.settings import Settings
@@ -32,6 +34,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.reconciler = Followers(settings)
         self.janitor = Janitor(settings)
         self.feedback = Feedback(settings)
+        self.watch = Watch(settings, self._train)
         super().__init__()
 
     def load_config(self) -> None:
@@ -53,7 +56,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor)
+        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor, self.watch)
 
     def _start(self, worker: Any) -> None:
         worker.cfg.set("graceful_timeout", REQUESTS_END_S)
@@ -61,8 +64,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.reconciler.start()
         self.janitor.start()
         self.feedback.start()
+        self.watch.start()
+
+    def _train(self, run_id: str, classifier: str) -> None:
+        Jobs(self.settings.database_url).submit(run_id, {}, self.settings.max_queued_jobs, classifier)
 
     def _stop(self) -> None:
+        self.watch.stop()
         self.feedback.stop()
         self.janitor.stop()
         self.runner.stop()

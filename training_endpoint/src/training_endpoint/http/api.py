@@ -11,10 +11,11 @@ from mlops_contract.web import OwnNames, install_errors, require_token
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
-from training_endpoint.http import feedback, fields, metrics, release, storage
+from training_endpoint.http import feedback, fields, metrics, monitor, release, storage
 from training_endpoint.http.classifiers import named
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.monitor.watch import Watch
 from training_endpoint.release import peers
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.followers import Followers
@@ -27,10 +28,13 @@ MAX_BODY_BYTES = 64 * 1024
 NAMES = ("training-endpoint",)
 
 
-def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | None = None) -> Flask:
+def create_app(
+    settings: Settings, desk: Desk | None = None, janitor: Janitor | None = None, watch: Watch | None = None
+) -> Flask:
     """The application; it connects to nothing before the first request needs it."""
     desk = desk or Desk(settings, Followers(settings))
     janitor = janitor or Janitor(settings)
+    watch = watch or Watch(settings)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
@@ -39,6 +43,7 @@ def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | 
     description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs, janitor)
+    registry.register(monitor.MonitorCollector(watch))
 
     @app.before_request
     def only_the_platform_changes_anything() -> None:
@@ -102,4 +107,5 @@ def create_app(settings: Settings, desk: Desk | None = None, janitor: Janitor | 
     release.install(app, desk)
     storage.install(app, janitor)
     feedback.install(app, settings)
+    monitor.install(app, watch)
     return app

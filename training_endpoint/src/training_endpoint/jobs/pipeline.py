@@ -9,6 +9,7 @@ from training_endpoint.errors import ChampionChanged, JobEnded
 from training_endpoint.jobs import challenger
 from training_endpoint.jobs.context import Job, Outcome
 from training_endpoint.jobs.verdict import judge
+from training_endpoint.monitor import reference
 from training_endpoint.release import peers, registry
 
 __all__ = ["Job", "Outcome", "run"]
@@ -23,6 +24,17 @@ def run(job: Job) -> Outcome:
             mlflow_run = registry.start_run(job.settings, job.run_id, job.job_id)
             job.report(mlflow_run_id=mlflow_run)
         registered = challenger.kept(job) or challenger.make(job, mlflow_run)
+        voucher, snapshot = registered.voucher, job.snapshot
+        reference.keep(
+            job.settings.database_url,
+            voucher.name,
+            voucher.version,
+            registered.answers,
+            job.labels,
+            snapshot.label_names,
+            snapshot.test.texts,
+            registered.served.folder,
+        )
         while True:
             outcome, ruling = judge(job, registered)
             try:

@@ -39,3 +39,47 @@ FROM public.classifiers
 WHERE retired_at IS NULL AND %(name)s IN (name, coalesce(model_name, name))
 ORDER BY name = %(name)s DESC
 LIMIT 1
+
+-- name: reference_keep
+INSERT INTO prediction_log.reference (model_name, version, found) VALUES (%(model)s, %(version)s, %(found)s)
+ON CONFLICT (model_name, version) DO UPDATE SET found = excluded.found
+
+-- name: reference_get
+SELECT found FROM prediction_log.reference WHERE model_name = %(model)s AND version = %(version)s
+
+-- name: log_hours
+-- What the log has since then, by hour and version.
+SELECT date_trunc('hour', at, 'UTC') AS hour, version, count(*) AS rows
+FROM prediction_log.answers
+WHERE classifier = ANY (%(names)s) AND at >= %(since)s
+GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: log_rows
+-- One row in `every`, whole requests, which no client chooses.
+SELECT label, scores, coalesce(length(text), -1) AS length,
+       CASE WHEN NOT truncated THEN pieces::float8 / cardinality(regexp_split_to_array(btrim(text, E' \t\r\n'), '\s+')) END
+           AS pieces
+FROM prediction_log.answers
+WHERE classifier = ANY (%(names)s) AND version = %(version)s AND at >= %(hour)s AND at < %(hour)s + interval '1 hour'
+  AND abs(hashtextextended(request_id, extract(epoch FROM %(hour)s::timestamptz)::bigint) %% %(every)s) = 0
+
+-- name: hour_keep
+INSERT INTO prediction_log.hours (classifier, version, hour, rows, found)
+VALUES (%(classifier)s, %(version)s, %(hour)s, %(rows)s, %(found)s)
+ON CONFLICT (classifier, hour, version) DO UPDATE SET rows = excluded.rows, found = excluded.found
+
+-- name: hours
+SELECT h.hour, h.version, h.rows, h.found
+FROM prediction_log.hours h
+WHERE h.classifier = %(classifier)s AND h.hour >= %(since)s
+ORDER BY h.hour, h.version
+
+-- name: hours_known
+SELECT max(hour) AS newest FROM prediction_log.hours WHERE classifier = %(classifier)s
+
+-- name: feedback_hours
+SELECT date_trunc('hour', answered_at, 'UTC') AS hour, version, count(*) AS labels,
+       count(*) FILTER (WHERE label = predicted) AS right
+FROM prediction_log.feedback
+WHERE classifier = ANY (%(names)s) AND answered_at >= %(since)s AND state <> 'refused'
+GROUP BY 1, 2

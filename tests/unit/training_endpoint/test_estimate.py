@@ -1,0 +1,150 @@
+"""Accuracy that is estimated from scores, and alarms: right where answers get worse, silent where they do not."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from training_endpoint.monitor import estimate, report
+from training_endpoint.monitor.estimate import Numbers, Reference, Summary
+from training_endpoint.monitor.hours import Hour
+
+NAMES = ["bad", "good"]
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def answers(rng: np.random.Generator, rows: int, skill: float, sure: float = 1) -> tuple[Numbers, NDArray[np.int64]]:
+    """Probabilities of a two-class model, and true labels. `sure` above 1: it says more than it knows."""
+    logits = rng.normal(0, skill, rows)
+    labels = (rng.random(rows) < 1 / (1 + np.exp(-logits))).astype(np.int64)
+    good = 1 / (1 + np.exp(-logits * sure))
+    return np.stack([1 - good, good], axis=1).round(6), labels
+
+
+def of_tests(rng: np.random.Generator, rows: int = 1000, skill: float = 4, sure: float = 2) -> Reference:
+    probabilities, labels = answers(rng, rows, skill, sure)
+    return estimate.reference(probabilities, labels, NAMES, ["x" * 50] * rows)
+
+
+def window(
+    rng: np.random.Generator, known: Reference, rows: int, skill: float = 4, sure: float = 2
+) -> tuple[Summary, float]:
+    """Its summary, and its true accuracy."""
+    probabilities, labels = answers(rng, rows, skill, sure)
+    found = probabilities.argmax(axis=1)
+    sure_of = estimate.confidences(probabilities, known.temperature)
+    summary = estimate.summarise(sure_of, [50] * rows, [NAMES[index] for index in found], known.threshold)
+    return summary, float((found == labels).mean())
+
+
+@pytest.mark.parametrize("sure", [0.7, 1, 2, 3])
+def test_the_temperature_is_how_much_a_model_says_more_than_it_knows(sure: float) -> None:
+    probabilities, labels = answers(np.random.default_rng(1), 20_000, 4, sure)
+    assert estimate.temperature(probabilities, labels) == pytest.approx(sure, rel=0.07)
+
+
+def test_a_model_that_is_never_wrong_on_its_test_rows_is_still_doubted() -> None:
+    probabilities = np.array([[0.999999, 0.000001]] * 50)
+    known = estimate.reference(probabilities, np.zeros(50, np.int64), NAMES, ["x"] * 50)
+    assert known.accuracy == 1 and 0.1 <= known.temperature <= 10
+    summary = estimate.summarise(np.array([0.99, 0.5]), [1, 2], ["bad", "good"], known.threshold)
+    assert 0 < estimate.cbpe(summary, known).low < estimate.cbpe(summary, known).high <= 1
+
+
+@pytest.mark.parametrize("skill", [1, 2, 4])
+def test_estimates_are_near_the_truth_as_traffic_gets_harder(skill: float) -> None:
+    rng = np.random.default_rng(2)
+    known = of_tests(rng, 2000)
+    errors, held = [], 0
+    for _ in range(200):
+        summary, true = window(rng, known, 200, skill)
+        found = estimate.cbpe(summary, known)
+        errors.append(abs(found.accuracy - true))
+        held += found.low <= true <= found.high
+    assert np.mean(errors) < 0.035
+    assert held >= 175, "an interval of 95 % holds the truth"
+
+
+def test_summaries_add_up() -> None:
+    rng = np.random.default_rng(3)
+    known = of_tests(rng)
+    probabilities, _ = answers(rng, 100, 4, 2)
+    sure = estimate.confidences(probabilities, known.temperature)
+    labels = [NAMES[index] for index in probabilities.argmax(axis=1)]
+    whole = estimate.summarise(sure, list(range(100)), labels, known.threshold)
+    parts = [
+        estimate.summarise(sure[part], list(range(100))[part], labels[part], known.threshold)
+        for part in (slice(0, 30), slice(30, 100))
+    ]
+    added = parts[0] + parts[1]
+    assert added.rows == whole.rows and added.classes == whole.classes and added.above == whole.above
+    assert added.confidences == whole.confidences and added.lengths == whole.lengths
+    assert added.confidence == pytest.approx(whole.confidence)
+
+
+def test_a_reference_comes_back_as_it_was_kept() -> None:
+    known = of_tests(np.random.default_rng(4))
+    assert Reference.from_dict(known.as_dict()) == known
+
+
+def days(
+    rng: np.random.Generator, known: Reference, count: int, rows: int, begin: int = 0, skill: float = 4
+) -> list[Hour]:
+    return [
+        Hour(START + timedelta(hours=hour), 1, rows, window(rng, known, rows, skill)[0])
+        for hour in range(24 * begin, 24 * (begin + count))
+    ]
+
+
+def raised(hours: list[Hour], known: Reference) -> dict[str, list[int]]:
+    """By kind the hours after which an alarm holds."""
+    found: dict[str, list[int]] = {"accuracy": [], "drift": []}
+    for end in range(1, len(hours) + 1):
+        for alarm in report.judge(hours[max(0, end - 40) : end], known, 0.02):
+            found[alarm.kind].append(end)
+    return found
+
+
+@pytest.mark.parametrize("rows", [5, 100])
+def test_quiet_days_raise_no_alarm(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    known = of_tests(rng)
+    assert raised(days(rng, known, 30, rows), known) == {"accuracy": [], "drift": []}
+
+
+def test_a_loss_of_five_points_is_an_alarm_within_two_days() -> None:
+    rng = np.random.default_rng(6)
+    known = of_tests(rng)
+    quiet, worse = days(rng, known, 3, 100), days(rng, known, 2, 100, 3, skill=2.2)
+    true = np.mean([window(rng, known, 20_000, skill)[1] for skill in (4, 4)]) - window(rng, known, 20_000, 2.2)[1]
+    assert 0.04 < true < 0.1, "this is a loss of about five points"
+    found = raised(quiet + worse, known)["accuracy"]
+    assert found and found[0] > 72, "and not before"
+    text = next(one.text for one in report.judge((quiet + worse)[-40:], known, 0.02) if one.kind == "accuracy")
+    assert "estimated" in text and "%" in text
+
+
+def test_traffic_of_another_kind_is_drift_and_names_what_is_other() -> None:
+    rng = np.random.default_rng(7)
+    known = of_tests(rng)
+    longer = [
+        Hour(one.hour, 1, one.rows, Summary(**{**vars(one.summary), "lengths": [0] * 30 + [one.rows] + [0] * 10}))
+        for one in days(rng, known, 2, 50)
+    ]
+    (alarm,) = report.judge(longer, known, 0.02)
+    assert alarm.kind == "drift" and "lengths (1.00)" in alarm.text and "scores" not in alarm.text
+
+
+def test_few_rows_and_a_log_without_texts_are_judged_by_what_there_is() -> None:
+    rng = np.random.default_rng(8)
+    known = of_tests(rng)
+    summary = estimate.summarise(np.array([0.9]), [-1], ["good"], known.threshold)
+    assert set(estimate.drift(summary, known)) == {"scores", "classes"}
+    assert report.judge([Hour(START, 1, 1, summary)], known, 0.02) == []
+
+
+def test_the_true_accuracy_has_an_interval_that_holds_with_few_labels() -> None:
+    found = estimate.counted(3, 3)
+    assert (found.accuracy, found.high) == (1, 1) and 0.3 < found.low < 0.6
+    assert estimate.counted(0, 3).low == 0
