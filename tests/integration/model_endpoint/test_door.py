@@ -113,6 +113,17 @@ def test_a_replica_without_a_model_is_passed_over(two: Serving) -> None:
     assert {answer.status_code for answer in answers} == {200}
 
 
+def test_where_no_replica_has_a_model_each_answer_says_so(two: Serving) -> None:
+    for replica in two.replicas:
+        assert replica.ask("/models/classifiers", names=["new"], default="", notes={}).ok
+    door = two.door()
+    for _ in range(6):
+        for method, path in (("POST", "predict"), ("GET", "ping")):
+            answer = requests.request(method, f"{door}/classifiers/new/{path}", json=TEXT, timeout=10)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_model"), answer.text
+        assert requests.post(f"{door}/predict", json=TEXT, timeout=10).ok, "the others are not hurt"
+
+
 def test_without_any_replica_the_answer_says_what_to_do(fleet: Fleet) -> None:
     door = fleet(1).door()
     answer = requests.post(f"{door}/predict", json=TEXT, timeout=5)

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 
@@ -133,6 +134,31 @@ def test_what_is_not_there_is_a_404_and_a_wrong_method_a_405(client: FlaskClient
     assert client.get("/datasets/current").get_json()["error"]["code"] == "no_dataset"
     assert client.put("/train").status_code == 405
     assert client.get("/train?limit=0").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "named"),
+    [
+        ("ALTER TABLE mails RENAME COLUMN label TO spam", "missing_column", "'label'"),
+        ("ALTER TABLE mails RENAME COLUMN text TO body", "missing_column", "'text'"),
+        ("DROP TABLE mails", "missing_table", "mails"),
+        ("REVOKE ALL ON mails FROM platform", "not_readable", "SELECT"),
+        ("CREATE SCHEMA x; ALTER TABLE mails SET SCHEMA x", "missing_table", "mails"),
+    ],
+)
+def test_a_classifier_whose_table_is_another_now_says_so_at_once(
+    client: FlaskClient, database: str, change: str, code: str, named: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE mails (text text, label text)")
+        connection.execute("SELECT create_classifier('spam', 'mails')")
+        assert client.get("/classifiers/spam").status_code == 200
+        connection.execute(change)
+    url = database.replace("//postgres:@", "//platform:@")
+    told = with_token(create_app(training.settings(url, Path("/nowhere"))).test_client()).get("/classifiers/spam")
+    error = told.get_json()["error"]
+    assert (told.status_code, error["code"], error.get("passes", False)) == (422, code, False), error
+    assert named in error["message"]
 
 
 def test_promotion_wants_the_token_a_version_and_a_reason(client: FlaskClient) -> None:

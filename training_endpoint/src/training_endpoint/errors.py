@@ -123,6 +123,12 @@ class MissingColumn(DataError):
     code = "missing_column"
 
 
+class NotReadable(DataError):
+    """The role platform lacks the right to read a table."""
+
+    code = "not_readable"
+
+
 class EmptyTable(DataError):
     """A table has no usable row."""
 

@@ -24,6 +24,7 @@ from training_endpoint.data.sources.choose import choose, part_column
 from training_endpoint.data.sources.columns import Column
 from training_endpoint.data.sources.part import Part, having, split, where
 from training_endpoint.data.sources.problems import Problems
+from training_endpoint.data.table import check_columns
 from training_endpoint.data.tables import Progress
 from training_endpoint.errors import DataError, ImportBusy, ImportConflict, ImportFailed, NoDataset
 from training_endpoint.settings import Settings
@@ -95,7 +96,8 @@ def current(database_url: str, name: str | None = None) -> dict[str, Any] | None
     {"name", "train_table", "test_table", "text_column", "label_column", "labels", "source",
     "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label are in "rows"
     alone. Without a test table "test" is empty: its rows are among the others. A table of more than counts.EXACT_ROWS
-    rows is sampled and says "estimated": true. Raises `UnknownClassifier` or `DatabaseUnavailable`.
+    rows is sampled and says "estimated": true. Raises `UnknownClassifier`, `DatabaseUnavailable`, or a `DataError` where
+    its tables are not there any more as it needs them.
     """
     with database.connect(database_url) as connection:
         try:
@@ -212,6 +214,8 @@ def _doubt(rows: dict[str, int], say: Progress) -> None:
 
 def _describe(connection: database.Connection, name: str | None) -> dict[str, Any]:
     found = classifiers.find(connection, name)
+    for table in filter(None, (found.train_table, found.test_table)):
+        check_columns(connection, table, found.text_column, found.label_column)
     pending = connection.execute(database.query("dataset_pending"), {"name": found.name}).fetchone()
     train = counts.of_table(connection, found.train_table, found.label_column)
     test = counts.of_table(connection, found.test_table, found.label_column) if found.test_table else counts.NONE

@@ -14,13 +14,14 @@ from psycopg import sql
 
 from training_endpoint import database
 from training_endpoint.data.rows import AT_ONCE, Rows, TextFile, mapped
-from training_endpoint.errors import DataError, MissingColumn, MissingTable
+from training_endpoint.errors import DataError, MissingColumn, MissingTable, NotReadable
 
 MOST_CHARS = 4_000_000
 """So many characters of texts are in Python at a time, and one text."""
 RECORD = np.dtype([("hash", "S32"), ("place", ">u4")])
 """A row: its sha256, and where it stands. As bytes, records sort by the hash."""
 PARTS = 256
+GRANTS = "the role platform needs SELECT on it, and USAGE on its schema."
 
 
 class Table:
@@ -185,17 +186,21 @@ def beginning(split: str, label: str) -> bytes:
 
 
 def check_columns(connection: database.Connection, table: str, text: str, label: str) -> str:
-    """The table's name as SQL; raises `MissingTable`, `MissingColumn` or `DataError` unless it has both columns."""
-    found = connection.execute("SELECT to_regclass(%s)::text AS name", [table]).fetchone()
+    """The table's name as SQL; raises a `DataError` unless it is there with both columns, to be read by us."""
+    try:
+        found = connection.execute("SELECT to_regclass(%s)::text AS name", [table]).fetchone()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotReadable(f"Training may not see table {table} ({error.diag.message_primary}): {GRANTS}") from error
     if not (found and found["name"]):
         raise MissingTable(f"Table {table} is gone: restore it, or import a dataset with POST /datasets.")
-    columns = connection.execute(database.query("columns"), {"table": table}).fetchall()
-    types = {column["name"]: column["type"] for column in columns}
+    columns = {row["name"]: row for row in connection.execute(database.query("columns"), {"table": table})}
     for column in (text, label):
-        if column not in types:
-            raise MissingColumn(f"Table {table} has no column {column!r}; it has {', '.join(types)}. Rename it back.")
-        if types[column] == "bytea":
+        if column not in columns:
+            raise MissingColumn(f"Table {table} has no column {column!r}; it has {', '.join(columns)}. Rename it back.")
+        if columns[column]["type"] == "bytea":
             raise DataError(f"Column {column!r} of table {table} holds bytes (bytea): it must hold text.")
+        if not columns[column]["readable"]:
+            raise NotReadable(f"Training may not read column {column!r} of table {table}: {GRANTS}")
     return str(found["name"])
 
 
