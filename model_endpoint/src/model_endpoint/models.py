@@ -53,6 +53,11 @@ class Kept:
         self._model = None
 
 
+def awake(model: Model) -> Model:
+    """The model itself: a request that has it keeps it, even where others need the room meanwhile."""
+    return model.awake() if isinstance(model, Kept) else model
+
+
 class Models:
     """By the key of a version; one that nobody serves any more is forgotten."""
 

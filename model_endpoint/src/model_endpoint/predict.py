@@ -12,6 +12,7 @@ import numpy as np
 from model_endpoint.cores import Cores
 from model_endpoint.encoding import encode
 from model_endpoint.errors import InvalidInput, Overloaded, TooLarge
+from model_endpoint.models import awake
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded, Slot
 from model_runner import Probabilities, softmax
@@ -114,8 +115,9 @@ class Predictor:
         raise Overloaded(f"No core was free within {seconds:g} s; try again later.")
 
     def _answer(self, loaded: Loaded, texts: list[str], check: Callable[[], None]) -> Answer:
-        encoded = encode(loaded.model, texts, self.settings.max_tokens, check)
-        logits = self.cores.logits(loaded.model, encoded, check, self.slot.check)
+        model = awake(loaded.model)
+        encoded = encode(model, texts, self.settings.max_tokens, check)
+        logits = self.cores.logits(model, encoded, check, self.slot.check)
         return Answer(loaded, softmax(logits), [row.truncated for row in encoded], [len(row.ids) for row in encoded])
 
     def _check(self, texts: Any) -> None:

@@ -9,7 +9,7 @@ from mlops_contract.voucher import Voucher
 from model_endpoint.server import Server
 from model_endpoint.settings import Settings
 from model_endpoint.slot import Loaded
-from model_runner import Encoded, Logits
+from model_runner import Encoded, Logits, Model
 
 TOKEN = "a-token"
 
@@ -45,11 +45,11 @@ def voucher(number: int, name: str = "text-classifier") -> Voucher:
     return Voucher(name, number, f"run{number}", f"place{number}", {"serving/manifest.json": f"{number:064x}"})
 
 
-def loaded(number: int, model: Stub | None = None) -> Loaded:
+def loaded(number: int, model: Model | None = None) -> Loaded:
     return Loaded(voucher(number), model or Stub())
 
 
-def server(folder: Path, model: Stub | None = None, **variables: str) -> Server:
+def server(folder: Path, model: Model | None = None, **variables: str) -> Server:
     """A replica that serves version 7, and joins nobody."""
     replica = Server(settings(folder, **variables))
     replica.replica.slot.offer(loaded(7, model))

@@ -1,10 +1,12 @@
 """What is in memory: each model once, and no more than fit."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from model_endpoint.models import Kept, Models
+from model_runner import Encoded, Logits
 from tests.unit.model_endpoint import stub
 
 
@@ -67,3 +69,22 @@ def test_one_that_cannot_be_loaded_is_not_kept(loads: list[str]) -> None:
     with pytest.raises(RuntimeError):
         models.get("a", fail, 10)
     assert models.get("a", stub.Stub, 10).in_memory
+
+
+def test_a_list_keeps_its_model_while_others_take_the_room(tmp_path: Path) -> None:
+    models, loads = Models(15), list[str]()
+
+    def load(key: str) -> stub.Stub:
+        loads.append(key)
+        return Pushing() if key == "1" else stub.Stub()
+
+    class Pushing(stub.Stub):
+        def logits(self, batch: list[Encoded]) -> Logits:
+            models.get("2", lambda: load("2"), 10).encode(["somebody else's"])
+            return super().logits(batch)
+
+    ours = stub.server(tmp_path, models.get("1", lambda: load("1"), 10))
+    leases: list[Callable[[], None]] = []
+    answer = ours.predictor.classify(["good"] * 50, leases)
+    assert len(answer.scores) == 50
+    assert loads.count("1") == 1, "however often it left memory meanwhile"

@@ -96,8 +96,8 @@ def current(database_url: str, name: str | None = None) -> dict[str, Any] | None
     {"name", "train_table", "test_table", "text_column", "label_column", "labels", "source",
     "train": {"rows", "classes": {label: rows}}, "test": {…}, "pending_events": n}; rows without a label are in "rows"
     alone. Without a test table "test" is empty: its rows are among the others. A table of more than counts.EXACT_ROWS
-    rows is sampled and says "estimated": true. Raises `UnknownClassifier`, `DatabaseUnavailable`, or a `DataError` where
-    its tables are not there any more as it needs them.
+    rows is sampled and says "estimated": true. Raises `UnknownClassifier`, `DatabaseUnavailable`, or a `DataError` for
+    tables that are not there any more as it needs them.
     """
     with database.connect(database_url) as connection:
         try:
