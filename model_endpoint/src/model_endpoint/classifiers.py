@@ -150,7 +150,7 @@ class Classifiers:
                 return one, name
         one_of_it = self._all.get(name)
         model = one_of_it.server.model() if one_of_it else None
-        return (one_of_it, model["name"]) if one_of_it and model else None
+        return (one_of_it, model["name"] if model else name) if one_of_it else None
 
     def _open(self, name: str) -> One:
         settings = self.root.settings

@@ -237,6 +237,21 @@ def mails(database: str, rows: int = 200, **columns: str) -> None:
     )
 
 
+def test_one_text_alone_may_be_all_held_out_and_that_is_said(database: str) -> None:
+    execute(database, "CREATE TABLE one (text text, label text); SELECT create_classifier('one', 'one')")
+    told = set()
+    for number in range(40):
+        execute(database, f"TRUNCATE one; INSERT INTO one VALUES ('text {number}', 'a'), ('text {number}', 'b')")
+        with pytest.raises(errors.EmptyTable) as raised:
+            snapshot.read(database, LIMIT, "one")
+        told.add(raised.value.message)
+    assert (
+        "All 2 usable rows of one are held out for the test, as one text in five is: insert rows with other texts."
+        in told
+    )
+    assert len(told) == 2 and not [sentence for sentence in told if "it is empty" in sentence]
+
+
 def test_without_a_test_table_one_row_in_five_is_held_out_and_none_changes_sides(database: str) -> None:
     mails(database)
     before = snapshot.read(database, LIMIT, "spam")

@@ -110,6 +110,14 @@ def test_the_open_inference_protocol_knows_them_by_name(app: Flask) -> None:
     assert index == [{"name": "spam", "version": "3", "state": "READY", "reason": ""}]
 
 
+def test_one_without_a_model_is_not_ready_and_no_other_is_named(app: Flask) -> None:
+    keep(app, names=["new"], default="")
+    client = app.test_client()
+    for answer in (client.get("/v2/models/new/ready"), client.post("/v2/models/new/infer", json={"inputs": []})):
+        assert answer.status_code == 503 and "No model yet" in answer.get_json()["error"]
+    assert client.get("/v2/models/nobody/ready").status_code == 404
+
+
 def test_a_switch_of_one_stops_no_request_of_another(app: Flask) -> None:
     keep(app)
     for name in NAMES["names"]:

@@ -124,16 +124,26 @@ def _assemble(
 ) -> Snapshot:
     """Checks the rows of both sides against each other and puts them into their order."""
     alike = [*labels.alike(train.counts), *labels.trimmed(+(train.trimmed + test.trimmed))]
+    held_out = len(test)
     known = _known(classifier, train, test, new_class_rows)
+    if not len(train) and classifier.test_table is None and held_out:
+        raise EmptyTable(
+            f"All {held_out:,} usable rows of {train.name} are held out for the test, as one text in five is: insert "
+            "rows with other texts."
+        )
     if not len(train):
-        raise EmptyTable(f"Table {train.name} has no usable row ({_reasons(train.dropped)}): insert labelled texts.")
+        raise EmptyTable(f"Table {train.name} has no usable row ({_why_none(train.dropped)}): insert labelled texts.")
     classes = {label for label, rows in train.counts.items() if rows}
     if len(classes) == 1:
         raise OneClass(f"All rows of {train.name} are labelled {classes.pop()!r}: insert rows of another class.")
     test.keep(classes, {}, "test label not in train")
     if not len(test):
-        where = test.name if classifier.test_table else f"{test.name}, of which one in five is held out for the test,"
-        raise EmptyTable(f"Table {where} has no usable row ({_reasons(test.dropped)}): insert labelled texts.")
+        if classifier.test_table is None:
+            raise EmptyTable(
+                f"One text in five of {test.name} is held out for the test, and none of its usable rows is among them "
+                f"({len(train):,} rows, {_reasons(test.dropped) or 'too few'}): insert more labelled texts."
+            )
+        raise EmptyTable(f"Table {test.name} has no usable row ({_why_none(test.dropped)}): insert labelled texts.")
     own_names = [label for label in known if label in classes]
     proof = digest([train, test])
     train_rows, test_rows = train.rows(own_names), test.rows(own_names)
@@ -191,4 +201,8 @@ def _known(classifier: Classifier, train: Table, test: Table, new_class_rows: in
 
 
 def _reasons(dropped: Counter[str]) -> str:
-    return ", ".join(f"{count} with {reason}" for reason, count in dropped.items() if count) or "it is empty"
+    return ", ".join(f"{count} with {reason}" for reason, count in dropped.items() if count)
+
+
+def _why_none(dropped: Counter[str]) -> str:
+    return _reasons(dropped) or "it is empty"
