@@ -12,7 +12,7 @@ LEAST = 512
 """At least so many rows are trained on: fewer would pull the model to themselves."""
 COSTLY = 0.5
 """A run that takes this share of a full one's rows, or more, is none that costs what is new."""
-OWN = 1.0
+OWN = 0.3
 """The share that the trained weights have in the mean of them and those that the run started from."""
 
 
