@@ -2,6 +2,7 @@
 # Starts the whole platform on this machine and ends with a trained Champion that answers.
 #
 #   sh launch.sh                    check, build, start, train the first Champion where there is none
+#   sh launch.sh --with monitoring  beside all that Prometheus and Grafana (docs/monitoring.md); kept until down
 #   sh launch.sh status             every service with its health, and the version that is served
 #   sh launch.sh doctor             all that an operator would look at, a line each, and what to do; status 1 for a problem
 #   sh launch.sh logs [SERVICE]     the last log lines of all services, or of one (add -f to follow)
@@ -72,6 +73,7 @@ prepare_env() {
 }
 
 up() {
+  [ $# -eq 0 ] || fail "a launch does not know $1" 'sh launch.sh --help'
   if [ "$mode" = native ]; then
     headline 'No containers: the platform runs as plain processes (docs/native.md)'
   else
@@ -113,8 +115,16 @@ down() {
 choose_mode "${1:-}"
 check_env
 [ "${1:-}" = --native ] && shift
+with=''
+if [ "${1:-}" = --with ]; then
+  with=${2:-}
+  [ "$with" = monitoring ] || fail "there is no ${with:-project} to start beside the others" 'sh launch.sh --with monitoring'
+  [ "$mode" = docker ] || fail 'monitoring runs in containers, and here there are none' 'docs/monitoring.md says what a Prometheus of yours reads'
+  shift 2
+fi
 command=${1:-up}
 [ $# -gt 0 ] && shift
+[ "$mode" = native ] || add_monitoring "$with" "$command"
 
 [ "$command" = restore ] || resolve_settings # it brings other settings
 case $command in
@@ -122,7 +132,7 @@ case $command in
   down) [ -n "$(printenv PLATFORM_ID)" ] || was_launched ;;
 esac
 case $command in
-  up) up ;;
+  up) up "$@" ;;
   backup) backup "$@" ;;
   restore) restore "$@" ;;
   doctor) doctor ;;

@@ -53,10 +53,16 @@ holder() {
   printf '%s' "$name"
 }
 
+# ports: the settings that name them
+ports() {
+  echo NGINX_PORT AIRFLOW_PORT MLFLOW_PORT TRAINING_PORT DATABASE_PORT
+  ! has_monitoring || echo GRAFANA_PORT PROMETHEUS_PORT
+}
+
 check_ports() {
   check_clone
   ours=$(all_projects_ps '{{.Names}}')
-  for name in NGINX_PORT AIRFLOW_PORT MLFLOW_PORT TRAINING_PORT DATABASE_PORT; do
+  for name in $(ports); do
     port=$(setting "$name")
     who=$(holder "$port")
     [ -n "$who" ] || continue
@@ -91,6 +97,8 @@ check_doors() {
   if is_public TRAINING_BIND_ADDRESS; then
     is_secret PLATFORM_TOKEN || refuse_door TRAINING_BIND_ADDRESS 'the training endpoint' 'its token is empty or short' 'set PLATFORM_TOKEN in .env to 12 characters or more, or delete the line'
   fi
+  ! is_public GRAFANA_BIND_ADDRESS || is_secret GRAFANA_PASSWORD ||
+    refuse_door GRAFANA_BIND_ADDRESS Grafana 'its password is empty or short' 'set GRAFANA_PASSWORD in .env to 12 characters or more, or delete the line'
   if is_public DATABASE_BIND_ADDRESS; then
     for name in TRAINING_DATABASE_PASSWORD TRAINING_SUPERUSER_PASSWORD SERVING_DATABASE_PASSWORD; do
       is_secret "$name" || refuse_door DATABASE_BIND_ADDRESS 'the training database' "$name is empty or short" "set $name in .env to 12 characters or more"

@@ -4,6 +4,16 @@
 # In the order of starting; mlflow_server owns the network of all.
 projects='mlflow_server db training_endpoint model_endpoint nginx airflow'
 
+# add_monitoring WITH COMMAND: where it is asked for, and from then on until down
+add_monitoring() {
+  own="label=com.docker.compose.project=$(setting PROJECT_PREFIX)monitoring"
+  found=$(docker ps --all --quiet --filter "$own" 2>/dev/null || true)
+  [ "$2" != down ] || found=$found$(docker volume ls --quiet --filter "$own" 2>/dev/null || true)
+  [ -z "$1$found" ] || projects="$projects monitoring"
+}
+
+has_monitoring() { case $projects in *' monitoring') ;; *) return 1 ;; esac; }
+
 gpu_runtime() { docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q nvidia; }
 
 # compose PROJECT ARGUMENTS...: with the override files that this machine and .env ask for
@@ -95,7 +105,10 @@ start_project() {
   else
     guarded compose "$1" up --detach --no-build --wait --wait-timeout 420
   fi || return 1
-  [ "$1" != nginx ] || reload_nginx
+  case $1 in
+    nginx) reload_nginx ;;
+    monitoring) compose monitoring kill --signal HUP prometheus ;; # it reads its files again
+  esac
 }
 
 # explain_failure PROJECT: names the service, shows its last words, says what to do

@@ -56,7 +56,7 @@ look_at_machine() {
 
 look_at_env() {
   holds data "of the platform $(setting PLATFORM_ID)" check_owner
-  [ "$mode" = native ] || holds ports "$(for name in NGINX AIRFLOW MLFLOW TRAINING DATABASE; do setting "${name}_PORT"; printf ' '; done)" check_ports
+  [ "$mode" = native ] || holds ports "$(for name in $(ports); do setting "$name"; printf ' '; done)" check_ports
   holds doors 'each has its secret' check_doors
   holds passwords 'long enough for their services' check_passwords
   # shellcheck disable=SC2012 # the mode alone

@@ -44,6 +44,12 @@ show_next_steps() {
   Try it         $door/
   Airflow        http://$host:$(setting AIRFLOW_PORT)/   ($(setting AIRFLOW_USER) / AIRFLOW_PASSWORD in .env)
   MLflow         http://$host:$(setting MLFLOW_PORT)/   ($(mlflow_account))
+TEXT
+  ! has_monitoring || cat <<TEXT
+  Grafana        http://$host:$(setting GRAFANA_PORT)/   (admin / $(setting GRAFANA_PASSWORD))
+  Prometheus     http://$host:$(setting PROMETHEUS_PORT)/
+TEXT
+  cat <<TEXT
 
 Next:
   curl$trust -X POST $door/predict -H 'Content-Type: application/json' -d '{"input":"$text"}'

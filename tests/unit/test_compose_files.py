@@ -11,7 +11,7 @@ from launch import dotenv
 from mlops_contract import QUIET
 
 ROOT = Path(__file__).parents[2]
-PROJECTS = ("mlflow_server", "db", "training_endpoint", "model_endpoint", "nginx", "airflow")
+PROJECTS = ("mlflow_server", "db", "training_endpoint", "model_endpoint", "nginx", "airflow", "monitoring")
 FILES = {name: yaml.safe_load((ROOT / name / "compose.yaml").read_text()) for name in PROJECTS}
 SERVICES: dict[str, dict[str, Any]] = {
     name: service for project in FILES.values() for name, service in project["services"].items()
@@ -36,9 +36,9 @@ def test_it_may_do_and_take_no_more_than_it_needs(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_its_doors_are_on_this_machine_unless_told_otherwise(name: str) -> None:
     for door in SERVICES[name].get("ports", []):
-        assert re.match(r"\$\{([A-Z]+_)?BIND_ADDRESS:-127\.0\.0\.1\}:", door)
+        assert re.match(r"(\$\{([A-Z]+_)?BIND_ADDRESS:-127\.0\.0\.1\}|127\.0\.0\.1):", door)
     published = [door.split("}")[0] for service in SERVICES.values() for door in service.get("ports", [])]
-    assert len(set(published)) == len(published) == 5  # an address for each
+    assert len(set(published)) == len(published) == 7  # an address for each
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -79,7 +79,7 @@ def test_every_secret_is_asked_for_and_has_no_default() -> None:
 def test_a_base_image_can_be_named_by_digest(name: str) -> None:
     service = SERVICES[name]
     ours = (service.get("image") or "").startswith("${PROJECT_PREFIX:-}")
-    assert ours or re.fullmatch(r"\$\{[A-Z]+_IMAGE:-[a-z]+:[a-z0-9.-]+\}", service["image"])
+    assert ours or re.fullmatch(r"\$\{[A-Z]+_IMAGE:-([a-z]+/)?[a-z]+:[a-z0-9.-]+\}", service["image"])
     if "build" in service:
         assert service["build"]["args"]["PYTHON_IMAGE"] == "${PYTHON_IMAGE:-python:3.11-slim-bookworm}"
 
