@@ -10,6 +10,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it has no types
 
 from mlops_contract.env import SettingError, bypass_proxies
+from training_endpoint.console.traffic import Traffic
 from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
 from training_endpoint.jobs.runner import Runner
@@ -34,6 +35,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.janitor = Janitor(settings)
         self.feedback = Feedback(settings)
         self.watch = Watch(settings)
+        self.traffic = Traffic(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -55,7 +57,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor, self.watch)
+        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor, self.watch, self.traffic)
 
     def _start(self, worker: Any) -> None:
         worker.cfg.set("graceful_timeout", REQUESTS_END_S)
@@ -64,8 +66,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.janitor.start()
         self.feedback.start()
         self.watch.start()
+        self.traffic.start()
 
     def _stop(self) -> None:
+        self.traffic.stop()
         self.watch.stop()
         self.feedback.stop()
         self.janitor.stop()

@@ -8,6 +8,9 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import OwnNames, install_errors, require_token
+from training_endpoint.console import door
+from training_endpoint.console import routes as console
+from training_endpoint.console.traffic import Traffic
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
@@ -29,17 +32,23 @@ NAMES = ("training-endpoint",)
 
 
 def create_app(
-    settings: Settings, desk: Desk | None = None, janitor: Janitor | None = None, watch: Watch | None = None
+    settings: Settings,
+    desk: Desk | None = None,
+    janitor: Janitor | None = None,
+    watch: Watch | None = None,
+    traffic: Traffic | None = None,
 ) -> Flask:
     """The application; it connects to nothing before the first request needs it."""
     desk = desk or Desk(settings, Followers(settings))
     janitor = janitor or Janitor(settings)
     watch = watch or Watch(settings)
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
-    hosts = Hosts(NAMES, settings.extra_hosts)
-    app.wsgi_app = OwnNames(app.wsgi_app, hosts, "TRAINING_EXTRA_HOSTS")  # type: ignore[method-assign]
+    own, more = settings.extra_hosts, f"{settings.extra_hosts},{settings.door_hosts}"
+    others = OwnNames(app.wsgi_app, Hosts(NAMES, own), "TRAINING_EXTRA_HOSTS")
+    named_too = OwnNames(app.wsgi_app, Hosts(NAMES, more), "NGINX_EXTRA_HOSTS")
+    app.wsgi_app = door.Names(named_too, others)  # type: ignore[method-assign]
     description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs, janitor)
@@ -108,4 +117,5 @@ def create_app(
     storage.install(app, janitor)
     feedback.install(app, settings)
     monitor.install(app, watch)
+    console.install(app, desk, janitor, watch, traffic or Traffic(settings))
     return app

@@ -1,0 +1,72 @@
+"""Who may look: under which names the console answers, and who must log in."""
+
+import hmac
+import ipaddress
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flask import request
+
+from mlops_contract.web import NotAuthorised, OwnNames
+from training_endpoint.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+PATH = "/console"
+USER = "admin"
+
+
+class Names:
+    """Around the application: the console goes by the names of the public door too, everything else does not."""
+
+    def __init__(self, console: OwnNames, others: OwnNames) -> None:
+        self.console = console
+        self.others = others
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        door = self.console if path == PATH or path.startswith(f"{PATH}/") else self.others
+        return door(environ, start_response)
+
+
+def log_in(settings: Settings) -> None:
+    """Raises `NotAuthorised` unless the current request may look.
+
+    No header lets anybody in that would have to log in without it: each can only ask for more.
+    """
+    if not login_wanted(settings, request.host, request.headers.get("X-Forwarded-For", "")):
+        return
+    given = request.authorization
+    right = (
+        given is not None
+        and given.type == "basic"
+        and bool(settings.console_password)
+        and hmac.compare_digest((given.username or "").encode(), USER.encode())
+        and hmac.compare_digest((given.password or "").encode(), settings.console_password.encode())
+    )
+    if not right:
+        raise NotAuthorised(f"Log in as {USER}, with CONSOLE_PASSWORD from .env.")
+
+
+def login_wanted(settings: Settings, host: str, forwarded_for: str) -> bool:
+    """False on this machine alone: doors on loopback addresses, asked by such a name, with no proxy before nginx."""
+    doors = all(_is_loopback(address) for address in settings.door_addresses)
+    return not (doors and _is_loopback(host) and "," not in forwarded_for)
+
+
+def _is_loopback(host: str) -> bool:
+    """Of an address, or a Host header with or without port."""
+    for name in (host, _name_of(host)):
+        with suppress(ValueError):
+            return ipaddress.ip_address(name).is_loopback
+    return _name_of(host) == "localhost"
+
+
+def _name_of(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:  # brackets around something else than an address
+        return ""
