@@ -74,8 +74,8 @@ def history(url: str, *rows: tuple[int, str | None, str | None]) -> None:
     with connected(url) as owner:
         for number, (count, run, because) in enumerate(rows, 10_000):
             owner.execute(
-                "INSERT INTO training_event_history (id, table_name, operation, rows, created_at, dag_run_id, classifier)"
-                " VALUES (%s, 'film_train', 'INSERT', %s, now(), %s, 'films')",
+                "INSERT INTO training_event_history (id, table_name, operation, rows, created_at, dag_run_id,"
+                " classifier) VALUES (%s, 'film_train', 'INSERT', %s, now(), %s, 'films')",
                 [number, count, run],
             )
             if because:
@@ -83,7 +83,8 @@ def history(url: str, *rows: tuple[int, str | None, str | None]) -> None:
                     "INSERT INTO training_untrained VALUES (%s, 6, %s, NULL, true, 'films')", [number, because]
                 )
         owner.execute(
-            "INSERT INTO training_deliveries (dag_run_id, state, conf, oldest_event_at) VALUES ('now', 'accepted', '{}', now())"
+            "INSERT INTO training_deliveries (dag_run_id, state, conf, oldest_event_at)"
+            " VALUES ('now', 'accepted', '{}', now())"
         )
 
 
@@ -130,8 +131,8 @@ def predictions(url: str, now: datetime) -> None:
         for hours in (1, 2, 3):
             at = now - timedelta(hours=hours)
             connection.execute(
-                "INSERT INTO prediction_log.feedback (request_id, place, answered_at, classifier, version, predicted, label,"
-                " state) VALUES (%s, 0, %s, 'films', 2, 'good', 'good', %s)",
+                "INSERT INTO prediction_log.feedback (request_id, place, answered_at, classifier, version, predicted,"
+                " label, state) VALUES (%s, 0, %s, 'films', 2, 'good', 'good', %s)",
                 [f"r{hours}", at, "waiting" if hours == 1 else "no_text"],
             )
 
