@@ -27,9 +27,11 @@ def schema_template(postgres_server: str) -> str:
 
 
 @pytest.fixture
-def database(postgres_server: str, schema_template: str) -> str:
+def database(postgres_server: str, schema_template: str) -> Iterator[str]:
     """The URL of a new database with the platform's schema."""
-    return services.new_database(postgres_server, f"test_{next(_numbers)}", schema_template)
+    name = f"test_{next(_numbers)}"
+    yield services.new_database(postgres_server, name, schema_template)
+    services.end_connections(postgres_server, name)
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,12 @@ def new_database(server: str, name: str, template: str = "template1") -> str:
     return server.replace("/postgres?", f"/{name}?")
 
 
+def end_connections(server: str, name: str) -> None:
+    """Ends those that are kept open to the database `name`, which else fill a server that serves all tests."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+
 def apply_schema(database: str, **passwords: str) -> None:
     """Brings the schema of `database` up to date, as the platform does at every start."""
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE", "password": "PGPASSWORD"}

@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS prediction_log.answers (
     text_hash text,              -- then HMAC-SHA256 of the text, with PLATFORM_TOKEN as its key
     label text NOT NULL,         -- that of the highest score
     scores jsonb NOT NULL,       -- {label: probability}
-    truncated boolean NOT NULL   -- whether the model read a part of the text alone
+    truncated boolean NOT NULL,  -- whether the model read a part of the text alone
+    pieces integer               -- tokens that the model read
 ) PARTITION BY RANGE (at);
 CREATE INDEX IF NOT EXISTS answers_of_request ON prediction_log.answers (request_id);
 CREATE INDEX IF NOT EXISTS answers_of_classifier ON prediction_log.answers (classifier, at);

@@ -48,9 +48,10 @@ GRANT USAGE ON SCHEMA prediction_log TO platform, serving;
 GRANT SELECT ON prediction_log.answers TO platform;
 GRANT INSERT ON prediction_log.answers TO serving;
 
--- Notes the right label of an answer; the newest with that id, where a client has used one twice. Answers in one word
+-- Notes the right label of an answer; the newest with that id, where one was asked twice. Answers in one word
 -- what came of it, and what a sentence about that needs:
 --   taken; known: it said so before; decided: another label is a row already, `detail` says which
+--   several: other texts have that id too, perhaps a stranger's, who must not have his own labelled
 --   unknown: no such answer; no_place: the request had `detail` texts; no_label: `detail` lists those that there are
 CREATE OR REPLACE FUNCTION prediction_log.take_feedback(request text, place integer, label text, of_classifier text,
     OUT outcome text, OUT detail text)
@@ -59,13 +60,18 @@ DECLARE
     answer prediction_log.answers;
     newest timestamptz;
     texts bigint;
+    several boolean;
     earlier prediction_log.feedback;
     labels text[];
 BEGIN
-    SELECT max(a.at) INTO newest FROM prediction_log.answers a
+    SELECT max(a.at), count(DISTINCT (a.place, coalesce(a.text, a.text_hash))) > count(DISTINCT a.place)
+    INTO newest, several FROM prediction_log.answers a
     WHERE a.request_id = request AND (of_classifier IS NULL OR a.classifier = of_classifier);
     IF newest IS NULL THEN
         outcome := 'unknown';
+        RETURN;
+    ELSIF several THEN
+        outcome := 'several';
         RETURN;
     END IF;
     SELECT count(*) INTO texts FROM prediction_log.answers a WHERE a.request_id = request AND a.at = newest;

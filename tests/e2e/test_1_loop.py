@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from tests.e2e.platform import Platform
+from tests.services import wait_until
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -30,6 +31,14 @@ def test_predict_answers_with_scores_and_version(platform: Platform) -> None:
     assert answer["model"]["name"] == "sample"
     assert answer["model"]["run_id"] == headers["X-Model-Run-Id"]
     assert len(platform.versions_by_replica()) == 2
+
+
+def test_what_was_answered_is_in_the_log_under_its_requests_id(platform: Platform) -> None:
+    _, headers = platform.predict("A film for the log")
+    by_id = f"WHERE request_id = '{headers['X-Request-Id']}'"
+    asked = f"SELECT classifier, version, label, text FROM prediction_log.answers {by_id}"
+    wait_until("it is in the log", lambda: "A film for the log" in platform.sql(asked), 30)
+    assert "sample" in platform.sql(asked)
 
 
 def test_second_launch_trains_nothing(platform: Platform) -> None:

@@ -1,10 +1,15 @@
 """The replicas behind a name."""
 
 import socket
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 BELOW = " below "
+FRESH_SECONDS = 0.1
+"""So long a name's addresses are not asked for again: who has many classifiers asks for each."""
+
+_known: dict[str, tuple[float, list[str]]] = {}
 
 
 def resolve(endpoints: Iterable[str]) -> list[str]:
@@ -16,11 +21,8 @@ def resolve(endpoints: Iterable[str]) -> list[str]:
     found: set[str] = set()
     for endpoint, path in _names(endpoints):
         host, _, port = endpoint.strip().rpartition(":")
-        try:
-            entries = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
-        except (OSError, ValueError):
-            continue
-        found |= {f"{entry[4][0]!s}:{port}{path}" for entry in entries}
+        if port.isdecimal():
+            found |= {f"{address}:{port}{path}" for address in _addresses(host)}
     return sorted(found)
 
 
@@ -34,6 +36,18 @@ def split(text: str) -> tuple[str, ...]:
 def below(endpoint: str, path: str) -> str:
     """The same, of whose addresses a path is a part: ip:port/path."""
     return f"{endpoint}{BELOW}{path}"
+
+
+def _addresses(host: str) -> list[str]:
+    asked, addresses = _known.get(host, (0.0, []))
+    if time.monotonic() - asked > FRESH_SECONDS:
+        try:
+            entries = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+        except (OSError, ValueError):
+            entries = []
+        addresses = [str(entry[4][0]) for entry in entries]
+        _known[host] = time.monotonic(), addresses
+    return addresses
 
 
 def _names(endpoints: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The relay's view of the training database: what is pending, what is claimed, what Airflow accepted."""
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -146,8 +147,7 @@ class Events:
         return events
 
     def _run(self, query: str, **values: object) -> psycopg.Cursor[dict[str, Any]]:
-        text = files(__package__).joinpath(f"sql/{query}.sql").read_bytes()
-        return self._connection.execute(text, values or None)
+        return self._connection.execute(_sql(query), values or None)
 
     def _row(self, query: str, **values: object) -> dict[str, Any] | None:
         return self._run(query, **values).fetchone()
@@ -157,3 +157,8 @@ class Events:
         if row is None:
             raise psycopg.DatabaseError(f"{query}.sql returned no row")
         return row
+
+
+@cache
+def _sql(query: str) -> bytes:
+    return files(__package__).joinpath(f"sql/{query}.sql").read_bytes()

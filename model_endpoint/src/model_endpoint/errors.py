@@ -133,6 +133,13 @@ class UnknownRequest(PlatformError):
     code = "unknown_request"
 
 
+class SeveralAnswers(PlatformError):
+    """Feedback names an id that answers to different texts have."""
+
+    status = 409
+    code = "several_answers"
+
+
 class UnknownLabel(PlatformError):
     """Feedback has a label that the classifier does not know."""
 

@@ -18,6 +18,7 @@ from model_endpoint.errors import (
     InvalidInput,
     LogAway,
     Overloaded,
+    SeveralAnswers,
     UnknownLabel,
     UnknownRequest,
 )
@@ -55,6 +56,10 @@ def install(app: Flask, server: Server) -> None:
             raise UnknownRequest(
                 f"No answer with the id {request_id!r} is in the log of predictions: send an answer's X-Request-Id. "
                 f"Perhaps it is older than PREDICTION_LOG_DAYS{share if settings.prediction_log_share < 1 else ''}."
+            )
+        if outcome == "several":
+            raise SeveralAnswers(
+                f"Different texts were asked under the id {request_id!r}: use an id for one request alone."
             )
         if outcome == "no_place" and index is None:
             raise InvalidInput(f'That request had {detail} texts: say with "index" which is meant, from 0.')

@@ -26,7 +26,7 @@ class Metrics:
         self.switches = Counter("model_switches", "Switches of this replica", registry=self.registry)
         self.switch_failures = Counter("model_switch_failures", "Versions that were refused", registry=self.registry)
 
-        self.log = LogMetrics(self.registry)
+        self.log: LogMetrics = beside.log if beside else LogMetrics(self.registry)
 
     def answered(self, endpoint: str, status: str, seconds: float) -> None:
         """Counts one answer."""

@@ -28,6 +28,8 @@ class Answer:
     loaded: Loaded
     scores: Probabilities
     truncated: list[bool]
+    pieces: list[int]
+    """How many tokens the model read of each text."""
 
     def ranked(self, top_k: int | None = None) -> list[list[tuple[str, float]]]:
         """For each text the labels with their scores, best first; `top_k` None means all."""
@@ -114,7 +116,7 @@ class Predictor:
     def _answer(self, loaded: Loaded, texts: list[str], check: Callable[[], None]) -> Answer:
         encoded = encode(loaded.model, texts, self.settings.max_tokens, check)
         logits = self.cores.logits(loaded.model, encoded, check, self.slot.check)
-        return Answer(loaded, softmax(logits), [row.truncated for row in encoded])
+        return Answer(loaded, softmax(logits), [row.truncated for row in encoded], [len(row.ids) for row in encoded])
 
     def _check(self, texts: Any) -> None:
         if not isinstance(texts, list) or not texts:

@@ -30,7 +30,7 @@ FLUSH_SECONDS = 0.5
 RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 5.0
 END_SECONDS = 3.0
 """What a replica that ends waits for the rest to be written."""
-COLUMNS = "at, request_id, place, classifier, version, replica, text, text_hash, label, scores, truncated"
+COLUMNS = "at, request_id, place, classifier, version, replica, text, text_hash, label, scores, truncated, pieces"
 COPY = f"COPY prediction_log.answers ({COLUMNS}) FROM STDIN"
 # A server that does not answer is given up; what is lost when it breaks down is half a second of rows.
 SESSION = "-c statement_timeout=10s -c lock_timeout=5s -c synchronous_commit=off -c timezone=UTC"
@@ -114,7 +114,8 @@ class PredictionLog:
             else:
                 pause = min(2 * max(pause, RETRY_SECONDS), RETRY_MOST_SECONDS)
                 self._stop.wait(pause)
-        self._flush()
+        if not self._flush():
+            log.warning("%d rows of the log of predictions end with this replica", self._rows)
         self._close()
 
     def _flush(self) -> bool:
@@ -168,7 +169,8 @@ class PredictionLog:
         answer = entry.answer
         version, replica = answer.loaded.version.version, self._settings.replica
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.at)) + f"{entry.at % 1:.6f}"[1:] + "+00"
-        for place, (text, row, cut) in enumerate(zip(entry.texts, answer.ranked(), answer.truncated, strict=True)):
+        parts = zip(entry.texts, answer.ranked(), answer.truncated, answer.pieces, strict=True)
+        for place, (text, row, cut, pieces) in enumerate(parts):
             kept, digest = (text, None) if self._key is None else (None, _digest(self._key, text))
             scores = JSON.encode(dict(row))
             yield (
@@ -183,6 +185,7 @@ class PredictionLog:
                 row[0][0],
                 scores,
                 cut,
+                pieces,
             )
 
     def _forget(self, batch: list[Entry]) -> int:

@@ -111,7 +111,7 @@ class FakeTraining(Fake):
     def start(self, body: dict[str, Any]) -> Answer:
         if self.refusal:
             return self.refusal
-        overrides = {name: value for name, value in body.items() if name != "run_id"}
+        overrides = {name: value for name, value in body.items() if name not in ("run_id", "classifier")}
         try:
             Hyperparameters.from_request(overrides, Hyperparameters())
         except PlatformError as refused:

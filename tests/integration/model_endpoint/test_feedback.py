@@ -65,14 +65,24 @@ def test_of_a_batch_it_says_which(client: FlaskClient, database: str) -> None:
     assert [note[1:2] + note[5:7] for note in notes(database)] == [(1, "positive", "bad"), (2, "negative", "worse")]
 
 
-def test_an_id_that_was_used_twice_means_the_newest_answer(client: FlaskClient, database: str) -> None:
+def test_an_id_of_the_same_request_sent_twice_means_the_newest_answer(client: FlaskClient, database: str) -> None:
     predict(client, "twice", "good", "bad")
     services.wait_until(
         "the log has it", lambda: say(client, request_id="twice", label="negative", index=0).status_code == 202
     )
-    predict(client, "twice", "bad one")
-    services.wait_until("the log has it", lambda: say(client, request_id="twice", label="positive").status_code == 202)
-    assert [note[5:7] for note in notes(database)] == [("negative", "good"), ("positive", "bad one")]
+    predict(client, "twice", "good", "bad")
+    services.wait_until("the log has it", lambda: _logged(database) == 4)
+    assert say(client, request_id="twice", label="positive", index=0).status_code == 202
+    assert [note[5:7] for note in notes(database)] == [("negative", "good"), ("positive", "good")]
+
+
+def test_a_stranger_who_guesses_an_id_does_not_have_his_text_labelled(client: FlaskClient, database: str) -> None:
+    predict(client, "order-7", "good")
+    predict(client, "order-7", "a bad thing to learn")
+    services.wait_until("the log has it", lambda: _logged(database) == 2)
+    answer = say(client, request_id="order-7", label="positive")
+    assert answer.status_code == 409 and answer.json["error"]["code"] == "several_answers"
+    assert notes(database) == []
 
 
 def test_what_is_decided_is_not_changed(client: FlaskClient, database: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import requests
 from flask.testing import FlaskClient
 
 from model_endpoint import prediction_log
@@ -19,6 +20,7 @@ from model_endpoint.slot import Loaded
 from model_endpoint.standing import Standing
 from tests import services
 from tests.database_roles import connected, url_of
+from tests.integration.model_endpoint.stack import Serving
 from tests.unit.model_endpoint import stub
 
 WORDS = "request_id, place, classifier, version, replica, text, text_hash, label, scores, truncated"
@@ -97,6 +99,7 @@ def test_every_route_that_answers_is_logged_once(opened: Opened, database: str) 
         ("bäd 𝄞 \\N \t\n", "negative", False),
     ]
     assert all(row[8] == good for row in rows[4:]), "all scores, whatever top_k was"
+    assert [row[0] for row in logged(database, "pieces")[:4]] == [1, 1, 50, 3], "tokens that the model read"
     times = [row[0].timestamp() for row in logged(database, "at")]
     assert before - 0.01 <= times[0] and times[-1] <= time.time()
     assert counted(server, "model_log_rows_total") == 8
@@ -160,6 +163,29 @@ def test_what_waits_is_written_when_the_replica_ends(opened: Opened, database: s
     assert len(logged(database)) == 50
 
 
+def test_what_cannot_be_written_when_a_replica_ends_is_said(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
+    client, server = opened(DATABASE_URL=f"postgresql://serving@127.0.0.1:{services.free_port()}/training")
+    post(client, "/predict", {"input": ["good", "bad"]}, "x")
+    server.log.stop()
+    assert caplog.records[-1].message == "2 rows of the log of predictions end with this replica"
+
+
+def test_a_replica_that_is_stopped_writes_what_waits(tmp_path: Path, database: str) -> None:
+    variables = {"DATABASE_URL": url_of(database, "serving")}
+    fleet = Serving(
+        "http://127.0.0.1:9", "text-classifier", tmp_path, variables, "tests.integration.model_endpoint.stubbed"
+    )
+    fleet.add(1)
+    with fleet.stack:
+        fleet.start()
+        (replica,) = fleet.replicas
+        for _ in range(20):
+            assert requests.post(f"{replica.url}/predict", json={"input": "good"}, timeout=5).ok
+        replica.process.terminate()
+        replica.process.wait(20)
+    assert len(logged(database)) == 20
+
+
 @contextmanager
 def own_server(folder: Path) -> Iterator[str]:
     """A database with the schema on a server that this test may break."""
@@ -179,6 +205,8 @@ def test_a_database_that_is_away_costs_rows_that_are_counted_and_no_answer(
         client, server = opened(DATABASE_URL=url_of(url, "serving"))
         post(client, "/predict", {"input": "good"}, "before")
         wait_for(url, 1)
+        with connected(url) as owner:
+            owner.execute("CHECKPOINT")  # what was written within the last moment may be lost
         services.kill_postgres(folder)
         slowest = 0.0
         for number in range(50):

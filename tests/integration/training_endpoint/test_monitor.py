@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
+from model_runner.artifact import WEIGHTS, Manifest
 from tests import training
 from tests.database_roles import connected, url_of
 from training_endpoint.data import classifiers
@@ -37,25 +40,30 @@ def answered(
             "CREATE TABLE IF NOT EXISTS prediction_log.answers_other PARTITION OF prediction_log.answers DEFAULT"
         )
     with psycopg.connect(database) as connection, connection.cursor() as cursor:
-        columns = "at, request_id, place, classifier, version, replica, text, label, scores, truncated"
+        columns = "at, request_id, place, classifier, version, replica, text, label, scores, truncated, pieces"
         with cursor.copy(f"COPY prediction_log.answers ({columns}) FROM STDIN") as copy:
             for number, (bad, good) in enumerate(answers.tolist()):
                 scores = json.dumps({"bad": bad, "good": good})
                 label = "good" if good > bad else "bad"
                 at = moment + timedelta(seconds=number % 3600)
-                copy.write_row((at, f"{of}{number}", 0, classifier, version, "one", "x" * 50, label, scores, False))
+                copy.write_row((at, f"{of}{number}", 0, classifier, version, "one", "x" * 50, label, scores, False, 4))
 
 
 @pytest.fixture
-def films(database: str) -> str:
+def films(database: str, tmp_path: Path) -> str:
     """The services' address of a database with the classifier films, whose version 3 is known by its test rows."""
     training.dataset(database)
     rng = np.random.default_rng(0)
     answers = probabilities(rng, 1000)
     labels = np.array(labels_of(rng, answers))
     url = url_of(database, "platform")
+    tokenizer = tmp_path / "serving"
+    tokenizer.mkdir()
+    made = Tokenizer(WordLevel({"[UNK]": 0}, "[UNK]"))
+    made.save(str(tokenizer / "tokenizer.json"))
+    Manifest(["bad", "good"], 256, 0, [WEIGHTS]).write(tokenizer)
     for _ in range(2):
-        reference.keep(url, "text-classifier", 3, answers, labels, ["bad", "good"], ["x" * 50] * 1000)
+        reference.keep(url, "text-classifier", 3, answers, labels, ["bad", "good"], ["x" * 50] * 1000, tokenizer)
     return url
 
 
@@ -82,7 +90,8 @@ def test_windows_are_told_by_hour_and_day(database: str, films: str, tmp_path: P
     assert (first["rows"], first["version"], second["rows"]) == (300, 3, 200), "its older name is the same one's"
     estimated = first["estimated"]["cbpe"]
     assert 0.7 < estimated["low"] < estimated["accuracy"] < estimated["high"] <= 1
-    assert set(first["drift"]) == {"scores", "classes", "lengths"}
+    assert set(first["drift"]) == {"scores", "classes", "lengths", "pieces"}
+    assert first["drift"]["pieces"]["distance"] == 1, "four tokens a word, and one on the test rows"
     assert first["true"]["labels"] == 10 and first["true"]["accuracy"] == 0.5 and second["true"] is None
     days = training.client(settings).get("/monitor?classifier=films").get_json()["windows"]
     assert sum(window["rows"] for window in days) == 500
@@ -105,17 +114,20 @@ def test_rows_that_come_late_are_counted_and_a_large_hour_is_sampled(
     assert row and row[0] == 2000 and 350 < int(str(row[1])) < 650
 
 
+@pytest.mark.parametrize("switch", ["on", "off"])
 def test_an_alarm_is_a_line_a_metric_and_part_of_the_page_and_ends(
-    database: str, films: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    database: str, films: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, switch: str
 ) -> None:
     rng = np.random.default_rng(3)
-    settings = training.settings(films, tmp_path)
+    settings = training.settings(films, tmp_path, ALARM_STARTS_RUN=switch)
     for ago in range(6, 0, -1):
         answered(database, NOW - timedelta(hours=ago), probabilities(rng, 300, skill=1), of=f"h{ago}-")
-    watch = Watch(settings)
+    started: list[tuple[str, str]] = []
+    watch = Watch(settings, lambda *run: started.append(run))
     with caplog.at_level(logging.WARNING):
         watch.look()
         watch.look()
+    assert started == ([("alarm__films__3", "films")] if switch == "on" else [])
     lines = [record.message for record in caplog.records if record.message.startswith("alarm")]
     assert len(lines) == 2, "one for the accuracy, one for the drift of scores, each once"
     assert "alarm (accuracy): films, version 3: answers of the last 24 hours are right in an estimated" in lines[0]

@@ -47,7 +47,7 @@ def test_the_temperature_is_how_much_a_model_says_more_than_it_knows(sure: float
 def test_a_model_that_is_never_wrong_on_its_test_rows_is_still_doubted() -> None:
     probabilities = np.array([[0.999999, 0.000001]] * 50)
     known = estimate.reference(probabilities, np.zeros(50, np.int64), NAMES, ["x"] * 50)
-    assert known.accuracy == 1 and 0.5 <= known.temperature <= 10
+    assert known.accuracy == 1 and 0.1 <= known.temperature <= 10
     summary = estimate.summarise(np.array([0.99, 0.5]), [1, 2], ["bad", "good"], known.threshold)
     assert 0 < estimate.cbpe(summary, known).low < estimate.cbpe(summary, known).high <= 1
 

@@ -13,6 +13,7 @@ from mlops_contract.env import SettingError, bypass_proxies
 from training_endpoint.console.traffic import Traffic
 from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
+from training_endpoint.jobs.queue import Jobs
 from training_endpoint.jobs.runner import Runner
 from training_endpoint.monitor.feedback import Feedback
 from training_endpoint.monitor.watch import Watch
@@ -34,7 +35,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.reconciler = Followers(settings)
         self.janitor = Janitor(settings)
         self.feedback = Feedback(settings)
-        self.watch = Watch(settings)
+        self.watch = Watch(settings, self._train)
         self.traffic = Traffic(settings)
         super().__init__()
 
@@ -67,6 +68,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.feedback.start()
         self.watch.start()
         self.traffic.start()
+
+    def _train(self, run_id: str, classifier: str) -> None:
+        Jobs(self.settings.database_url).submit(run_id, {}, self.settings.max_queued_jobs, classifier)
 
     def _stop(self) -> None:
         self.traffic.stop()

@@ -33,6 +33,7 @@ def run(job: Job) -> Outcome:
             job.labels,
             snapshot.label_names,
             snapshot.test.texts,
+            registered.served.folder,
         )
         while True:
             outcome, ruling = judge(job, registered)

@@ -5,7 +5,7 @@ were answered right (arXiv:2201.04234). Neither sees that labels came to mean so
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ BINS = 100
 """Of confidences, from 0 to 1."""
 LENGTHS = np.array([0, *np.geomspace(8, 100_000, 40).round()], np.float64)
 """Edges of the bins of lengths, in characters."""
+PIECES = np.array([0, *np.arange(1, 5.05, 0.1)], np.float64)
+"""Edges of the bins of tokens by word, of which rare, foreign and misspelt words have many."""
 Z = 1.96
 FLOOR = 1e-6
 """Scores in the log have six digits."""
@@ -42,6 +44,7 @@ class Summary:
     confidences: list[int]
     lengths: list[int]
     classes: dict[str, int]
+    pieces: list[int] = field(default_factory=lambda: [0] * len(PIECES))
 
     def __add__(self, other: "Summary") -> "Summary":
         names = {**self.classes, **other.classes}
@@ -53,6 +56,7 @@ class Summary:
             [a + b for a, b in zip(self.confidences, other.confidences, strict=True)],
             [a + b for a, b in zip(self.lengths, other.lengths, strict=True)],
             {name: self.classes.get(name, 0) + other.classes.get(name, 0) for name in names},
+            [a + b for a, b in zip(self.pieces, other.pieces, strict=True)],
         )
 
 
@@ -94,7 +98,7 @@ def temperature(probabilities: Numbers, labels: NDArray[np.int64]) -> float:
         return float(-np.log(np.clip(scaled[np.arange(len(labels)), labels], 1e-12, 1)).mean())
 
     # With few rows, or none that is wrong, the best would be no doubt at all.
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.5), np.log(10)), method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded").x))
 
 
 def confidences(probabilities: Numbers, by: float) -> Numbers:
@@ -109,11 +113,16 @@ def _scaled(logits: Numbers, by: float) -> Numbers:
     return found
 
 
-def summarise(sure: Numbers, lengths: Sequence[int], classes: Sequence[str], threshold: float) -> Summary:
-    """Of answers, each with its calibrated confidence, its text's length (-1: not known) and its label."""
+def summarise(
+    sure: Numbers,
+    lengths: Sequence[int],
+    classes: Sequence[str],
+    threshold: float,
+    pieces: Sequence[float | None] = (),
+) -> Summary:
+    """Of answers, each with its calibrated confidence, its text's length (-1: not known), its label and, where they are
+    known, its tokens by word."""
     names, counts = np.unique(np.asarray(classes, object).astype(str), return_counts=True)
-    known = np.asarray([length for length in lengths if length >= 0], np.float64)
-    places = np.searchsorted(LENGTHS, known, side="right") - 1
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     return Summary(
         len(sure),
@@ -121,21 +130,33 @@ def summarise(sure: Numbers, lengths: Sequence[int], classes: Sequence[str], thr
         float((sure * (1 - sure)).sum()),
         int((sure >= threshold).sum()),
         np.bincount(bins, minlength=BINS).tolist(),
-        np.bincount(places, minlength=len(LENGTHS)).tolist(),
+        _histogram([length for length in lengths if length >= 0], LENGTHS),
         dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        _histogram([one for one in pieces if one is not None], PIECES),
     )
 
 
+def _histogram(values: Sequence[float], edges: Numbers) -> list[int]:
+    """How many are from each edge to the next, the last one to all that is above."""
+    places = np.searchsorted(edges, np.asarray(values, np.float64), side="right") - 1
+    counts: list[int] = np.bincount(places, minlength=len(edges)).tolist()
+    return counts
+
+
 def reference(
-    probabilities: Numbers, labels: NDArray[np.int64], names: Sequence[str], texts: Sequence[str]
+    probabilities: Numbers,
+    labels: NDArray[np.int64],
+    names: Sequence[str],
+    texts: Sequence[str],
+    pieces: Sequence[float | None] = (),
 ) -> Reference:
-    """Of a version's answers on its test rows; `names` are the labels."""
+    """Of a version's answers on its test rows; `names` are the labels, `pieces` each text's tokens by word."""
     by = temperature(probabilities, labels)
     sure = confidences(probabilities, by)
     predicted = probabilities.argmax(axis=1)
     accuracy = float((predicted == labels).mean())
     threshold = float(np.quantile(sure, 1 - accuracy)) if accuracy < 1 else float(sure.min())
-    summary = summarise(sure, [len(text) for text in texts], [names[index] for index in predicted], threshold)
+    summary = summarise(sure, [len(text) for text in texts], [names[index] for index in predicted], threshold, pieces)
     return Reference(by, threshold, accuracy, summary)
 
 
@@ -151,8 +172,7 @@ def cbpe(window: Summary, tested: Reference) -> Estimate:
 
 def atc(window: Summary, tested: Reference) -> Estimate:
     """The same by the threshold."""
-    accuracy = window.above / window.rows
-    return _within(accuracy, accuracy * (1 - accuracy) / window.rows + _spread(tested))
+    return _within(window.above / window.rows, _variance(window.above, window.rows) + _spread(tested))
 
 
 def counted(right: int, rows: int) -> Estimate:
@@ -164,7 +184,13 @@ def counted(right: int, rows: int) -> Estimate:
 
 
 def _spread(tested: Reference) -> float:
-    return tested.accuracy * (1 - tested.accuracy) / max(1, tested.summary.rows)
+    return _variance(tested.accuracy * tested.summary.rows, tested.summary.rows)
+
+
+def _variance(count: float, rows: int) -> float:
+    """Of a share, as if there were one more of each kind: few rows without an error leave some doubt."""
+    share = (count + 1) / (rows + 2)
+    return share * (1 - share) / (rows + 2)
 
 
 def _within(accuracy: float, spread: float) -> Estimate:
@@ -181,7 +207,7 @@ class Drift:
 
 
 def drift(window: Summary, tested: Reference) -> dict[str, Drift]:
-    """By `scores`, `classes` and `lengths`: Kolmogorov-Smirnov's distance, for classes that of their shares.
+    """By `scores`, `classes`, `lengths` and `pieces`: Kolmogorov-Smirnov's distance, for classes that of their shares.
 
     Bonferroni is the caller's.
     """
@@ -190,8 +216,12 @@ def drift(window: Summary, tested: Reference) -> dict[str, Drift]:
         "scores": _ks(window.confidences, before.confidences),
         "classes": _shares(window.classes, before.classes),
     }
-    # A log without texts has no lengths.
-    return found | ({"lengths": _ks(window.lengths, before.lengths)} if sum(window.lengths) else {})
+    # A log without texts has neither.
+    for name in ("lengths", "pieces"):
+        one, other = getattr(window, name), getattr(before, name)
+        if sum(one) and sum(other):
+            found[name] = _ks(one, other)
+    return found
 
 
 def _ks(one: Sequence[int], other: Sequence[int]) -> Drift:

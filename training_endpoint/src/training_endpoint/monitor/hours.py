@@ -29,19 +29,21 @@ class Hour:
     summary: Summary
 
 
-def update(url: str, classifier: Classifier) -> None:
-    """Brings the hours up to date. Raises `DatabaseUnavailable`."""
+def update(url: str, classifier: Classifier, looked: datetime | None = None) -> datetime:
+    """Brings the hours up to date; `looked` is what this said before. Raises `DatabaseUnavailable`."""
+    now = datetime.now(UTC)
     with database.connect(url) as connection:
         row = connection.execute(database.query("hours_known"), {"classifier": classifier.name}).fetchone()
-        oldest = datetime.now(UTC) - timedelta(days=MOST_DAYS)
-        newest = row["newest"] if row and row["newest"] else oldest
-        asked = {"names": _names(classifier), "since": max(oldest, newest - LATE)}
+        known = looked or (row and row["newest"]) or now - timedelta(days=MOST_DAYS)
+        since = (known - LATE).replace(minute=0, second=0, microsecond=0)
+        asked = {"names": _names(classifier), "since": since}
         hours = connection.execute(database.query("log_hours"), asked).fetchall()
         tested = {one: reference.find(connection, classifier.model, one) for one in {row["version"] for row in hours}}
     for row in hours:
-        known = tested[row["version"]]
-        if known is not None:
-            _keep(url, classifier, known, row)
+        found = tested[row["version"]]
+        if found is not None:
+            _keep(url, classifier, found, row)
+    return now
 
 
 def since(connection: database.Connection, classifier: Classifier, moment: datetime) -> list[Hour]:
@@ -76,6 +78,7 @@ def _keep(url: str, classifier: Classifier, tested: Reference, row: dict[str, An
         table = np.array([one + [0.0] * (widest - len(one)) for one in scores], np.float64)
         sure = confidences(table, tested.temperature)
         lengths, classes = [one["length"] for one in found], [one["label"] for one in found]
-        summary = summarise(sure, lengths, classes, tested.threshold)
+        pieces = [one["pieces"] for one in found]
+        summary = summarise(sure, lengths, classes, tested.threshold, pieces)
         kept = {"classifier": classifier.name, "version": row["version"], "hour": row["hour"], "rows": row["rows"]}
         connection.execute(database.query("hour_keep"), {**kept, "found": Jsonb(asdict(summary))})

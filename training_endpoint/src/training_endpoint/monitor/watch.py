@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from collections.abc import Callable
+from datetime import datetime
 
 from mlops_contract.errors import PlatformError
 from training_endpoint.data import classifiers
@@ -19,9 +21,12 @@ log = logging.getLogger(__name__)
 class Watch:
     """One thread; `alarms` are those that hold, by classifier and kind."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, start_run: Callable[[str, str], object] | None = None) -> None:
+        """`start_run` is told a run's id and the classifier, where an alarm about the accuracy starts one."""
         self.settings = settings
+        self._start_run = start_run
         self.alarms: dict[tuple[str, str], Alarm] = {}
+        self._looked: dict[str, datetime] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
 
@@ -37,7 +42,7 @@ class Watch:
         """Once at every classifier. Raises `DatabaseUnavailable`."""
         url, found = self.settings.database_url, {}
         for classifier in classifiers.live(url):
-            hours.update(url, classifier)
+            self._looked[classifier.name] = hours.update(url, classifier, self._looked.get(classifier.name))
             for alarm in report.alarms(url, classifier, self.settings.alarm_loss):
                 found[classifier.name, alarm.kind] = alarm
                 known = self.alarms.get((classifier.name, alarm.kind))
@@ -51,6 +56,9 @@ class Watch:
         said = f"{classifier.name}, version {alarm.version}: {alarm.text}"
         log.warning("alarm (%s): %s", alarm.kind, said)
         peers.say_in_slack(self.settings, f":rotating_light: {said}")
+        if self._start_run and self.settings.alarm_starts_run and alarm.kind == "accuracy":
+            # One for each version: another alarm about the same one has nothing new to train on.
+            self._start_run(f"alarm__{classifier.name}__{alarm.version}", classifier.name)
 
     def _run(self) -> None:
         trouble = ""

@@ -20,7 +20,7 @@ from training_endpoint.release.fleet import Fleet
 from training_endpoint.release.ledger import Decision
 from training_endpoint.settings import Settings
 
-GLANCE_S = 0.25
+GLANCE_S = 0.5
 """Between two looks at the ledger, so that a decision does not wait."""
 MLFLOW_PAUSE_S = 30
 """The longest between two questions to an MLflow that does not answer."""

@@ -1,0 +1,42 @@
+"""The log's price at 32 connections, a minute without the database, and estimated against true accuracy.
+
+python -m benchmarks.monitoring [--rounds 6] [--seconds 8] [--outage 60] [--estimates FOLDER] [--only load|estimates]
+
+FOLDER has train.tsv and test.tsv with the columns text and label, as SST-2.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+
+def say(what: str) -> None:
+    """While it goes on."""
+    print(what, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Reads the options, runs, prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--outage", type=float, default=60)
+    parser.add_argument("--estimates", type=Path)
+    parser.add_argument("--only", choices=("load", "estimates"))
+    options = parser.parse_args()
+    lines: list[str] = []
+    if options.only != "estimates":
+        from benchmarks.monitoring import load  # noqa: PLC0415 - after --help
+
+        with tempfile.TemporaryDirectory() as home:
+            lines += load.measure(Path(home), options.rounds, options.seconds, options.outage, say)
+    if options.estimates and options.only != "load":
+        from benchmarks.monitoring import estimates  # noqa: PLC0415
+
+        lines += estimates.measure(options.estimates, say)
+    print("\n".join(["| what | wanted | reached |", "| --- | --- | --- |", *lines]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Two fleets of two replicas behind nginx, one with the log and one without, asked by turns; then an outage."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import psycopg
+import requests
+
+from benchmarks.sentences import sentences
+from benchmarks.serving.load import Reading, wrk
+from benchmarks.serving.ours import DOOR, NAME, fleet
+from tests import services
+from tests.database_roles import url_of
+from tests.integration.model_endpoint.stack import Serving, serving
+
+CONNECTIONS = 32
+
+
+def measure(home: Path, rounds: int, seconds: float, outage: float, say: Callable[[str], None]) -> list[str]:
+    """Lines of a table."""
+    bodies: list[object] = [{"input": text} for text in sentences()]
+    data = home / "postgres"
+    data.mkdir()
+    with services.postgres(data) as server, fleet(home) as made:
+        database = services.new_database(server, "training")
+        services.apply_schema(database)
+        folders = [home / name for name in ("on", "off")]
+        for folder in folders:
+            folder.mkdir()
+        log = {"DATABASE_URL": url_of(database, "serving")}
+        with (
+            serving(made.url, NAME, folders[0], 2, **log) as with_log,
+            serving(made.url, NAME, folders[1], 2, PREDICTION_LOG="off") as without,
+        ):
+            doors = []
+            for one in (with_log, without):
+                one.start()
+                one.switch(made.versions[0])
+                doors.append(one.door(**DOOR))
+
+            def ask(door: str, seconds: float) -> Reading:
+                return wrk(f"{door}/predict", bodies, CONNECTIONS, seconds, home)
+
+            for door in doors:
+                ask(door, 3)
+            shares, failed, rates = [], 0, []
+            for number in range(rounds):
+                order = doors if number % 2 else doors[::-1]
+                found = {door: ask(door, seconds) for door in order}
+                on, off = found[doors[0]], found[doors[1]]
+                shares.append(on.rate / off.rate)
+                rates.append(on.rate)
+                failed += on.failed + off.failed
+                say(f"{on.rate:.0f} requests/s with the log, {off.rate:.0f} without")
+            share = median(shares)
+            spread = f"{min(shares):.2f} to {max(shares):.2f}"
+            lines = [
+                f"| requests/s with the log, of those without, {CONNECTIONS} connections | ≥ 0.97 |"
+                f" {share:.3f} ({spread}, {rounds} rounds) |"
+            ]
+            return lines + _outage(with_log, database, data, lambda: ask(doors[0], outage + 20), outage, say)
+
+
+def _outage(
+    replicas: Serving,
+    database: str,
+    data: Path,
+    load: Callable[[], Reading],
+    seconds: float,
+    say: Callable[[str], None],
+) -> list[str]:
+    """The database is killed under load, and comes back after `seconds`."""
+
+    def dropped() -> float:
+        pages = [requests.get(f"{one.url}/metrics", timeout=5).text for one in replicas.replicas]
+        lines = [
+            line for page in pages for line in page.splitlines() if line.startswith("model_log_dropped_rows_total")
+        ]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    def rows() -> int:
+        with psycopg.connect(database) as connection:
+            row = connection.execute("SELECT count(*) FROM prediction_log.answers").fetchone()
+        return int(row[0]) if row else 0
+
+    services.wait_until("the log has caught up", lambda: rows() == rows() > 0)
+    time.sleep(2)
+    before, lost_before = rows(), dropped()
+    with ThreadPoolExecutor(1) as pool:
+        under_load = pool.submit(load)
+        time.sleep(5)
+        services.kill_postgres(data)
+        time.sleep(seconds)
+        services.start_postgres(data)
+        reading = under_load.result()
+    lost = dropped() - lost_before
+
+    def whole() -> bool:
+        return rows() - before + lost >= reading.requests * 0.999
+
+    services.wait_until("the log goes on", whole, 60)
+    time.sleep(1)
+    written = rows() - before
+    say(f"{reading.requests} requests, {reading.failed} failed, {written} rows written, {lost:.0f} dropped")
+    return [
+        f"| failed requests, the database away for {seconds:.0f} s | 0 | {reading.failed} of {reading.requests:,} |",
+        f"| rows of them in the log, and dropped and counted | all | {written:,} + {lost:,.0f} |",
+    ]
