@@ -62,7 +62,7 @@ def told(release: Release, to_version: int, judged: int, verdict: str, reason: s
         "verdict_text": reason,
     }
     with connected(url) as owner:
-        events = [row[0] for row in owner.execute("SELECT id FROM training_event_history WHERE rows = 7")]
+        events = [int(str(row[0])) for row in owner.execute("SELECT id FROM training_event_history WHERE rows = 7")]
         owner.execute("UPDATE training_jobs SET classifier = 'films' WHERE job_id = %s", [job["job_id"]])
     Jobs(url).succeed(
         job["job_id"], result, events, lambda c: ledger.decide_for_job(c, NAME, job["job_id"], ruling), "films"

@@ -13,8 +13,7 @@ PUBLIC = {"BIND_ADDRESS": "0.0.0.0", "CONSOLE_PASSWORD": "a long password: ä"}
 RIGHT = ("admin", "a long password: ä")
 
 
-def ask(tmp_path: Path, path: str = "/console/", headers: dict[str, str] | None = None, **variables: Any) -> Any:
-    auth = variables.pop("auth", None)
+def ask(tmp_path: Path, path: str = "/console/", headers: Any = None, auth: Any = None, **variables: str) -> Any:
     client = create_app(training.settings("", tmp_path, **variables)).test_client()
     return client.get(path, headers={"Host": "localhost:8000", **(headers or {})}, auth=auth)
 
