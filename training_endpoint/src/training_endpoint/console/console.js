@@ -214,7 +214,7 @@ async function ledger(before) {
   by("older").onclick = () => part("decisions", () => ledger(told.decisions.at(-1).id));
 }
 
-const WIDE = 640, HIGH = 220, LEFT = 52, BOTTOM = 30, TOP = 12;
+const HIGH = 220, LEFT = 46, BOTTOM = 30, TOP = 12;
 
 function plot(told) {
   const values = told.lines.flatMap((line) => line.points.flatMap((point) => point.slice(1))).filter((value) => value !== null);
@@ -223,16 +223,17 @@ function plot(told) {
   const whole = told.unit === "%";
   const low = whole ? Math.max(0, Math.floor(Math.min(...values) / 10) * 10) : 0;
   const high = whole ? 100 : nice(Math.max(...values));
-  const x = (at) => LEFT + (WIDE - LEFT - 8) * (at - told.from) / (told.to - told.from);
+  const wide = Math.max(240, by("plots").clientWidth);
+  const x = (at) => LEFT + (wide - LEFT - 8) * (at - told.from) / (told.to - told.from);
   const y = (value) => TOP + (HIGH - TOP - BOTTOM) * (1 - (value - low) / (high - low || 1));
   const last = told.lines.map((line) => {
     const known = line.points.filter((point) => point[1] !== null);
     return `${line.name} ${short(known.at(-1)?.[1] ?? 0)} at last, ${short(Math.max(...known.map((point) => point[1])))} at most`;
   });
-  const picture = draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": `${told.title}, ${told.unit}: ${last.join("; ")}` });
+  const picture = draw("svg", { viewBox: `0 0 ${wide} ${HIGH}`, role: "img", "aria-label": `${told.title}, ${told.unit}: ${last.join("; ")}` });
   for (const share of [0, 0.5, 1]) {
     const value = low + (high - low) * share;
-    picture.append(draw("line", { class: "grid", x1: LEFT, x2: WIDE - 8, y1: y(value), y2: y(value) }),
+    picture.append(draw("line", { class: "grid", x1: LEFT, x2: wide - 8, y1: y(value), y2: y(value) }),
       draw("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)));
     const at = told.from + (told.to - told.from) * share;
     picture.append(draw("text", { x: x(at), y: HIGH - 6, "text-anchor": ["start", "middle", "end"][2 * share] }, clock(at, told.to - told.from)));
