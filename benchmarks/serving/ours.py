@@ -47,14 +47,14 @@ class Fleet:
 
 
 @contextmanager
-def fleet(folder: Path) -> Iterator[Fleet]:
-    """Starts the registry and fills it."""
+def fleet(folder: Path, count: int = 2) -> Iterator[Fleet]:
+    """Starts the registry and fills it with `count` versions."""
     home = folder / "ours"
     home.mkdir(parents=True)
     with services.mlflow_server(home) as url:
         client = MlflowClient(url)
-        made = [make(home / f"version{seed}", seed) for seed in range(2)]
-        versions = [models.register(client, NAME, home / f"version{seed}") for seed in range(2)]
+        made = [make(home / f"version{seed}", seed) for seed in range(count)]
+        versions = [models.register(client, NAME, home / f"version{seed}") for seed in range(count)]
         first = home / "peers"
         models.save_flavor(made[0].model, first, whole=True)
         export.to_onnx(made[0], lay_out(home / "version0", first / "serving") / forms.FP32.file, models.GOLDEN)

@@ -32,8 +32,8 @@ END_SECONDS = 3.0
 """What a replica that ends waits for the rest to be written."""
 COLUMNS = "at, request_id, place, classifier, version, replica, text, text_hash, label, scores, truncated, pieces"
 COPY = f"COPY prediction_log.answers ({COLUMNS}) FROM STDIN"
-# A server that does not answer is given up; what is lost when it breaks down is half a second of rows.
-SESSION = "-c statement_timeout=10s -c lock_timeout=5s -c synchronous_commit=off -c timezone=UTC"
+# A server that does not answer is given up.
+SESSION = "-c statement_timeout=10s -c lock_timeout=5s -c timezone=UTC"
 JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 log = logging.getLogger(__name__)

@@ -205,8 +205,6 @@ def test_a_database_that_is_away_costs_rows_that_are_counted_and_no_answer(
         client, server = opened(DATABASE_URL=url_of(url, "serving"))
         post(client, "/predict", {"input": "good"}, "before")
         wait_for(url, 1)
-        with connected(url) as owner:
-            owner.execute("CHECKPOINT")  # what was written within the last moment may be lost
         services.kill_postgres(folder)
         slowest = 0.0
         for number in range(50):
