@@ -197,7 +197,7 @@ def test_each_verdict_has_its_picture(console: Room) -> None:
 
 def test_a_long_ledger_comes_in_pages(console: Room) -> None:
     for number in range(45):
-        console.release.desk.settings and ledger.decide_by_hand(
+        ledger.decide_by_hand(
             console.release.settings.database_url,
             NAME,
             "me",
@@ -313,7 +313,9 @@ def test_the_page_tells_it_all(console: Room, browser: Browser, complaints: list
 
 def test_what_is_new_appears_by_itself(console: Room, browser: Browser, complaints: list[str]) -> None:
     page = visit(browser, console.url, complaints)
-    console.release.desk.promote(1, "me", "I like it more", True)
+    url = console.release.settings.database_url
+    ledger.decide_by_hand(url, NAME, "me", "override", "I like it more", to_version=1, pinned=True)
+    console.release.settle()
     expect(page.locator("#served")).to_contain_text("Decided by hand, by me: I like it more", timeout=15_000)
     expect(page.locator("#ledger > li").first).to_contain_text("version 2 → 1", timeout=15_000)
     assert complaints == []
