@@ -17,6 +17,7 @@ from tests.integration.model_endpoint.conftest import Registered
 from tests.integration.model_endpoint.stack import TOKEN, Serving
 from tests.listening import listening
 from tests.services import wait_until
+from training_endpoint.console.traffic import Traffic, quantile
 from training_endpoint.http.api import create_app
 
 Fleet = Callable[..., Serving]
@@ -143,7 +144,15 @@ def test_the_console_is_reached_by_reading_alone(two: Serving, tmp_path: Path) -
         assert requests.get(f"{door}/console/", headers={"Host": "evil.example"}, timeout=5).status_code == 403
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):
             assert requests.request(method, f"{door}/console/state", auth=account, timeout=5).status_code == 405
-        for hidden in ("/console/../train", "/console/%2e%2e/history", "/consoles", "//train", "/storage", "/release"):
+        for hidden in (
+            "/console/../train",
+            "/console/%2e%2e/history",
+            "/consoles",
+            "//train",
+            "/history/../console/",
+            "/storage",
+            "/release",
+        ):
             request = requests.Request("GET", door, headers={"Authorization": f"Bearer {TOKEN}"}).prepare()
             request.url = f"{door}{hidden}"
             with requests.Session() as session:
@@ -156,6 +165,20 @@ def test_the_console_is_reached_by_reading_alone(two: Serving, tmp_path: Path) -
         assert requests.get(f"{door}/console/", timeout=5).status_code == 200, "on this machine"
         before = {"X-Forwarded-For": "203.0.113.9"}
         assert requests.get(f"{door}/console/", headers=before, timeout=5).status_code == 401, "a proxy before nginx"
+
+
+def test_the_console_counts_what_replicas_answer(two: Serving, tmp_path: Path) -> None:
+    door = two.door()
+    endpoints = ",".join(f"127.0.0.1:{one.port}" for one in two.replicas)
+    traffic = Traffic(training.settings("", tmp_path, MODEL_ENDPOINTS=endpoints))
+    traffic.look()
+    for body in (*[TEXT] * 9, {"input": "  "}):
+        requests.post(f"{door}/predict", json=body, timeout=5)
+    requests.get(f"{door}/champion", timeout=5)
+    traffic.look()
+    (point,) = traffic.points
+    assert (point.model, point.requests, point.failed) == (two.name, 10, 1)
+    assert sum(point.slots.values()) == 10 and (quantile(point.slots, 0.5) or 9) < 5
 
 
 def test_large_answers_are_compressed(two: Serving) -> None:
