@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -21,6 +22,7 @@ import psycopg
 from model_endpoint.metrics import LogMetrics
 from model_endpoint.predict import Answer
 from model_endpoint.settings import Settings
+from model_runner import Probabilities
 
 # What waits, at most: some minutes of a busy replica, and no more of its memory than a large request takes.
 MOST_ROWS = 20_000
@@ -30,7 +32,7 @@ FLUSH_SECONDS = 0.5
 RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 5.0
 END_SECONDS = 3.0
 """What a replica that ends waits for the rest to be written."""
-COLUMNS = "at, request_id, place, classifier, version, replica, text, text_hash, label, scores, truncated, pieces"
+COLUMNS = "at, request_id, classifier, version, replica, place, text, text_hash, label, scores, truncated, pieces"
 COPY = f"COPY prediction_log.answers ({COLUMNS}) FROM STDIN"
 # A server that does not answer is given up.
 SESSION = "-c statement_timeout=10s -c lock_timeout=5s -c timezone=UTC"
@@ -41,13 +43,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One answered request."""
+    """One answered request; without the model, which leaves memory while this waits."""
 
     at: float
     request_id: str
     classifier: str
+    version: int
+    labels: list[str]
     texts: list[str]
-    answer: Answer
+    scores: Probabilities
+    truncated: list[bool]
+    pieces: list[int]
 
 
 class PredictionLog:
@@ -96,7 +102,9 @@ class PredictionLog:
         with self._lock:
             fits = self._rows + len(texts) <= MOST_ROWS and self._characters + characters <= MOST_CHARACTERS
             if fits:
-                self._entries.append(Entry(time.time(), request_id, classifier, texts, answer))
+                version, labels = answer.loaded.version.version, answer.loaded.model.labels
+                said = (answer.scores, answer.truncated, answer.pieces)
+                self._entries.append(Entry(time.time(), request_id, classifier, version, labels, texts, *said))
                 self._rows += len(texts)
                 self._characters += characters
         if not fits:
@@ -166,27 +174,14 @@ class PredictionLog:
             self._trouble = ""
 
     def _rows_of(self, entry: Entry) -> Iterator[tuple[Any, ...]]:
-        answer = entry.answer
-        version, replica = answer.loaded.version.version, self._settings.replica
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(entry.at)) + f"{entry.at % 1:.6f}"[1:] + "+00"
-        parts = zip(entry.texts, answer.ranked(), answer.truncated, answer.pieces, strict=True)
-        for place, (text, row, cut, pieces) in enumerate(parts):
+        at = datetime.fromtimestamp(entry.at, UTC).isoformat()
+        whole = (at, entry.request_id, entry.classifier, entry.version, self._settings.replica)
+        best, scores = entry.scores.argmax(axis=1).tolist(), entry.scores.round(6).tolist()
+        parts = zip(entry.texts, best, scores, entry.truncated, entry.pieces, strict=True)
+        for place, (text, index, row, cut, pieces) in enumerate(parts):
             kept, digest = (text, None) if self._key is None else (None, _digest(self._key, text))
-            scores = JSON.encode(dict(row))
-            yield (
-                at,
-                entry.request_id,
-                place,
-                entry.classifier,
-                version,
-                replica,
-                kept,
-                digest,
-                row[0][0],
-                scores,
-                cut,
-                pieces,
-            )
+            told = JSON.encode(dict(zip(entry.labels, row, strict=True)))
+            yield (*whole, place, kept, digest, entry.labels[index], told, cut, pieces)
 
     def _forget(self, batch: list[Entry]) -> int:
         """Makes room for as much as `batch` took; returns its rows."""

@@ -1,13 +1,16 @@
 """What a replica was asked and answered stands in the training database, and no answer waits for that."""
 
+import gc
 import json
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 import requests
@@ -15,6 +18,7 @@ from flask.testing import FlaskClient
 
 from model_endpoint import prediction_log
 from model_endpoint.api import create_app
+from model_endpoint.predict import Answer
 from model_endpoint.server import Server
 from model_endpoint.slot import Loaded
 from model_endpoint.standing import Standing
@@ -220,6 +224,17 @@ def test_a_database_that_is_away_costs_rows_that_are_counted_and_no_answer(
         post(client, "/predict", {"input": "good"}, "z-after")
         assert wait_for(url, 32)[-1][0] == "z-after"
         assert counted(server, "model_log_rows_total") == 32 and counted(server, "model_log_waiting_rows") == 0
+
+
+def test_what_waits_keeps_no_model_in_memory(opened: Opened) -> None:
+    _, server = opened(DATABASE_URL=f"postgresql://serving@127.0.0.1:{services.free_port()}/training")
+    model = stub.Stub()
+    gone = weakref.ref(model)
+    answer = Answer(Loaded(stub.voucher(6), model), np.array([[0.1, 0.9]]), [False], [1])
+    server.log.add("x", "films", ["good"], answer)
+    del model, answer
+    gc.collect()
+    assert gone() is None and server.log.describe()["waiting"] == 1
 
 
 def test_a_database_that_hangs_holds_nobody_up(opened: Opened, database: str) -> None:
