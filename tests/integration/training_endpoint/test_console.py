@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 import requests
@@ -24,6 +25,8 @@ from tests.releases import NAME, Make, Release
 from training_endpoint.console.traffic import Point, Traffic
 from training_endpoint.http.api import create_app
 from training_endpoint.jobs.queue import Jobs
+from training_endpoint.monitor import reference
+from training_endpoint.monitor.watch import Watch
 from training_endpoint.release import ledger
 
 ATTACK = "<img src=x onerror='window.hacked = true'>"
@@ -229,6 +232,31 @@ def test_requests_and_latency_over_time(console: Room) -> None:
         half, most = ([point[1] for point in line["points"] if point[1] is not None] for line in latency["lines"])
         assert all(5 < one < 10 for one in half) and all(10 < one < 50 for one in most)
     assert len(json.dumps(console.ask("/plots?hours=168"))) < 60_000
+
+
+def test_accuracy_over_time_estimated_and_true(console: Room) -> None:
+    """Half of the scores are 0.9, half 0.7, and on the test rows so many are right."""
+    url = console.release.settings.database_url
+    scores = np.array([[0.1, 0.9], [0.3, 0.7]] * 150)
+    right = np.array([[int(n > 0), int(n > 2)] for n in range(10)] * 15).ravel()
+    reference.keep(url_of(url, "platform"), NAME, 2, scores, right, ["bad", "good"], ["x"] * 300)
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    with connected(url) as owner:
+        owner.execute("CREATE TABLE prediction_log.other PARTITION OF prediction_log.answers DEFAULT")
+        for number, (bad, good) in enumerate(scores.tolist()):
+            owner.execute(
+                "INSERT INTO prediction_log.answers (at, request_id, place, classifier, version, replica, text, label,"
+                " scores, truncated) VALUES (%s, %s, 0, 'films', 2, 'one', 'x', 'good', %s, false)",
+                [hour + timedelta(seconds=number), f"q{number}", Jsonb({"bad": bad, "good": good})],
+            )
+        owner.execute("UPDATE prediction_log.feedback SET answered_at = %s", [hour + timedelta(minutes=1)])
+    Watch(console.release.settings).look()
+    estimated, true = console.ask("/plots")["plots"][2]["lines"]
+    assert (estimated["name"], true["name"]) == ("estimated", "true")
+    (at, value, low, high) = estimated["points"][-1]
+    assert value == pytest.approx(80, abs=1) and low < value < high
+    assert hour.timestamp() < at <= datetime.now(UTC).timestamp()
+    assert true["points"][-1][1] == 100 and true["points"][-1][2] < 100, "three labels, all of them as predicted"
 
 
 def test_what_nothing_is_known_of_is_no_line(make: Make, tmp_path: Path) -> None:
