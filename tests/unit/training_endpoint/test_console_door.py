@@ -68,6 +68,32 @@ def test_the_account_opens_it_and_no_other_does(tmp_path: Path) -> None:
         assert ask(tmp_path, auth=nobody, BIND_ADDRESS="0.0.0.0").status_code == 401, "there is no password"
 
 
+READ = [
+    "/train",
+    "/history",
+    "/release",
+    "/storage",
+    "/metrics",
+    "/classifiers",
+    "/datasets/current",
+    "/monitor",
+    "/ready",
+]
+
+
+@pytest.mark.parametrize("path", READ)
+def test_a_training_endpoint_that_others_reach_tells_them_nothing(tmp_path: Path, path: str) -> None:
+    opened = {**PUBLIC, "BIND_ADDRESS": "127.0.0.1", "TRAINING_BIND_ADDRESS": "0.0.0.0"}
+    for given in ({}, {"Host": "127.0.0.1"}, {"X-Forwarded-For": "127.0.0.1"}, {"Authorization": "Bearer other"}):
+        answer = ask(tmp_path, path, given, **opened)
+        assert answer.status_code == 401 and "CONSOLE_PASSWORD" in answer.json["error"]["message"]
+    assert ask(tmp_path, path, auth=RIGHT, **opened).status_code != 401
+    assert ask(tmp_path, path, {"Authorization": "Bearer secret"}, **opened).status_code != 401
+    assert ask(tmp_path, path, **PUBLIC).status_code != 401, "the public door leads to the console alone"
+    for known in ("/health", "/openapi.json"):
+        assert ask(tmp_path, known, **opened).status_code == 200
+
+
 def test_the_doors_names_are_the_consoles_and_nothing_elses(tmp_path: Path) -> None:
     named = {"NGINX_EXTRA_HOSTS": "ml.example.org", **PUBLIC}
     host = {"Host": "ml.example.org"}

@@ -1,4 +1,4 @@
-"""Who may look: under which names the console answers, and who must log in."""
+"""Who may look: under which names the console answers, and who must log in, there and for all else that is read."""
 
 import hmac
 import ipaddress
@@ -9,22 +9,26 @@ from urllib.parse import urlsplit
 
 from flask import request
 
+from mlops_contract.hosts import Hosts
 from mlops_contract.web import NotAuthorised, OwnNames
 from training_endpoint.settings import Settings
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATH = "/console"
+NAMES = ("training-endpoint",)
 USER = "admin"
+OPEN = ("/health", "/openapi.json")
 
 
 class Names:
     """Around the application: the console goes by the names of the public door too, everything else does not."""
 
-    def __init__(self, console: OwnNames, others: OwnNames) -> None:
-        self.console = console
-        self.others = others
+    def __init__(self, application: "WSGIApplication", settings: Settings) -> None:
+        own, more = settings.extra_hosts, f"{settings.extra_hosts},{settings.door_hosts}"
+        self.console = OwnNames(application, Hosts(NAMES, more), "NGINX_EXTRA_HOSTS")
+        self.others = OwnNames(application, Hosts(NAMES, own), "TRAINING_EXTRA_HOSTS")
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -39,16 +43,28 @@ def log_in(settings: Settings) -> None:
     """
     if not login_wanted(settings, request.host, request.headers.get("X-Forwarded-For", "")):
         return
+    if not _has_account(settings):
+        raise NotAuthorised(f"Log in as {USER}, with CONSOLE_PASSWORD from .env.")
+
+
+def let_read(settings: Settings) -> None:
+    """For all that is read beside the console: where this service's own door is open to others it takes the account, or
+    the platform's token. Raises `NotAuthorised`."""
+    public = not _is_loopback(settings.door_addresses[1])
+    token = settings.platform_token.accept(request.headers.get("Authorization", ""))
+    if public and request.path not in OPEN and not token and not _has_account(settings):
+        raise NotAuthorised(f"Log in as {USER} with CONSOLE_PASSWORD, or send PLATFORM_TOKEN as a Bearer token.")
+
+
+def _has_account(settings: Settings) -> bool:
     given = request.authorization
-    right = (
+    return (
         given is not None
         and given.type == "basic"
         and bool(settings.console_password)
         and hmac.compare_digest((given.username or "").encode(), USER.encode())
         and hmac.compare_digest((given.password or "").encode(), settings.console_password.encode())
     )
-    if not right:
-        raise NotAuthorised(f"Log in as {USER}, with CONSOLE_PASSWORD from .env.")
 
 
 def login_wanted(settings: Settings, host: str, forwarded_for: str) -> bool:

@@ -6,8 +6,7 @@ from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import MethodNotAllowed
 
-from mlops_contract.hosts import Hosts
-from mlops_contract.web import OwnNames, install_errors, require_token
+from mlops_contract.web import install_errors, require_token
 from training_endpoint.console import door
 from training_endpoint.console import routes as console
 from training_endpoint.console.traffic import Traffic
@@ -28,7 +27,6 @@ from training_endpoint.upkeep.janitor import Janitor
 MAX_RUN_ID = 250
 MAX_LISTED = 1_000
 MAX_BODY_BYTES = 64 * 1024
-NAMES = ("training-endpoint",)
 
 
 def create_app(
@@ -45,10 +43,7 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
-    own, more = settings.extra_hosts, f"{settings.extra_hosts},{settings.door_hosts}"
-    others = OwnNames(app.wsgi_app, Hosts(NAMES, own), "TRAINING_EXTRA_HOSTS")
-    named_too = OwnNames(app.wsgi_app, Hosts(NAMES, more), "NGINX_EXTRA_HOSTS")
-    app.wsgi_app = door.Names(named_too, others)  # type: ignore[method-assign]
+    app.wsgi_app = door.Names(app.wsgi_app, settings)  # type: ignore[method-assign]
     description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs, janitor)
@@ -59,6 +54,8 @@ def create_app(
         nothing_to_do = isinstance(request.routing_exception, MethodNotAllowed)
         if request.method not in ("GET", "HEAD", "OPTIONS") and not nothing_to_do:
             require_token(settings.platform_token)
+        elif request.blueprint is None:  # the console asks by itself
+            door.let_read(settings)
 
     @app.get("/health")
     def health() -> Response:
