@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.datastructures import Headers
 
 from tests import training
 from training_endpoint.console.door import login_wanted
@@ -20,27 +21,29 @@ def ask(tmp_path: Path, path: str = "/console/", headers: Any = None, auth: Any 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "LOCALHOST", "127.0.0.1:8000", "127.8.9.1", "[::1]:8000"])
 def test_on_this_machine_nobody_logs_in(tmp_path: Path, host: str) -> None:
-    assert not login_wanted(training.settings("", tmp_path), host, "172.18.0.1")
+    assert not login_wanted(training.settings("", tmp_path), host, Headers({"X-Forwarded-For": "172.18.0.1"}))
     assert ask(tmp_path, headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("variables", "host", "forwarded"),
+    ("variables", "host", "headers"),
     [
-        ({"BIND_ADDRESS": "0.0.0.0"}, "localhost", ""),
-        ({"TRAINING_BIND_ADDRESS": "10.0.0.3"}, "localhost", ""),
-        ({"BIND_ADDRESS": "::"}, "localhost", ""),
-        ({}, "ml.example.org", ""),
-        ({}, "10.0.0.3:8000", ""),
-        ({}, "127.0.0.1.example.org", ""),
-        ({}, "localhost.example.org", ""),
-        ({}, "[not an address]", ""),
-        ({}, "", ""),
-        ({}, "localhost", "203.0.113.9, 172.18.0.1"),
+        ({"BIND_ADDRESS": "0.0.0.0"}, "localhost", {}),
+        ({"TRAINING_BIND_ADDRESS": "10.0.0.3"}, "localhost", {}),
+        ({"BIND_ADDRESS": "::"}, "localhost", {}),
+        ({}, "ml.example.org", {}),
+        ({}, "10.0.0.3:8000", {}),
+        ({}, "127.0.0.1.example.org", {}),
+        ({}, "localhost.example.org", {}),
+        ({}, "[not an address]", {}),
+        ({}, "", {}),
+        ({}, "localhost", {"X-Forwarded-For": "203.0.113.9, 172.18.0.1"}),
+        ({}, "localhost", {"X-Forwarded-Host": "ml.example.org"}),
+        ({}, "localhost", {"Via": "1.1 proxy"}),
     ],
 )
-def test_everybody_else_does(tmp_path: Path, variables: dict[str, str], host: str, forwarded: str) -> None:
-    assert login_wanted(training.settings("", tmp_path, **variables), host, forwarded)
+def test_everybody_else_does(tmp_path: Path, variables: dict[str, str], host: str, headers: dict[str, str]) -> None:
+    assert login_wanted(training.settings("", tmp_path, **variables), host, Headers(headers))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import request
+from werkzeug.datastructures import Headers
 
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import NotAuthorised, OwnNames
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 PATH = "/console"
 NAMES = ("training-endpoint",)
 USER = "admin"
+OTHER_PROXIES = ("Forwarded", "X-Forwarded-Host", "X-Real-IP", "Via")
+"""Headers that nginx does not let through."""
 OPEN = ("/health", "/openapi.json")
 
 
@@ -41,7 +44,7 @@ def log_in(settings: Settings) -> None:
 
     No header lets anybody in that would have to log in without it: each can only ask for more.
     """
-    if not login_wanted(settings, request.host, request.headers.get("X-Forwarded-For", "")):
+    if not login_wanted(settings, request.host, request.headers):
         return
     if not _has_account(settings):
         raise NotAuthorised(f"Log in as {USER}, with CONSOLE_PASSWORD from .env.")
@@ -67,10 +70,11 @@ def _has_account(settings: Settings) -> bool:
     )
 
 
-def login_wanted(settings: Settings, host: str, forwarded_for: str) -> bool:
-    """False on this machine alone: doors on loopback addresses, asked by such a name, with no proxy before nginx."""
+def login_wanted(settings: Settings, host: str, headers: Headers) -> bool:
+    """False on this machine alone: doors on loopback addresses, asked by such a name, with no proxy but our nginx."""
     doors = all(_is_loopback(address) for address in settings.door_addresses)
-    return not (doors and _is_loopback(host) and "," not in forwarded_for)
+    proxied = "," in headers.get("X-Forwarded-For", "") or any(name in headers for name in OTHER_PROXIES)
+    return not doors or not _is_loopback(host) or proxied
 
 
 def _is_loopback(host: str) -> bool:
