@@ -48,6 +48,7 @@ class Platform:
     nginx: str
     user: str
     password: str
+    token: str = ""
 
     @classmethod
     def load(cls) -> Platform:
@@ -73,6 +74,7 @@ class Platform:
             nginx=address("NGINX_URL", "NGINX", 8000, "BIND_ADDRESS", scheme),
             user=user,
             password=password,
+            token=given.get("PLATFORM_TOKEN") or "",
         )
 
 
@@ -228,7 +230,7 @@ class Screen:
 def training_job(platform: Platform, run_id: str) -> dict[str, Any] | None:
     """The training job of a run; None where there is none yet, or where the training endpoint does not answer."""
     try:
-        status, answer, _ = request("GET", f"{platform.training}/train", timeout=10)
+        status, answer, _ = request("GET", f"{platform.training}/train", token=platform.token, timeout=10)
     except Unreachable:
         return None
     jobs = answer["jobs"] if status == 200 else []

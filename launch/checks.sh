@@ -88,6 +88,10 @@ check_doors() {
   check_secrets
   ! is_public BIND_ADDRESS || [ -z "$(setting FEEDBACK_TOKEN)" ] || is_secret FEEDBACK_TOKEN ||
     refuse_door BIND_ADDRESS 'the public door' 'FEEDBACK_TOKEN, with which training rows are written, is short' 'set FEEDBACK_TOKEN in .env to 12 characters or more, or delete the line'
+  for name in BIND_ADDRESS TRAINING_BIND_ADDRESS; do
+    ! is_public "$name" || [ -z "$(setting CONSOLE_PASSWORD)" ] || is_secret CONSOLE_PASSWORD ||
+      refuse_door "$name" 'the console' 'its password is short' 'set CONSOLE_PASSWORD in .env to 12 characters or more, or delete the line'
+  done
   is_public AIRFLOW_BIND_ADDRESS && [ "$(setting AIRFLOW_PASSWORD)" = admin ] &&
     refuse_door AIRFLOW_BIND_ADDRESS Airflow 'its password is admin' 'set AIRFLOW_PASSWORD in .env'
   if is_public MLFLOW_BIND_ADDRESS; then

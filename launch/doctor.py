@@ -33,10 +33,10 @@ def tell(level: str, what: str, found: str, advice: str = "") -> None:
     print("|".join(part.replace("|", "/").replace("\n", " ") for part in (level, what, found, advice)))
 
 
-def hear(what: str, url: str, service: str) -> dict[str, Any] | None:
+def hear(what: str, url: str, service: str, token: str = "") -> dict[str, Any] | None:
     """As `ask`; None, and a line of its own, where nothing answers."""
     try:
-        return ask(url)
+        return ask(url, token)
     except (OSError, ValueError) as error:
         tell("problem", what, f"does not answer: {error}", f"sh launch.sh logs {service}")
         return None
@@ -54,9 +54,9 @@ def relay(url: str) -> None:
         tell(level, "relay", str(said.get("reason")), "sh launch.sh logs training-trigger")
 
 
-def training(url: str) -> int | None:
+def training(url: str, token: str) -> int | None:
     """The version that the ledger names, as the training endpoint says it, and whether all follow it."""
-    said = hear("training endpoint", f"{url}/release", "training-endpoint")
+    said = hear("training endpoint", f"{url}/release", "training-endpoint", token)
     if said is None:
         return None
     if "error" in said:
@@ -131,5 +131,7 @@ if __name__ == "__main__":
     where = os.environ
     relay(where["RELAY_URL"])
     mlflow(where["MLFLOW_TRACKING_URI"])
-    replicas(where["MODEL_ENDPOINTS"], where["PLATFORM_TOKEN"], training(where["TRAINING_URL"]))
+    replicas(
+        where["MODEL_ENDPOINTS"], where["PLATFORM_TOKEN"], training(where["TRAINING_URL"], where["PLATFORM_TOKEN"])
+    )
     airflow(where["AIRFLOW_URL"])

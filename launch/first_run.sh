@@ -42,6 +42,7 @@ show_next_steps() {
   cat <<TEXT
 
   Try it         $door/
+  Console        $door/console/$(console_account)
   Airflow        http://$host:$(setting AIRFLOW_PORT)/   ($(setting AIRFLOW_USER) / AIRFLOW_PASSWORD in .env)
   MLflow         http://$host:$(setting MLFLOW_PORT)/   ($(mlflow_account))
 TEXT
@@ -59,6 +60,10 @@ Next:
 TEXT
   [ "$(setting AIRFLOW_PASSWORD)" != admin ] ||
     printf '\nWarning: Airflow still has the password "admin". Set AIRFLOW_PASSWORD in .env and run sh launch.sh.\n'
+}
+
+console_account() {
+  ! is_public BIND_ADDRESS || printf '   (from elsewhere admin / %s)' "$(setting CONSOLE_PASSWORD)"
 }
 
 mlflow_account() {

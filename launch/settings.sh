@@ -87,7 +87,7 @@ secrets() { sed -n '/^# --- Secrets/,$s/^\([A-Z][A-Z0-9_]*\)=.*/\1/p' .env.examp
 new_secret() {
   case $1 in
     AIRFLOW_FERNET_KEY) random_fernet_key ;;
-    MLFLOW_PASSWORD | GRAFANA_PASSWORD) random_hex 12 ;; # people type it
+    MLFLOW_PASSWORD | GRAFANA_PASSWORD | CONSOLE_PASSWORD) random_hex 12 ;; # people type it
     PLATFORM_ID) random_hex 6 ;;
     *) random_hex ;;
   esac

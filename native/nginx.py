@@ -36,6 +36,7 @@ def configuration(layout: Layout) -> str:
         tls = f'ssl; # {renewed}\n    ssl_certificate "{certificate}"; ssl_certificate_key "{key}";'
         tls += " ssl_session_cache shared:tls:1m"
     variables |= {"NGINX_LISTEN": f"listen {where} {tls};", "NGINX_RESOLVER": ""}
+    variables["NGINX_CONSOLE"] = f"{layout.host('TRAINING')}:{layout.port('TRAINING_PORT')}"
     for name in ("NGINX_UPSTREAM_SERVERS", "NGINX_ALL_SERVERS"):
         server = variables[name]
         variables[name] = "\n    ".join(

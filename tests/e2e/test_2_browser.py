@@ -16,6 +16,18 @@ def test_page_predicts(platform: Platform, page: Page) -> None:
     expect(page.locator("body")).to_contain_text("version", ignore_case=True)
 
 
+def test_the_console_tells_what_is_served_and_why(platform: Platform, page: Page) -> None:
+    page.goto(platform.url("NGINX_PORT"))
+    page.get_by_role("link", name="Console").click()
+    expect(page.locator("#served")).to_contain_text("Every replica serves it.")
+    expect(page.locator("#served")).to_contain_text("macro F1")
+    expect(page.locator("#ledger")).to_contain_text("First Champion")
+    expect(page.locator("#rows")).to_contain_text("are covered by runs")
+    picture = page.locator("#ledger img").first
+    picture.scroll_into_view_if_needed()
+    assert picture.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") > 0
+
+
 def test_airflow_shows_the_pipeline(platform: Platform, page: Page) -> None:
     page.goto(platform.url("AIRFLOW_PORT", "/auth/login/"))
     page.fill("input[name=username]", "admin")

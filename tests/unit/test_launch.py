@@ -129,6 +129,11 @@ def test_half_a_certificate_is_refused_before_anything_starts(clone: Path, setti
         ("MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_AUTH=off\n", "opens MLflow to others while it asks nobody"),
         ("MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=short\n", "opens MLflow to others while its password"),
         ("TRAINING_BIND_ADDRESS=::\nPLATFORM_TOKEN=t\n", "opens the training endpoint"),
+        ("BIND_ADDRESS=0.0.0.0\nCONSOLE_PASSWORD=short\n", "opens the console to others while its password"),
+        (
+            "TRAINING_BIND_ADDRESS=0.0.0.0\nPLATFORM_TOKEN=twelve or more\nCONSOLE_PASSWORD=aaaaaaaaaaaaaa\n",
+            "the console",
+        ),
         ("DATABASE_BIND_ADDRESS=0.0.0.0\nTRAINING_DATABASE_PASSWORD=\n", "opens the training database"),
         ("DATABASE_BIND_ADDRESS=0.0.0.0\nTRAINING_DATABASE_PASSWORD=aaaaaaaaaaaaaaaa\n", "TRAINING_DATABASE_PASSWORD"),
         (
@@ -152,7 +157,8 @@ def test_a_door_is_not_opened_to_others_without_its_secret(clone: Path, settings
     "settings",
     [
         "",
-        "BIND_ADDRESS=0.0.0.0\n",  # the public door
+        "BIND_ADDRESS=0.0.0.0\n",  # the public door; secrets that are not there yet are made
+        "BIND_ADDRESS=0.0.0.0\nCONSOLE_PASSWORD=twelve or more\n",
         "AIRFLOW_BIND_ADDRESS=127.0.0.2\nMLFLOW_BIND_ADDRESS=localhost\nMLFLOW_AUTH=off\n",
         "AIRFLOW_BIND_ADDRESS=0.0.0.0\nAIRFLOW_PASSWORD=another\n",
         "MLFLOW_BIND_ADDRESS=0.0.0.0\nMLFLOW_PASSWORD=twelve or more\n",

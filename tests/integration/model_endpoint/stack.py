@@ -26,6 +26,7 @@ DOOR = {
     "NGINX_RATE": "5000r/s",
     "NGINX_BURST": "5000",
     "NGINX_CORS_ORIGINS": "",
+    "NGINX_CONSOLE": "127.0.0.1:9",
     "NGINX_MAX_BODY": "64k",
     "NGINX_REPLICA_TIMEOUT": "15s",
 }

@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests import training
 from tests.integration.model_endpoint.conftest import Registered
 from tests.integration.model_endpoint.stack import TOKEN, Serving
+from tests.listening import listening
 from tests.services import wait_until
+from training_endpoint.console.traffic import Traffic, quantile
+from training_endpoint.http.api import create_app
 
 Fleet = Callable[..., Serving]
 TEXT = {"input": "A film to love."}
@@ -129,6 +133,63 @@ def test_without_any_replica_the_answer_says_what_to_do(fleet: Fleet) -> None:
     answer = requests.post(f"{door}/predict", json=TEXT, timeout=5)
     assert answer.status_code == 503 and answer.headers["Retry-After"] == "1"
     assert "run the pipeline" in answer.json()["error"]["message"]
+
+
+def test_the_console_is_reached_by_reading_alone(two: Serving, tmp_path: Path) -> None:
+    variables = {
+        "BIND_ADDRESS": "0.0.0.0",
+        "CONSOLE_PASSWORD": "for people alone",
+        "NGINX_EXTRA_HOSTS": "ml.example.org",
+    }
+    public, own = (create_app(training.settings("", tmp_path, **given)) for given in (variables, {}))
+    with listening(public) as address:
+        door = two.door(NGINX_CONSOLE=address, NGINX_CORS_ORIGINS="*")
+        elsewhere = {"Origin": "https://evil.example"}
+        for path in ("", "/", "/state", "/console.js"):
+            asked = requests.get(f"{door}/console{path}", headers=elsewhere, timeout=5, allow_redirects=False)
+            assert asked.status_code == 401 and "Access-Control-Allow-Origin" not in asked.headers, path
+            assert asked.headers["X-Request-Id"] and asked.headers["WWW-Authenticate"].startswith("Basic ")
+        account = ("admin", "for people alone")
+        page = requests.get(f"{door}/console", headers={"Host": "ml.example.org"}, auth=account, timeout=5)
+        assert page.status_code == 200 and "<h1>Console</h1>" in page.text and "unsafe" not in str(page.headers)
+        assert requests.get(f"{door}/console/", headers={"Host": "evil.example"}, timeout=5).status_code == 403
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            assert requests.request(method, f"{door}/console/state", auth=account, timeout=5).status_code == 405
+        for hidden in (
+            "/console/../train",
+            "/console/%2e%2e/history",
+            "/consoles",
+            "//train",
+            "/history/../console/",
+            "/storage",
+            "/release",
+        ):
+            request = requests.Request("GET", door, headers={"Authorization": f"Bearer {TOKEN}"}).prepare()
+            request.url = f"{door}{hidden}"
+            with requests.Session() as session:
+                assert session.send(request, timeout=5).status_code == 404, hidden
+        assert requests.post(f"{door}/predict", json=TEXT, timeout=5).ok, "predictions want no account"
+    down = requests.get(f"{door}/console/", timeout=5)
+    assert down.status_code == 503 and down.json()["error"]["code"] == "no_console"
+    with listening(own) as address:
+        door = two.door(NGINX_CONSOLE=address)
+        assert requests.get(f"{door}/console/", timeout=5).status_code == 200, "on this machine"
+        before = {"X-Forwarded-For": "203.0.113.9"}
+        assert requests.get(f"{door}/console/", headers=before, timeout=5).status_code == 401, "a proxy before nginx"
+
+
+def test_the_console_counts_what_replicas_answer(two: Serving, tmp_path: Path) -> None:
+    door = two.door()
+    endpoints = ",".join(f"127.0.0.1:{one.port}" for one in two.replicas)
+    traffic = Traffic(training.settings("", tmp_path, MODEL_ENDPOINTS=endpoints))
+    traffic.look()
+    for body in (*[TEXT] * 9, {"input": "  "}):
+        requests.post(f"{door}/predict", json=body, timeout=5)
+    requests.get(f"{door}/champion", timeout=5)
+    traffic.look()
+    (point,) = traffic.points
+    assert (point.model, point.requests, point.failed) == (two.name, 10, 1)
+    assert sum(point.slots.values()) == 10 and (quantile(point.slots, 0.5) or 9) < 5
 
 
 def test_large_answers_are_compressed(two: Serving) -> None:

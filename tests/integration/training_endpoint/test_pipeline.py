@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlops_contract.words import Verdict
 from model_runner.artifact import Manifest
 from training_endpoint.clock import Clock
+from training_endpoint.console import picture
 from training_endpoint.data.snapshot import Rows, Snapshot
 from training_endpoint.jobs import challenger, pipeline
 from training_endpoint.jobs.queue import Jobs
@@ -106,7 +107,7 @@ def test_first_champion_then_a_verdict_and_the_ledger(
 
     got = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
     assert json.loads((got / "verdict/verdict.json").read_text())["verdict"] == "first_champion"
-    assert (got / "verdict/comparison.png").stat().st_size > 1000
+    assert picture.comparison(settings, "1") == (got / "verdict/comparison.png").read_bytes(), "the console shows it"
     assert sum(file.stat().st_size for file in got.rglob("*")) < 60e6, "weights are kept once, in 16 bits"
     voucher = versions.get(settings, 1)
     for path, digest in voucher.files.items():

@@ -64,3 +64,16 @@ def test_a_refusal_is_shown(page: Page) -> None:
     page.get_by_label("Text").fill("  ")
     page.get_by_role("button").click()
     expect(page.locator("#note")).to_have_text("Input 0 is empty.")
+
+
+def test_what_was_measured_has_the_names_that_people_use(page: Page) -> None:
+    told = {"accuracy": 0.9312, "macro_f1": 0.9288, "log_loss": 0.2, "computed_in_parts": 1, "peak_memory_mb": 812.5}
+    answer = {"model": {"name": "films", "version": "7"}, "labels": [], "metrics": told, "tags": {}, "switches": []}
+    page.route("**/champion", lambda route: route.fulfill(json=answer))
+    page.reload()
+    expect(page.locator("#metrics th")).to_have_text(["accuracy", "macro F1", "log loss"])
+    expect(page.locator("#metrics td").first).to_have_text("93.1 %")
+
+
+def test_the_console_is_a_click_away(page: Page) -> None:
+    expect(page.get_by_role("link", name="Console")).to_have_attribute("href", page.url + "console/")

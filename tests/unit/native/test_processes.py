@@ -59,7 +59,9 @@ def test_nothing_but_the_doors_listens_beyond_this_machine(here: Layout) -> None
     for process in processes(opened):
         if process.name == "watch":  # which knows all settings, and listens nowhere
             continue
-        said = {process.name: [*process.command, *process.environment.values()]}
+        # By the public door's address the console knows whether people log in.
+        told = {name: value for name, value in process.environment.items() if name != "BIND_ADDRESS"}
+        said = {process.name: [*process.command, *told.values()]}
         assert not re.search(r"(?<![\d.])0\.0\.0\.0|::", str(said)), said
     found = by_name(opened)
     assert (
@@ -75,6 +77,7 @@ def test_nginx_accepts_its_configuration(here: Layout, tmp_path: Path) -> None:
     text = nginx.configuration(here)
     assert "127.0.0.1:25 max_conns=64" in text
     assert "127.0.0.1:26 max_conns=64" in text
+    assert f"set $console 127.0.0.1:{here.port('TRAINING_PORT')};" in text
     (tmp_path / "nginx.conf").write_text(text)
     test = [str(here.nginx), "-t", "-e", "stderr", "-p", f"{tmp_path}/", "-c", str(tmp_path / "nginx.conf")]
     done = subprocess.run(test, capture_output=True, text=True, check=False)

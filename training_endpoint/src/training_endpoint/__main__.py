@@ -10,6 +10,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it has no types
 
 from mlops_contract.env import SettingError, bypass_proxies
+from training_endpoint.console.traffic import Traffic
 from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
 from training_endpoint.jobs.queue import Jobs
@@ -35,6 +36,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.janitor = Janitor(settings)
         self.feedback = Feedback(settings)
         self.watch = Watch(settings, self._train)
+        self.traffic = Traffic(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -56,7 +58,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor, self.watch)
+        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor, self.watch, self.traffic)
 
     def _start(self, worker: Any) -> None:
         worker.cfg.set("graceful_timeout", REQUESTS_END_S)
@@ -65,11 +67,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.janitor.start()
         self.feedback.start()
         self.watch.start()
+        self.traffic.start()
 
     def _train(self, run_id: str, classifier: str) -> None:
         Jobs(self.settings.database_url).submit(run_id, {}, self.settings.max_queued_jobs, classifier)
 
     def _stop(self) -> None:
+        self.traffic.stop()
         self.watch.stop()
         self.feedback.stop()
         self.janitor.stop()

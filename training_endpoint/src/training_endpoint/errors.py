@@ -52,6 +52,13 @@ class UnknownVersion(PlatformError):
     code = "unknown_version"
 
 
+class NoPicture(PlatformError):
+    """No picture was drawn, or MLflow has it no more."""
+
+    status = 404
+    code = "no_picture"
+
+
 class FilesRemoved(UnknownVersion):
     """The version's files were removed to make room; the message says when and why."""
 

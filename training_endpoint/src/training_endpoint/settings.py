@@ -38,6 +38,10 @@ class Settings:
     adopt_alias_moves: bool
     platform_token: Tokens
     extra_hosts: str
+    door_hosts: str
+    door_addresses: tuple[str, ...]
+    """At which this machine lets others come to the console."""
+    console_password: str
     state_dir: Path
     code_version: str
     training_mode: str
@@ -99,6 +103,9 @@ class Settings:
             adopt_alias_moves=env.choice("ADOPT_ALIAS_MOVES", ("on", "off"), "on") == "on",
             platform_token=Tokens.read(env),
             extra_hosts=env.text("TRAINING_EXTRA_HOSTS", ""),
+            door_hosts=env.text("NGINX_EXTRA_HOSTS", ""),
+            door_addresses=(env.text("BIND_ADDRESS", "127.0.0.1"), env.text("TRAINING_BIND_ADDRESS", "127.0.0.1")),
+            console_password=env.text("CONSOLE_PASSWORD", ""),
             state_dir=state_dir,
             code_version=env.text("CODE_VERSION", "unknown"),
             training_mode=env.choice("TRAINING_MODE", MODES, MODES[0]),

@@ -6,8 +6,10 @@ from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import MethodNotAllowed
 
-from mlops_contract.hosts import Hosts
-from mlops_contract.web import OwnNames, install_errors, require_token
+from mlops_contract.web import install_errors, require_token
+from training_endpoint.console import door
+from training_endpoint.console import routes as console
+from training_endpoint.console.traffic import Traffic
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
@@ -25,21 +27,23 @@ from training_endpoint.upkeep.janitor import Janitor
 MAX_RUN_ID = 250
 MAX_LISTED = 1_000
 MAX_BODY_BYTES = 64 * 1024
-NAMES = ("training-endpoint",)
 
 
 def create_app(
-    settings: Settings, desk: Desk | None = None, janitor: Janitor | None = None, watch: Watch | None = None
+    settings: Settings,
+    desk: Desk | None = None,
+    janitor: Janitor | None = None,
+    watch: Watch | None = None,
+    traffic: Traffic | None = None,
 ) -> Flask:
     """The application; it connects to nothing before the first request needs it."""
     desk = desk or Desk(settings, Followers(settings))
     janitor = janitor or Janitor(settings)
     watch = watch or Watch(settings)
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
-    hosts = Hosts(NAMES, settings.extra_hosts)
-    app.wsgi_app = OwnNames(app.wsgi_app, hosts, "TRAINING_EXTRA_HOSTS")  # type: ignore[method-assign]
+    app.wsgi_app = door.Names(app.wsgi_app, settings)  # type: ignore[method-assign]
     description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs, janitor)
@@ -50,6 +54,8 @@ def create_app(
         nothing_to_do = isinstance(request.routing_exception, MethodNotAllowed)
         if request.method not in ("GET", "HEAD", "OPTIONS") and not nothing_to_do:
             require_token(settings.platform_token)
+        elif request.blueprint is None:  # the console asks by itself
+            door.let_read(settings)
 
     @app.get("/health")
     def health() -> Response:
@@ -108,4 +114,5 @@ def create_app(
     storage.install(app, janitor)
     feedback.install(app, settings)
     monitor.install(app, watch)
+    console.install(app, desk, janitor, watch, traffic or Traffic(settings))
     return app

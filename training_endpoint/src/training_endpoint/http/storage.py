@@ -15,25 +15,29 @@ MOST_LISTED = 1_000
 
 def install(app: Flask, cleaner: Janitor) -> None:
     """Adds the routes."""
-    settings = cleaner.settings
 
     @app.get("/storage")
     def storage() -> Response:
-        upcoming, trouble = [], ""
-        try:
-            upcoming = [str(removal) for removal in islice(janitor.planned(settings), MOST_LISTED)]
-        except PlatformError as error:
-            trouble = error.message
-        return jsonify(
-            places=space.places(settings),
-            next={"removals": upcoming, "trouble": trouble},
-            last=_shown(cleaner.last) if cleaner.last else None,
-        )
+        return jsonify(told(cleaner))
 
     @app.post("/clean")
     def clean() -> Response:
         fields.only()
         return jsonify(_shown(cleaner.clean()))
+
+
+def told(cleaner: Janitor) -> dict[str, Any]:
+    """{"places", "next": {"removals", "trouble"}, "last"}: room, what a clean-up removes now, what the last one did."""
+    upcoming, trouble = [], ""
+    try:
+        upcoming = [str(removal) for removal in islice(janitor.planned(cleaner.settings), MOST_LISTED)]
+    except PlatformError as error:
+        trouble = error.message
+    return {
+        "places": space.places(cleaner.settings),
+        "next": {"removals": upcoming, "trouble": trouble},
+        "last": _shown(cleaner.last) if cleaner.last else None,
+    }
 
 
 def _shown(done: Pass) -> dict[str, Any]:

@@ -28,6 +28,26 @@ def entries(settings: Settings, folder: str) -> list[str]:
     return [] if answer is None else [str(entry["path"]) for entry in answer.json().get("files", [])]
 
 
+def read(settings: Settings, path: str, most: int) -> bytes | None:
+    """A small file; None where there is none, or one of more than `most` bytes."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            url, account = f"{settings.mlflow_tracking_uri}{API}/{quote(path)}", settings.mlflow_account
+            with session.get(url, auth=account, timeout=TIMEOUT_S, stream=True) as answer:
+                if answer.status_code in (400, 404):
+                    return None
+                answer.raise_for_status()
+                found = bytearray()
+                for piece in answer.iter_content(65_536):
+                    found += piece
+                    if len(found) > most:
+                        return None
+                return bytes(found)
+    except requests.RequestException as error:
+        raise MlflowUnavailable(f"MLflow did not give {path} ({type(error).__name__}).") from error
+
+
 def delete(settings: Settings, path: str) -> None:
     """Deletes a file, or a folder with all that it holds; nothing happens where there is none."""
     _call(settings, "DELETE", f"{API}/{quote(path)}")
