@@ -1,6 +1,7 @@
 -- What the training database tells an operator: level|what|found|what to do, a line each.
 SELECT CASE WHEN given_up > 0 THEN 'problem' ELSE 'warning' END, 'rows',
-       format('%s not trained on since %s, because %s', rows, to_char(since, 'YYYY-MM-DD HH24:MI'), because),
+       format('%s not trained on since %s, because %s', rows, to_char(since, 'YYYY-MM-DD HH24:MI'),
+              regexp_replace(because, '[|[:space:]]+', ' ', 'g')),
        'mend that, then python3 manually_trigger.py --wait'
 FROM public.training_backlog
 UNION ALL

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -80,6 +81,8 @@ class FakeAirflow:
         planned = self.planned.popleft() if self.planned else None
         if planned not in (None, LOST):
             return planned, {"detail": "planned"}
+        if ".." in body["dag_run_id"] or not re.fullmatch(r"[A-Za-z0-9_.~:+-]+", body["dag_run_id"]):
+            return 400, {"detail": f"The run_id '{body['dag_run_id']}' must not contain '..' to prevent path traversal"}
         unknown = set(body["conf"]) - known_names()
         if unknown:
             return 400, {"detail": f"conf has {unknown}"}

@@ -94,8 +94,8 @@ DECLARE
     known public.classifiers;
     part regclass;
 BEGIN
-    IF name IS NULL OR name !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$' THEN
-        RAISE EXCEPTION 'a classifier''s name is of letters, digits, _, - and ., at most 60 of them: % is not', quote_nullable(name)
+    IF name IS NULL OR name !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$' OR name ~ '\.\.' THEN
+        RAISE EXCEPTION 'a classifier''s name is of letters, digits, _, - and ., no two dots in a row, at most 60 of them: % is not', quote_nullable(name)
             USING ERRCODE = 'invalid_name';
     END IF;
     IF training_table IS NULL THEN

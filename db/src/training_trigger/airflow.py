@@ -9,6 +9,8 @@ from training_trigger.errors import AirflowLoginRefused, AirflowUnavailable, Dag
 from training_trigger.events import Delivery
 from training_trigger.settings import Settings
 
+MAY_PASS = (408, 425, 429)
+"""Refusals that speak of the moment, not of what was asked."""
 MOST_QUEUED = 100  # as many as Airflow lists at once
 
 
@@ -71,10 +73,10 @@ class Airflow:
             raise DagMissing(
                 f"Airflow does not know the DAG {self._settings.dag_id}: check DAG_ID and the DAG processor's log."
             )
-        if response.status_code in (400, 422):
+        if 400 <= response.status_code < 500 and response.status_code not in MAY_PASS:
             raise RunRefused(
-                f"Airflow answers {response.status_code} to {method} {path}: {response.text[:300]} "
-                "Change what the DAG accepts; the relay tries again by itself."
+                f"Airflow answers {response.status_code} to {method} {path}: {' '.join(response.text.split())[:300]} "
+                "Change what the DAG accepts; its rows are tried again by themselves."
             )
         raise self._unavailable(f"answers {response.status_code} to {method} {path}, without {field}")
 

@@ -54,7 +54,7 @@ class DagPaused(PlatformError):
 
 
 class RunRefused(PlatformError):
-    """Airflow refuses the run itself (400, 422)."""
+    """Airflow refuses the run itself, which repeating it does not mend."""
 
     status = 503
     code = "run_refused"

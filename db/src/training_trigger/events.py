@@ -69,7 +69,7 @@ def connect(url: str) -> psycopg.Connection[dict[str, Any]]:
 
 
 class Events:
-    """Every method is one statement and its own transaction; all raise psycopg.Error when the database is away."""
+    """Every statement is its own transaction; all methods raise psycopg.Error when the database is away."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         self._connection = connection
@@ -126,7 +126,12 @@ class Events:
         `because` says why, None that it succeeded. After `limit` runs an event is given up; the first pause
         is `pause` seconds.
         """
-        return self._run("ended", dag_run_id=dag_run_id, because=because, limit=limit, pause=pause).rowcount
+        return self._end("accepted", dag_run_id, because, limit, pause)
+
+    def refused(self, delivery: Delivery, because: str, limit: int, pause: float) -> int:
+        """As `ended`, for a claimed delivery that Airflow will never accept as it is."""
+        self.failed(delivery, because)
+        return self._end("claimed", delivery.dag_run_id, because, limit, pause)
 
     def forget_trained(self) -> None:
         """Forgets what was left untrained and has been covered since."""
@@ -145,6 +150,10 @@ class Events:
         if events < PRUNE_BATCH:
             self._run("prune_deliveries", seconds=seconds)
         return events
+
+    def _end(self, state: str, dag_run_id: str, because: str | None, limit: int, pause: float) -> int:
+        values = {"state": state, "dag_run_id": dag_run_id, "because": because, "limit": limit, "pause": pause}
+        return self._run("ended", **values).rowcount
 
     def _run(self, query: str, **values: object) -> psycopg.Cursor[dict[str, Any]]:
         return self._connection.execute(_sql(query), values or None)

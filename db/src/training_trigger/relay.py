@@ -9,7 +9,7 @@ import psycopg
 
 from mlops_contract.errors import PlatformError
 from training_trigger.airflow import Airflow
-from training_trigger.errors import DagPaused, DatabaseUnavailable
+from training_trigger.errors import DagPaused, DatabaseUnavailable, RunRefused
 from training_trigger.events import PRUNE_BATCH, Delivery, Events, OpenRun, Pending, connect
 from training_trigger.settings import Settings
 from training_trigger.status import Status
@@ -124,10 +124,15 @@ class Relay:
 
     def _deliver(self, delivery: Delivery) -> None:
         try:
-            self._airflow.start_run(delivery)
+            refusal = self._start(delivery)
         except PlatformError as error:
             self._events.failed(delivery, error.message)
             raise
+        if refusal is not None:
+            settings = self._settings
+            self._events.refused(delivery, refusal.message, settings.run_attempts, settings.retry_run_seconds)
+            self._status.trouble(refusal)
+            return
         self._events.accepted(delivery)
         self._backoff.reset()
         self._status.delivered()
@@ -137,6 +142,14 @@ class Relay:
             delivery.conf["events"],
             delivery.conf["rows"],
         )
+
+    def _start(self, delivery: Delivery) -> RunRefused | None:
+        """Why Airflow will not have the run; None once it has it, perhaps by a try whose answer was lost."""
+        try:
+            self._airflow.start_run(delivery)
+        except RunRefused as refusal:
+            return refusal if self._airflow.run_state(delivery.dag_run_id) is None else None
+        return None
 
     def _rest(self) -> float:
         now = time.monotonic()

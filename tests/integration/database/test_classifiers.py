@@ -83,6 +83,7 @@ def test_the_last_classifier_of_a_table_takes_its_triggers_along(owner: Connecti
     [
         ("", "create_classifier('spam', 'crm.mails')", 'no column "text"; it has body, is_spam, sender'),
         ("", "create_classifier('a b', 'crm.mails')", "name is of letters"),
+        ("", "create_classifier('a..b', 'crm.mails')", "no two dots in a row"),
         ("", "create_classifier('spam', NULL)", "name the table"),
         ("", f"{MAKE[7:-1]}, test_table => 'crm.mails')", "the same table"),
         (

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from mlops_contract.errors import PlatformError
 from tests import fake_airflow, services
 from tests.fake_airflow import FakeAirflow
 from tests.relay_service import (
@@ -109,6 +110,68 @@ def test_what_belongs_to_no_classifier_is_said_and_trained_on_once_it_does(
     relay.step()
     (conf,) = fake.runs.values()
     assert (conf["classifier"], conf["events"]) == ("strays", 2)
+
+
+@pytest.mark.parametrize("refusal", [400, 405, 410, 413, 415, 422])
+def test_a_run_that_airflow_refuses_holds_up_no_other(
+    database: str, fake: FakeAirflow, relay: Relay, refusal: int
+) -> None:
+    watched_table(database, "others")
+    insert(database)
+    fake.planned.append(refusal)
+    relay.step()
+    insert(database, 1, "others")
+    relay.step()
+    assert [conf["classifier"] for conf in fake.runs.values()] == ["others"]
+    with psycopg.connect(database) as connection:
+        failed = connection.execute("SELECT state, because FROM training_deliveries WHERE accepted_at IS NULL").fetchone()
+        shown = connection.execute("SELECT state, because FROM training_data_coverage WHERE event = 1").fetchone()
+    assert failed and shown
+    assert failed[0] == "ended" and shown == ("pending", failed[1]) and f"answers {refusal}" in failed[1]
+    with connect(database) as own:
+        assert f"answers {refusal}" in str(Status().health(Events(own).backlog())[1]["untrained"])
+    insert(database)
+    relay.step()
+    assert fake.runs.popitem()[1]["events"] == 2, "new rows take along those of the refused run"
+
+
+def test_a_refusal_of_a_run_that_airflow_has_already_is_none(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    insert(database)
+    fake.planned.extend([fake_airflow.LOST, 422])
+    with pytest.raises(PlatformError):
+        relay.step()
+    relay.step()
+    assert_each_event_in_one_run(database, fake.runs, 1)
+
+
+def test_a_name_with_two_dots_from_before_has_an_id_that_airflow_takes(
+    database: str, fake: FakeAirflow, relay: Relay
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE classifiers SET name = 'a...b'")
+    insert(database)
+    relay.step()
+    ((run, conf),) = fake.runs.items()
+    assert run.startswith("trigger__a._._.b__") and conf["classifier"] == "a...b"
+
+
+def test_what_waits_for_a_retired_classifier_holds_up_no_other(database: str, fake: FakeAirflow, relay: Relay) -> None:
+    watched_table(database, "others")
+    insert(database, 1, "others")
+    fake.planned.append(500)
+    with pytest.raises(PlatformError):
+        relay.step()
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SELECT retire_classifier('others')")
+    insert(database)
+    relay.step()
+    assert [conf["classifier"] for conf in fake.runs.values()] == ["reviews"]
+    with connect(database) as own:
+        assert Events(own).backlog().events == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SELECT create_classifier('others', 'others')")
+    relay.step()
+    assert [conf["classifier"] for conf in fake.runs.values()] == ["reviews", "others"]
 
 
 def test_at_most_one_run_waits_behind_the_running_one(database: str, fake: FakeAirflow, relay: Relay) -> None:

@@ -131,6 +131,8 @@ def test_each_error_says_whether_it_can_pass() -> None:
         (404, DagMissing),
         (400, RunRefused),
         (422, RunRefused),
+        (410, RunRefused),
+        (408, AirflowUnavailable),
         (429, AirflowUnavailable),
         (500, AirflowUnavailable),
         (fake_airflow.BROKEN, AirflowUnavailable),

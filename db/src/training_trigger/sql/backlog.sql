@@ -13,7 +13,9 @@ WITH waiting AS (
     JOIN public.classifiers c ON c.name = e.classifier AND c.retired_at IS NULL
     WHERE u.retry_at IS NOT NULL
     UNION ALL
-    SELECT sum((conf ->> 'events')::numeric), min(oldest_event_at) FROM public.training_deliveries WHERE state = 'claimed'
+    SELECT sum((d.conf ->> 'events')::numeric), min(d.oldest_event_at) FROM public.training_deliveries d
+    WHERE d.state = 'claimed' AND NOT EXISTS (
+        SELECT FROM public.classifiers c WHERE c.name = d.conf ->> 'classifier' AND c.retired_at IS NOT NULL)
 )
 SELECT coalesce(sum(events), 0)::bigint AS events,
        coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0)::float8 AS oldest_age,

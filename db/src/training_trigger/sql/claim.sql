@@ -12,7 +12,7 @@ WITH waiting AS (
 ), mine AS (
     SELECT id FROM waiting UNION SELECT id FROM again
 ), run AS (
-    SELECT 'trigger__' || %(classifier)s || '__'
+    SELECT 'trigger__' || regexp_replace(%(classifier)s, '\.(?=\.)', '._', 'g') || '__'  -- Airflow refuses two dots in a row
            || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '__' || max(id) AS id
     FROM mine
 ), claimed AS (

@@ -1,8 +1,8 @@
--- A run is over. Without `because` it succeeded; else what it left untrained is pending again after a pause that grows
+-- A run is over, or Airflow refused the one that was claimed. Without `because` it succeeded; else what it left untrained is pending again after a pause that grows
 -- fourfold with each such run, until there were too many.
 WITH ended AS (
     UPDATE public.training_deliveries d SET state = 'ended', because = %(because)s
-    WHERE d.dag_run_id = %(dag_run_id)s AND d.state = 'accepted'
+    WHERE d.dag_run_id = %(dag_run_id)s AND d.state = %(state)s
       AND NOT EXISTS (SELECT FROM public.training_jobs j WHERE j.run_id = d.dag_run_id AND j.status IN ('queued', 'running'))
     RETURNING d.dag_run_id
 ), missed AS (
