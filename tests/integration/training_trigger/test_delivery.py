@@ -124,7 +124,9 @@ def test_a_run_that_airflow_refuses_holds_up_no_other(
     relay.step()
     assert [conf["classifier"] for conf in fake.runs.values()] == ["others"]
     with psycopg.connect(database) as connection:
-        failed = connection.execute("SELECT state, because FROM training_deliveries WHERE accepted_at IS NULL").fetchone()
+        failed = connection.execute(
+            "SELECT state, because FROM training_deliveries WHERE accepted_at IS NULL"
+        ).fetchone()
         shown = connection.execute("SELECT state, because FROM training_data_coverage WHERE event = 1").fetchone()
     assert failed and shown
     assert failed[0] == "ended" and shown == ("pending", failed[1]) and f"answers {refusal}" in failed[1]
