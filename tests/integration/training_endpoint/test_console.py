@@ -358,6 +358,22 @@ def test_everybody_can_use_it(console: Room, browser: Browser, complaints: list[
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing is beside a phone's screen"
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_people_from_elsewhere_log_in_once(
+    make: Make, tmp_path: Path, browser: Browser, complaints: list[str], asked: bool
+) -> None:
+    with room(make(BIND_ADDRESS="0.0.0.0", CONSOLE_PASSWORD="for-people-alone"), tmp_path) as public:
+        assert requests.get(f"{public.url}/state", timeout=10).status_code == 401
+        account: Any = {"username": "admin", "password": "for-people-alone"}
+        with_it = public.url.replace("//", "//admin:for-people-alone@")
+        page = visit(browser, public.url, complaints, http_credentials=account) if asked else None
+        page = page or visit(browser, with_it, complaints)
+        shown = page.locator("#ledger img").first
+        shown.scroll_into_view_if_needed()
+        assert shown.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") > 0
+    assert complaints == []
+
+
 def test_nothing_that_anybody_wrote_becomes_markup(
     make: Make, tmp_path: Path, browser: Browser, complaints: list[str]
 ) -> None:

@@ -39,7 +39,8 @@ const verdict = (word) => VERDICTS[word] || word.replaceAll("_", " ");
 const none = (text) => make("li", "soft", text);
 
 async function ask(path) {
-  const answer = await fetch(path).catch(() => { throw new Error("The console does not answer."); });
+  // Not by the document's own address, which may have the account in it: no such address is fetched.
+  const answer = await fetch(new URL(path, location.origin + location.pathname)).catch(() => { throw new Error("The console does not answer."); });
   const told = await answer.json();
   if (!answer.ok) throw new Error(told.error.message);
   return told;
