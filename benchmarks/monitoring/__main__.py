@@ -1,6 +1,7 @@
-"""The log's price at 32 connections, a minute without the database, and estimated against true accuracy.
+"""The log's price at 32 connections, a minute without the database, alarms, and estimated against true accuracy.
 
-python -m benchmarks.monitoring [--rounds 6] [--seconds 8] [--outage 60] [--estimates FOLDER] [--only load|estimates]
+python -m benchmarks.monitoring [--rounds 6] [--seconds 8] [--outage 60] [--estimates FOLDER]
+                                [--only load|simulated|estimates]
 
 FOLDER has train.tsv and test.tsv with the columns text and label, as SST-2.
 """
@@ -23,15 +24,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--outage", type=float, default=60)
     parser.add_argument("--estimates", type=Path)
-    parser.add_argument("--only", choices=("load", "estimates"))
+    parser.add_argument("--only", choices=("load", "simulated", "estimates"))
     options = parser.parse_args()
     lines: list[str] = []
-    if options.only != "estimates":
+    if options.only in (None, "load"):
         from benchmarks.monitoring import load  # noqa: PLC0415 - after --help
 
         with tempfile.TemporaryDirectory() as home:
             lines += load.measure(Path(home), options.rounds, options.seconds, options.outage, say)
-    if options.estimates and options.only != "load":
+    if options.only in (None, "simulated"):
+        from benchmarks.monitoring import simulated  # noqa: PLC0415
+
+        lines += simulated.measure(say)
+    if options.estimates and options.only in (None, "estimates"):
         from benchmarks.monitoring import estimates  # noqa: PLC0415
 
         lines += estimates.measure(options.estimates, say)

@@ -144,6 +144,13 @@ def test_an_alarm_is_a_line_a_metric_and_part_of_the_page_and_ends(
     assert watch.alarms == {} and "is over" in caplog.records[-1].message
 
 
+def test_answers_that_are_no_numbers_have_no_reference_and_break_no_job(films: str) -> None:
+    answers = np.array([[np.nan, np.nan], [0.5, 0.5]])
+    reference.keep(films, "text-classifier", 4, answers, np.array([0, 1]), ["bad", "good"], ["x", "y"])
+    with connected(films, "platform") as platform:
+        assert platform.execute("SELECT version FROM prediction_log.reference").fetchall() == [(3,)]
+
+
 @pytest.mark.parametrize("query", ["by=week", "days=0", "days=32", "days=x", "classifier="])
 def test_what_cannot_be_asked_is_said(films: str, tmp_path: Path, query: str) -> None:
     assert training.client(training.settings(films, tmp_path)).get(f"/monitor?{query}").status_code == 422

@@ -1,41 +1,12 @@
 """Accuracy that is estimated from scores, and alarms: right where answers get worse, silent where they do not."""
 
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from benchmarks.monitoring.simulated import NAMES, START, answers, days, of_tests, raised, window
 from training_endpoint.monitor import estimate, report
-from training_endpoint.monitor.estimate import Numbers, Reference, Summary
+from training_endpoint.monitor.estimate import Reference, Summary
 from training_endpoint.monitor.hours import Hour
-
-NAMES = ["bad", "good"]
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def answers(rng: np.random.Generator, rows: int, skill: float, sure: float = 1) -> tuple[Numbers, NDArray[np.int64]]:
-    """Probabilities of a two-class model, and true labels. `sure` above 1: it says more than it knows."""
-    logits = rng.normal(0, skill, rows)
-    labels = (rng.random(rows) < 1 / (1 + np.exp(-logits))).astype(np.int64)
-    good = 1 / (1 + np.exp(-logits * sure))
-    return np.stack([1 - good, good], axis=1).round(6), labels
-
-
-def of_tests(rng: np.random.Generator, rows: int = 1000, skill: float = 4, sure: float = 2) -> Reference:
-    probabilities, labels = answers(rng, rows, skill, sure)
-    return estimate.reference(probabilities, labels, NAMES, ["x" * 50] * rows)
-
-
-def window(
-    rng: np.random.Generator, known: Reference, rows: int, skill: float = 4, sure: float = 2
-) -> tuple[Summary, float]:
-    """Its summary, and its true accuracy."""
-    probabilities, labels = answers(rng, rows, skill, sure)
-    found = probabilities.argmax(axis=1)
-    sure_of = estimate.confidences(probabilities, known.temperature)
-    summary = estimate.summarise(sure_of, [50] * rows, [NAMES[index] for index in found], known.threshold)
-    return summary, float((found == labels).mean())
 
 
 @pytest.mark.parametrize("sure", [0.7, 1, 2, 3])
@@ -86,24 +57,6 @@ def test_summaries_add_up() -> None:
 def test_a_reference_comes_back_as_it_was_kept() -> None:
     known = of_tests(np.random.default_rng(4))
     assert Reference.from_dict(known.as_dict()) == known
-
-
-def days(
-    rng: np.random.Generator, known: Reference, count: int, rows: int, begin: int = 0, skill: float = 4
-) -> list[Hour]:
-    return [
-        Hour(START + timedelta(hours=hour), 1, rows, window(rng, known, rows, skill)[0])
-        for hour in range(24 * begin, 24 * (begin + count))
-    ]
-
-
-def raised(hours: list[Hour], known: Reference) -> dict[str, list[int]]:
-    """By kind the hours after which an alarm holds."""
-    found: dict[str, list[int]] = {"accuracy": [], "drift": []}
-    for end in range(1, len(hours) + 1):
-        for alarm in report.judge(hours[max(0, end - 40) : end], known, 0.02):
-            found[alarm.kind].append(end)
-    return found
 
 
 @pytest.mark.parametrize("rows", [5, 100])

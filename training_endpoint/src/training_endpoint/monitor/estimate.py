@@ -175,6 +175,22 @@ def atc(window: Summary, tested: Reference) -> Estimate:
     return _within(window.above / window.rows, _variance(window.above, window.rows) + _spread(tested))
 
 
+def least_loss(window: Summary, tested: Reference) -> float:
+    """How much less accurate than on the test rows the answers of a window surely (97.5 %) are; negative where not.
+
+    Both by their confidences, so that a temperature that is not quite right is on both sides, and the chance of which
+    answers were right on neither.
+    """
+    sides = (window, tested.summary)
+    means = [one.confidence / one.rows for one in sides]
+    # The sum of squares is confidence - doubt.
+    spread = sum(
+        max(0.0, (one.confidence - one.doubt) / one.rows - mean**2) / one.rows
+        for one, mean in zip(sides, means, strict=True)
+    )
+    return means[1] - means[0] - Z * float(np.sqrt(spread))
+
+
 def counted(right: int, rows: int) -> Estimate:
     """The true accuracy of what was labelled (Wilson)."""
     share, n = right / rows, rows

@@ -23,8 +23,13 @@ def keep(
     texts: Sequence[str],
     folder: Path | None = None,
 ) -> None:
-    """Stores it; again is the same. `answers` [rows, labels] are those of the form that is served, from `folder`."""
-    pieces = by_word(folder, texts) if folder else ()
+    """Stores it; again is the same. `answers` [rows, labels] are those of the form that is served, from `folder`.
+
+    Of answers that are no numbers nothing can be told; the verdict says what is wrong with them.
+    """
+    if not np.isfinite(answers).all():
+        return
+    pieces = by_word(folder, texts) if folder and (folder / TOKENIZER).exists() else ()
     found = reference(np.asarray(answers, np.float64), labels, names, texts, pieces)
     with database.connect(url) as connection:
         asked = {"model": model, "version": version, "found": Jsonb(found.as_dict())}

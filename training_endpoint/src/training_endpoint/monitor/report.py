@@ -11,7 +11,7 @@ from typing import Any
 from training_endpoint import database
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.monitor import hours, reference
-from training_endpoint.monitor.estimate import Estimate, Reference, Summary, atc, cbpe, counted, drift
+from training_endpoint.monitor.estimate import Estimate, Reference, Summary, atc, cbpe, counted, drift, least_loss
 from training_endpoint.monitor.hours import Hour
 
 LEAST_ROWS = 200
@@ -84,11 +84,10 @@ def _look(window: Summary, tested: Reference, loss: float) -> dict[str, str]:
     if window.rows < LEAST_ROWS:
         return {}
     wrong = {}
-    estimate = cbpe(window, tested)
-    if estimate.high < tested.accuracy - loss:
+    if least_loss(window, tested) > loss:
         wrong["accuracy"] = (
             f"answers of the last {LOOKED_BACK.total_seconds() / 3600:.0f} hours are right in an estimated "
-            f"{_percent(estimate)}, on its test rows {tested.accuracy:.1%} were"
+            f"{_percent(cbpe(window, tested))}, on its test rows {tested.accuracy:.1%} were"
         )
     tests = drift(window, tested)
     far = {
