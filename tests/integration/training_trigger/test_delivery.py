@@ -124,7 +124,9 @@ def test_a_run_that_airflow_refuses_holds_up_no_other(
     relay.step()
     assert [conf["classifier"] for conf in fake.runs.values()] == ["others"]
     with psycopg.connect(database) as connection:
-        failed = connection.execute("SELECT state, because FROM training_deliveries WHERE accepted_at IS NULL").fetchone()
+        failed = connection.execute(
+            "SELECT state, because FROM training_deliveries WHERE accepted_at IS NULL"
+        ).fetchone()
         shown = connection.execute("SELECT state, because FROM training_data_coverage WHERE event = 1").fetchone()
     assert failed and shown
     assert failed[0] == "ended" and shown == ("pending", failed[1]) and f"answers {refusal}" in failed[1]
@@ -172,6 +174,14 @@ def test_what_waits_for_a_retired_classifier_holds_up_no_other(database: str, fa
         connection.execute("SELECT create_classifier('others', 'others')")
     relay.step()
     assert [conf["classifier"] for conf in fake.runs.values()] == ["reviews", "others"]
+
+
+def test_a_table_that_was_dropped_is_told_of(database: str, relay: Relay) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP TABLE reviews")
+    with connect(database) as own:
+        (said,) = Status().health(Events(own).backlog())[1]["troubles"]  # type: ignore[misc]
+    assert said.startswith("reviews: reviews is not there any more") and "SELECT create_classifier(" in said
 
 
 def test_at_most_one_run_waits_behind_the_running_one(database: str, fake: FakeAirflow, relay: Relay) -> None:
