@@ -13,6 +13,9 @@ SELECT 'warning', 'events of nobody',
        'SELECT create_classifier(…) over the table, or unwatch_training_table'
 FROM public.training_events_of_none;
 
+SELECT 'problem', 'classifier', translate(format('%s: %s %s', classifier, "table", because), '|', '/'), translate(heal, '|', '/')
+FROM public.classifier_troubles ORDER BY classifier, "table";
+
 SELECT CASE WHEN min(created_at) < clock_timestamp() - interval '15 minutes' THEN 'problem' ELSE 'ok' END, 'event queue',
        format('%s events wait for a run%s', count(*), coalesce(', the oldest since ' || to_char(min(created_at), 'YYYY-MM-DD HH24:MI'), '')),
        'sh launch.sh logs training-trigger'

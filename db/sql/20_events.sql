@@ -81,14 +81,42 @@ BEGIN
 END
 $$;
 
--- Attaches the triggers to a table and, where it is partitioned, to each of its partitions: a write to a partition
--- fires only the partition's own. Call it again after adding partitions that are written to directly; repeating it
--- is harmless. Runs with the caller's rights, so PostgreSQL asks for TRIGGER on the table.
+-- The triggers that a watched table lacks, each as the statement that puts it on: of a partitioned table those of all its
+-- partitions too, for a write to a partition fires only the partition's own. Takes no lock.
+CREATE OR REPLACE FUNCTION public.missing_training_triggers(watched regclass)
+RETURNS TABLE (part regclass, statement text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE parts AS (
+        SELECT c.oid, c.relkind, c.relispartition FROM pg_class c WHERE c.oid = watched
+        UNION ALL
+        SELECT c.oid, c.relkind, c.relispartition
+        FROM parts JOIN pg_inherits i ON i.inhparent = parts.oid JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
+    ), wanted (plain, name, moment, rows, function, kind) AS (  -- kind: as pg_trigger.tgtype has it
+        VALUES (true, 'training_event_note', 'BEFORE INSERT', NULL, 'note_training_insert', 6),
+               (true, 'training_event_insert', 'AFTER INSERT', NULL, 'record_training_insert', 4),
+               (false, 'training_event_insert', 'AFTER INSERT', 'NEW', 'record_training_event', 4),
+               (NULL, 'training_event_update', 'AFTER UPDATE', 'NEW', 'record_training_event', 16),
+               (NULL, 'training_event_delete', 'AFTER DELETE', 'OLD', 'record_training_event', 8),
+               (NULL, 'training_event_truncate', 'AFTER TRUNCATE', NULL, 'record_training_event', 32)
+    )
+    SELECT p.oid, format('CREATE OR REPLACE TRIGGER %I %s ON %s%s FOR EACH STATEMENT EXECUTE FUNCTION public.%I()',
+                         w.name, w.moment, p.oid::regclass, ' REFERENCING ' || w.rows || ' TABLE AS changed', w.function)
+    FROM parts p JOIN wanted w ON coalesce(w.plain = (p.relkind = 'r' AND NOT p.relispartition), true)
+    WHERE p.relkind IN ('r', 'p') AND NOT EXISTS (
+        SELECT FROM pg_trigger t
+        WHERE t.tgrelid = p.oid AND t.tgname = w.name AND t.tgtype = w.kind AND t.tgenabled IN ('O', 'A')
+          AND t.tgfoid = to_regprocedure('public.' || w.function || '()')
+          AND t.tgnewtable IS NOT DISTINCT FROM CASE w.rows WHEN 'NEW' THEN 'changed'::name END
+          AND t.tgoldtable IS NOT DISTINCT FROM CASE w.rows WHEN 'OLD' THEN 'changed'::name END)
+$$;
+
+-- Attaches the triggers to a table and to each of its partitions. Call it again after adding partitions that are written
+-- to directly. Where nothing is missing it takes no lock; else writers of the table wait for it, so that it waits for them
+-- for a moment only. Runs with the caller's rights, so PostgreSQL asks for TRIGGER on the table.
 CREATE OR REPLACE FUNCTION public.watch_training_table(watched regclass) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
-    part regclass;
-    plain boolean;
+    missing text;
 BEGIN
     IF EXISTS (SELECT FROM pg_class WHERE oid = watched AND relnamespace = 'public'::regnamespace AND relname IN (
         'training_event_queue', 'training_event_history', 'training_deliveries', 'training_untrained',
@@ -102,32 +130,18 @@ BEGIN
         RAISE EXCEPTION '% is not a lasting table: watch the table that holds the rows', watched
             USING ERRCODE = 'wrong_object_type';
     END IF;
-    FOR part, plain IN
-        SELECT oid, relkind = 'r' AND NOT relispartition FROM pg_class
-        WHERE oid IN (SELECT watched UNION SELECT relid FROM pg_partition_tree(watched)) AND relkind IN ('r', 'p')
-    LOOP
-        IF plain THEN
-            EXECUTE format('CREATE OR REPLACE TRIGGER training_event_note BEFORE INSERT ON %s'
-                ' FOR EACH STATEMENT EXECUTE FUNCTION public.note_training_insert()', part);
-            EXECUTE format('CREATE OR REPLACE TRIGGER training_event_insert AFTER INSERT ON %s'
-                ' FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_insert()', part);
-        ELSE
-            EXECUTE format('CREATE OR REPLACE TRIGGER training_event_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS'
-                ' changed FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
-        END IF;
-        EXECUTE format('CREATE OR REPLACE TRIGGER training_event_update AFTER UPDATE ON %s REFERENCING NEW TABLE AS'
-            ' changed FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
-        EXECUTE format('CREATE OR REPLACE TRIGGER training_event_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS'
-            ' changed FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
-        EXECUTE format('CREATE OR REPLACE TRIGGER training_event_truncate AFTER TRUNCATE ON %s'
-            ' FOR EACH STATEMENT EXECUTE FUNCTION public.record_training_event()', part);
+    FOR missing IN SELECT m.statement FROM public.missing_training_triggers(watched) m LOOP
+        EXECUTE missing;
     END LOOP;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION '% is in use by a transaction that goes on, so no trigger can be put on it: nothing has changed', watched
+        USING ERRCODE = 'lock_not_available', HINT = 'try again when that transaction has ended';
 END
 $$;
 
 -- Takes the triggers off again; what they recorded stays. PostgreSQL asks for the ownership of the table.
 CREATE OR REPLACE FUNCTION public.unwatch_training_table(watched regclass) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
     part regclass;
     name text;
@@ -142,6 +156,9 @@ BEGIN
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', name, part);
     END LOOP;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION '% is in use by a transaction that goes on, so its triggers cannot be taken off: nothing has changed', watched
+        USING ERRCODE = 'lock_not_available', HINT = 'try again when that transaction has ended';
 END
 $$;
 
@@ -153,10 +170,12 @@ ALTER FUNCTION public.record_training_insert() OWNER TO training_recorder;
 ALTER FUNCTION public.record_training_event() OWNER TO training_recorder;
 
 REVOKE EXECUTE ON FUNCTION public.note_training_insert(), public.record_training_insert(),
-    public.record_training_event(), public.watch_training_table(regclass), public.unwatch_training_table(regclass)
+    public.record_training_event(), public.missing_training_triggers(regclass), public.watch_training_table(regclass),
+    public.unwatch_training_table(regclass)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION public.note_training_insert(), public.record_training_insert(),
-    public.record_training_event(), public.watch_training_table(regclass), public.unwatch_training_table(regclass)
+    public.record_training_event(), public.missing_training_triggers(regclass), public.watch_training_table(regclass),
+    public.unwatch_training_table(regclass)
     TO platform;
 GRANT SELECT ON public.training_events TO platform;
 GRANT SELECT, DELETE ON public.training_event_queue TO platform;

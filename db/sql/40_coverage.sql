@@ -54,5 +54,60 @@ FROM public.training_event_history
 WHERE classifier = ''
 HAVING count(*) > 0;
 
+-- Classifiers whose rows start no run, or cannot be trained on, since somebody changed a table under them; what mends that
+-- as a statement. A table that is gone may bear another name now: that is guessed by its triggers, which went with it.
+CREATE OR REPLACE VIEW public.classifier_troubles AS
+WITH learners AS (
+    SELECT c.name, part.is_test, part.table_name, c.text_column, c.label_column,
+           c.train_table, c.test_table, public.training_table_of(part.table_name) AS oid
+    FROM public.classifiers c
+    CROSS JOIN LATERAL (VALUES (false, c.train_table), (true, c.test_table)) part (is_test, table_name)
+    WHERE c.retired_at IS NULL AND part.table_name IS NOT NULL
+), strays AS (
+    SELECT watched.oid, public.training_table_name(watched.oid) AS table_name, t.relname
+    FROM (SELECT DISTINCT tgrelid::regclass AS oid FROM pg_trigger
+          WHERE tgfoid = 'public.record_training_event()'::regprocedure) watched
+    JOIN pg_class t ON t.oid = watched.oid AND NOT t.relispartition
+    WHERE NOT EXISTS (SELECT FROM learners l WHERE l.oid = watched.oid)
+), found AS (
+    SELECT l.*, gone.columns AS gone_columns,
+           CASE WHEN t.relispartition THEN public.training_table_name(pg_partition_root(l.oid))
+                WHEN l.oid IS NOT NULL THEN l.table_name ELSE coalesce(candidate.table_name, 'THE TABLE') END AS now_called,
+           CASE WHEN l.oid IS NULL THEN 'is not there any more: renamed, moved or dropped'
+                WHEN t.relispartition THEN 'has become a partition, whose changes are those of the whole table'
+                WHEN gone.columns IS NOT NULL THEN 'has no column ' || gone.columns || ' any more'
+                WHEN EXISTS (SELECT FROM public.missing_training_triggers(l.oid))
+                THEN 'has not all of its triggers: made again, or somebody took them off; its changes start no run'
+                WHEN NOT has_schema_privilege('platform', t.relnamespace, 'USAGE')
+                     OR NOT has_column_privilege('platform', l.oid, l.text_column, 'SELECT')
+                     OR NOT has_column_privilege('platform', l.oid, l.label_column, 'SELECT')
+                THEN 'may not be read by training, the role platform' END AS because
+    FROM learners l
+    LEFT JOIN pg_class t ON t.oid = l.oid
+    LEFT JOIN LATERAL (
+        SELECT string_agg(quote_ident(wanted.name), ', ') AS columns
+        FROM (VALUES (l.text_column), (l.label_column)) wanted (name)
+        WHERE l.oid IS NOT NULL AND NOT EXISTS (
+            SELECT FROM pg_attribute a WHERE a.attrelid = l.oid AND a.attname = wanted.name AND NOT a.attisdropped)
+    ) gone ON true
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN count(*) FILTER (WHERE alike) = 1 THEN min(s.table_name) FILTER (WHERE alike)
+                    WHEN count(*) = 1 THEN min(s.table_name) END AS table_name
+        FROM strays s
+        CROSS JOIN LATERAL (
+            SELECT s.relname = (parse_ident(l.table_name))[cardinality(parse_ident(l.table_name))] AS alike) name
+        WHERE l.oid IS NULL AND 2 = (
+            SELECT count(*) FROM pg_attribute a
+            WHERE a.attrelid = s.oid AND a.attname IN (l.text_column, l.label_column) AND NOT a.attisdropped)
+    ) candidate ON true
+)
+SELECT name AS classifier, table_name AS "table", because,
+       format('SELECT create_classifier(%L, %L%s%s%s)', name, CASE WHEN is_test THEN train_table ELSE now_called END,
+              ', ' || quote_literal(CASE WHEN is_test THEN now_called ELSE test_table END),
+              CASE WHEN text_column <> 'text' THEN ', text_column => ' || quote_literal(text_column) END,
+              CASE WHEN label_column <> 'label' THEN ', label_column => ' || quote_literal(label_column) END)
+       || CASE WHEN gone_columns IS NOT NULL THEN ' with the columns of today' ELSE '' END AS heal
+FROM found WHERE because IS NOT NULL;
+
 GRANT SELECT ON public.training_data_coverage, public.training_backlog,
-    public.training_events_of_none TO platform;
+    public.training_events_of_none, public.classifier_troubles TO platform;

@@ -36,12 +36,14 @@ class Backlog:
 
     `untrained` is what ended runs left behind: events, rows, since, because, given_up, retry_at; None when nothing is.
     `of_none` is what belongs to no classifier: events, since, tables; None when nothing does.
+    `troubles` are classifiers whose changes start no run: classifier, table, because, heal; None when there is none.
     """
 
     events: int
     oldest_age: float
     untrained: dict[str, Any] | None = None
     of_none: dict[str, Any] | None = None
+    troubles: list[dict[str, str]] | None = None
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,10 @@ class Status:
             body |= {"pending_events": backlog.events, "oldest_pending_seconds": round(backlog.oldest_age, 3)}
             if backlog.of_none:
                 body["of_no_classifier"] = _of_none(backlog.of_none)
+            if backlog.troubles:
+                body["troubles"] = [
+                    f"{one['classifier']}: {one['table']} {one['because']}: {one['heal']}" for one in backlog.troubles
+                ]
             if backlog.untrained:
                 body["untrained"] = sentence = _sentence(backlog.untrained)
                 if backlog.untrained["given_up"] and problem is None:

@@ -1,6 +1,7 @@
 """Classifiers by plain SQL: over any table, with what training needs; what is in the way is said there and then."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -141,3 +142,193 @@ def test_a_missing_right_of_training_is_said_to_who_cannot_give_it(owner: Connec
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not read crm.mails") as caught:
             training.execute(MAKE)
     assert caught.value.diag.message_hint == "GRANT SELECT (body, is_spam) ON crm.mails TO platform"
+
+
+def test_the_name_of_anothers_model_is_taken(owner: Connection) -> None:
+    owner.execute(MAKE)
+    owner.execute("UPDATE classifiers SET model_name = 'text-classifier'; CREATE TABLE soup (text text, label text)")
+    with pytest.raises(psycopg.errors.UniqueViolation, match="model of the classifier spam is called text-classifier"):
+        owner.execute("SELECT create_classifier('text-classifier', 'soup')")
+    owner.execute("UPDATE classifiers SET is_default = false, retired_at = now()")
+    with pytest.raises(psycopg.errors.UniqueViolation, match="model of the classifier spam"):
+        owner.execute("SELECT create_classifier('text-classifier', 'soup')")
+    owner.execute(MAKE)
+
+
+PARTITIONED = (
+    "CREATE TABLE parts (text text, label text, part int) PARTITION BY LIST (part);"
+    "CREATE TABLE parts1 PARTITION OF parts FOR VALUES IN (1) PARTITION BY LIST (part);"
+    "CREATE TABLE parts11 PARTITION OF parts1 FOR VALUES IN (1);"
+)
+
+
+@pytest.mark.parametrize("part", ["parts1", "parts11"])
+def test_a_partition_is_refused_and_the_whole_table_is_named(owner: Connection, part: str) -> None:
+    owner.execute(PARTITIONED + "CREATE TABLE plain (text text, label text)")
+    for tables in (f"'{part}'", f"'plain', '{part}'"):
+        with pytest.raises(psycopg.errors.WrongObjectType, match="is a partition: .* whole table, public.parts"):
+            owner.execute(f"SELECT create_classifier('c', {tables})")
+
+
+@pytest.mark.parametrize("kind", ["bytea", "raw", "raw_twice", "bytea[]", "raw[]"])
+def test_bytes_are_refused_in_any_wrapping(owner: Connection, kind: str) -> None:
+    owner.execute("CREATE DOMAIN raw AS bytea; CREATE DOMAIN raw_twice AS raw CHECK (VALUE IS NOT NULL)")
+    owner.execute(f"CREATE TABLE bytes (text {kind}, label text)")
+    with pytest.raises(psycopg.errors.DatatypeMismatch, match="holds bytes"):
+        owner.execute("SELECT create_classifier('c', 'bytes')")
+
+
+def troubles(database: str) -> list[tuple[object, ...]]:
+    with connected(database, "platform") as training:
+        return training.execute("SELECT classifier, because, heal FROM classifier_troubles").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("change", "because"),
+    [
+        ("DROP TABLE crm.mails; CREATE TABLE crm.mails (body text, is_spam boolean)", "has not all of its triggers"),
+        ("ALTER TABLE crm.mails DISABLE TRIGGER training_event_update", "has not all of its triggers"),
+        ("DROP TRIGGER training_event_note ON crm.mails", "has not all of its triggers"),
+        ("REVOKE ALL (body) ON crm.mails FROM platform", "may not be read"),
+        ("REVOKE ALL ON SCHEMA crm FROM platform", "may not be read"),
+    ],
+)
+def test_a_table_that_lost_what_it_was_given_is_told_of_and_healed(
+    owner: Connection, database: str, change: str, because: str
+) -> None:
+    owner.execute(MAKE)
+    assert troubles(database) == []
+    owner.execute(change)
+    ((name, said, heal),) = troubles(database)
+    assert name == "spam" and because in str(said)
+    owner.execute(str(heal))
+    assert troubles(database) == []
+    owner.execute("INSERT INTO crm.mails VALUES ('a', true)")
+    assert owner.execute("SELECT classifier, rows FROM training_events").fetchall() == [("spam", 1)]
+
+
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [
+        ("ALTER TABLE crm.mails RENAME TO letters", "crm.letters"),
+        ("ALTER TABLE crm.mails SET SCHEMA public", "public.mails"),
+        ("ALTER SCHEMA crm RENAME TO sales", "sales.mails"),
+        ('ALTER TABLE crm.mails RENAME TO "L\'"; ALTER TABLE crm."L\'" SET SCHEMA datasets', 'datasets."L\'"'),
+    ],
+)
+@pytest.mark.parametrize("retired", [False, True])
+def test_a_classifier_follows_its_table(
+    owner: Connection, database: str, change: str, table: str, retired: bool
+) -> None:
+    owner.execute(MAKE)
+    owner.execute("INSERT INTO crm.mails VALUES ('before', true)")
+    owner.execute(change)
+    ((_, said, heal),) = troubles(database)
+    assert "is not there any more" in str(said)
+    owner.execute(f"INSERT INTO {table} VALUES ('meanwhile', true)")
+    if retired:
+        owner.execute("UPDATE classifiers SET is_default = false; SELECT retire_classifier('spam')")
+    with connected(database) as administrator:
+        administrator.execute("SET search_path = public, datasets")
+        administrator.execute(str(heal))
+    owner.execute(f"INSERT INTO {table} VALUES ('after', true)")
+    assert troubles(database) == []
+    query = "SELECT id, classifier FROM training_events ORDER BY id"
+    assert owner.execute(query).fetchall() == [(1, "spam"), (2, "spam"), (3, "spam")]
+
+
+def test_a_test_table_and_columns_are_followed_too(owner: Connection, database: str) -> None:
+    owner.execute("CREATE TABLE a (text text, label text); CREATE TABLE b (text text, label text)")
+    owner.execute("SELECT create_classifier('c', 'a', 'b'); ALTER TABLE b RENAME TO checked")
+    ((_, _, heal),) = troubles(database)
+    assert heal == "SELECT create_classifier('c', 'a', 'checked')"
+    owner.execute(str(heal))
+    owner.execute("ALTER TABLE a RENAME label TO kind; ALTER TABLE checked RENAME label TO kind")
+    assert [said for _, said, _ in troubles(database)] == ["has no column label any more"] * 2
+    owner.execute("SELECT create_classifier('c', 'a', 'checked', label_column => 'kind')")
+    assert troubles(database) == []
+    for call in (
+        "'c', 'a', label_column => 'kind'",
+        "'c', 'checked', 'a', label_column => 'kind'",
+        "'c', 'a', 'checked', 'kind', 'text'",
+    ):
+        with pytest.raises(psycopg.errors.UniqueViolation, match="is a classifier c already"):
+            owner.execute(f"SELECT create_classifier({call})")
+
+
+def test_a_table_that_became_a_partition_is_told_of(owner: Connection, database: str) -> None:
+    owner.execute("CREATE TABLE late (text text, label text, part int); SELECT create_classifier('late', 'late')")
+    owner.execute("CREATE TABLE whole (text text, label text, part int) PARTITION BY LIST (part)")
+    owner.execute("ALTER TABLE whole ATTACH PARTITION late FOR VALUES IN (1)")
+    ((_, said, heal),) = troubles(database)
+    assert "has become a partition" in str(said)
+    owner.execute("INSERT INTO late VALUES ('a', 'b', 1)")
+    owner.execute(str(heal))
+    assert troubles(database) == []
+    owner.execute("INSERT INTO whole VALUES ('a', 'b', 1)")
+    assert {name for (name,) in owner.execute("SELECT classifier FROM training_events")} == {"late"}
+
+
+def test_a_partition_that_nobody_watches_is_told_of(owner: Connection, database: str) -> None:
+    owner.execute(PARTITIONED + "SELECT create_classifier('parts', 'parts')")
+    assert troubles(database) == []
+    owner.execute("CREATE TABLE parts2 PARTITION OF parts FOR VALUES IN (2)")
+    ((_, _, heal),) = troubles(database)
+    owner.execute(str(heal))
+    assert troubles(database) == []
+
+
+def test_repeating_it_waits_for_nobody(owner: Connection, database: str) -> None:
+    owner.execute(MAKE)
+    owner.execute("CREATE TABLE crm.others (text text, label text)")
+    with psycopg.connect(database) as writer:
+        writer.execute("INSERT INTO crm.mails VALUES ('a', true); INSERT INTO crm.others VALUES ('a', 'b')")
+        owner.execute("SET statement_timeout = '2s'")
+        owner.execute(MAKE)
+        owner.execute("SET statement_timeout = 0")
+        with pytest.raises(psycopg.errors.LockNotAvailable, match="crm.others is in use by a transaction that goes on"):
+            owner.execute("SELECT create_classifier('others', 'crm.others')")
+    owner.execute("SELECT create_classifier('others', 'crm.others')")
+    with psycopg.connect(database) as writer:
+        writer.execute("INSERT INTO crm.others VALUES ('a', 'b')")
+        with pytest.raises(psycopg.errors.LockNotAvailable, match="triggers cannot be taken off: nothing has changed"):
+            owner.execute("SELECT retire_classifier('others')")
+    assert row(owner, "others") == ("crm.others", None, False, True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("retire_classifier('b')", "make_default_classifier('b')", "no classifier b"),
+        ("make_default_classifier('b')", "retire_classifier('b')", "b is the default classifier"),
+        ("make_default_classifier('b')", "make_default_classifier('c')", None),
+        ("create_classifier('new', 'x')", "create_classifier('new', 'y')", "is a classifier new already"),
+        ("create_classifier('new', 'x')", "create_classifier('new', 'x')", None),
+    ],
+)
+def test_changes_at_the_same_time_come_one_after_the_other(
+    owner: Connection, database: str, first: str, second: str, said: str | None
+) -> None:
+    for name in "abcxy":
+        owner.execute(f"CREATE TABLE {name} (text text, label text)")
+    for name in "abc":
+        owner.execute("SELECT create_classifier(%s, %s)", [name, name])
+    waits = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'classifiers'::regclass"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database) as one, connected(database) as other:
+        one.execute(f"SELECT {first}")
+        later = pool.submit(other.execute, f"SELECT {second}")
+        services.wait_until("the second waits", lambda: owner.execute(waits).fetchone() == (True,))
+        one.commit()
+        if said:
+            with pytest.raises(psycopg.Error, match=said):
+                later.result()
+        else:
+            later.result()
+    defaults = owner.execute("SELECT count(*), count(retired_at) FROM classifiers WHERE is_default")
+    assert defaults.fetchone() == (1, 0)
+
+
+def test_no_default_is_retired_whoever_writes(owner: Connection) -> None:
+    owner.execute(MAKE)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        owner.execute("UPDATE classifiers SET retired_at = now()")

@@ -63,6 +63,17 @@ def test_rows_that_are_not_trained_on_are_told_with_the_reason(database: str) ->
         assert "given up" in asked(database, "backlog.sql")
 
 
+def test_a_table_that_was_made_again_is_told_of_with_the_statement_that_heals(database: str) -> None:
+    again = "DROP TABLE IF EXISTS t; CREATE TABLE t AS SELECT 'a' AS text, 'b' AS label"
+    with connected(database) as owner:
+        owner.execute(f"{again}; SELECT create_classifier('c', 't')")
+        assert "classifier" not in findings(asked(database, "doctor.sql"))
+        owner.execute(again)
+        said = next(line for line in asked(database, "doctor.sql").splitlines() if "|classifier|" in line)
+        assert said.startswith("problem|classifier|c: t has not all of its triggers")
+        assert said.endswith("|SELECT create_classifier('c', 't')")
+
+
 def test_what_is_stuck_or_broken_is_a_problem(database: str) -> None:
     with connected(database) as owner:
         owner.execute(

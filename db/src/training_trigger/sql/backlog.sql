@@ -1,5 +1,6 @@
 -- For people and metrics: how many events wait for a run that Airflow accepts, the age of the oldest in seconds, what
--- ended runs left untrained, and what belongs to no classifier.
+-- ended runs left untrained, what belongs to no classifier, and
+-- under which classifiers somebody changed a table.
 WITH waiting AS (
     SELECT count(*) AS events, min(created_at) AS oldest FROM public.training_event_queue
     UNION ALL
@@ -20,5 +21,6 @@ WITH waiting AS (
 SELECT coalesce(sum(events), 0)::bigint AS events,
        coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0)::float8 AS oldest_age,
        (SELECT row_to_json(b) FROM public.training_backlog b) AS untrained,
-       (SELECT row_to_json(n) FROM public.training_events_of_none n) AS of_none
+       (SELECT row_to_json(n) FROM public.training_events_of_none n) AS of_none,
+       (SELECT json_agg(t ORDER BY t.classifier, t.table) FROM public.classifier_troubles t) AS troubles
 FROM waiting

@@ -74,11 +74,11 @@ def find(connection: database.Connection, name: str | None = None) -> Classifier
     return Classifier(**row)
 
 
-def get(url: str, name: str | None = None) -> Classifier:
-    """As `find`, in a transaction of its own; raises `UnknownClassifier` too for one that was retired."""
+def get(url: str, name: str | None = None, *, retired: bool = False) -> Classifier:
+    """As `find`, in a transaction of its own; raises `UnknownClassifier` for one that was retired, unless asked for."""
     with database.connect(url) as connection:
         found = find(connection, name)
-    if found.retired_at is not None:
+    if found.retired_at is not None and not retired:
         raise UnknownClassifier(
             f"The classifier {found.name} was retired: create_classifier over the same table takes it up again."
         )

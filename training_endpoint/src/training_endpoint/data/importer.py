@@ -84,8 +84,10 @@ def import_dataset(
             raise ImportFailed(
                 f"The training endpoint's role may not do this: {error.diag.message_primary}."
             ) from error
-        except pg.AmbiguousAlias as error:
+        except (pg.AmbiguousAlias, pg.UniqueViolation) as error:
             raise ImportConflict(f"{error.diag.message_primary}.") from error
+        except pg.LockNotAvailable as error:
+            raise ImportBusy(f"{error.diag.message_primary}: try again when that has ended.") from error
         connection.execute(database.query("classifier_make_default"), {"name": source.name})
         return {**_describe(connection, None), "notes": notes}
 

@@ -15,10 +15,14 @@ from training_endpoint.settings import Settings
 MAX_NAME = 60
 
 
-def named(settings: Settings, asked: Mapping[str, Any]) -> Classifier | None:
-    """The classifier that a request names, else the default one; None before there is any."""
+def named(settings: Settings, asked: Mapping[str, Any], *, retired: bool = False) -> Classifier | None:
+    """The classifier that a request names, else the default one; None before there is any.
+
+    `retired`: whether one that was retired will do.
+    """
     if asked.get("classifier") is not None:
-        return classifiers.get(settings.database_url, fields.text(dict(asked), "classifier", MAX_NAME))
+        name = fields.text(dict(asked), "classifier", MAX_NAME)
+        return classifiers.get(settings.database_url, name, retired=retired)
     try:
         return classifiers.get(settings.database_url)
     except NoDataset:
