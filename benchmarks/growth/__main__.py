@@ -46,7 +46,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / ".platform/bench/growth")
     options = parser.parse_args()
     if options.quick:
-        options.seeds, options.rows, options.most_rows, options.times = 1, 20_000, 50_000, [2]
+        options.seeds, options.rows, options.most_rows, options.times = 1, 20_000, 2_000, [3]
+        options.sets = options.sets[:1]
     folders = [options.data / name for name in options.sets if (options.data / name).is_dir()] or [SAMPLE]
     sets = [Set.read(folder, QUICK_ROWS if options.quick else None) for folder in folders]
     options.output.mkdir(parents=True, exist_ok=True)
