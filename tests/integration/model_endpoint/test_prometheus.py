@@ -40,7 +40,7 @@ def alert_metrics() -> list[str]:
     return sorted(set(re.findall(r"[a-z_]{2,}", bare)) - set(words.split()))
 
 
-def tested(url: str, folder: Path) -> None:
+def know_version(url: str, folder: Path) -> None:
     """Has the training database know version 7 by test rows, which it got right by chance as often as not."""
     folder.mkdir()
     Tokenizer(WordLevel({"[UNK]": 0}, "[UNK]")).save(str(folder / "tokenizer.json"))
@@ -81,7 +81,7 @@ class Platform:
 def platform(database: str, tmp_path: Path) -> Iterator[Platform]:
     url = url_of(database, "platform")
     training.dataset(database, labels=("negative", "positive"))
-    tested(url, tmp_path / "serving")
+    know_version(url, tmp_path / "serving")
     settings = training.settings(url, tmp_path)
     watch = Watch(settings)
     from training_endpoint.http.api import create_app  # heavy: it brings all that training needs
