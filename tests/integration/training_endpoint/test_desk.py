@@ -102,3 +102,8 @@ def test_each_classifier_is_decided_for_named_and_served_by_itself(make: Make, m
     assert [(one["name"], one["is_default"], one["champion"]) for one in told] == [(NAME, True, 1), ("spam", False, 1)]
     assert client.get("/classifiers/spam").get_json()["train_table"] == "mails"
     assert client.get("/classifiers/a%00b").status_code == 404
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("UPDATE classifiers SET retired_at = now() WHERE name = 'spam'")
+    kept = client.get("/history?classifier=spam").get_json()["decisions"]
+    assert [one["who"] for one in kept] == ["ada"], "retiring keeps its history"
+    assert client.get("/release?classifier=spam").status_code == 404

@@ -15,6 +15,7 @@ from training_endpoint.data import counts, importer, snapshot
 from training_endpoint.errors import (
     DatabaseUnavailable,
     EmptyTable,
+    ImportBusy,
     ImportConflict,
     ImportFailed,
     MissingColumn,
@@ -318,6 +319,32 @@ def test_an_advisory_lock_of_somebody_holds_no_import_up(settings: Settings, dat
     with psycopg.connect(database) as somebody:
         somebody.execute("SELECT pg_advisory_lock(7314001)")
         assert importer.import_dataset(settings)["name"] == "sample"
+
+
+def test_an_import_of_what_is_known_waits_for_no_writer(settings: Settings, database: str) -> None:
+    importer.import_dataset(settings)
+    with psycopg.connect(database) as writer:
+        writer.execute("INSERT INTO sample_train VALUES ('a', 'positive')")
+        assert importer.import_dataset(settings)["name"] == "sample"
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("DROP TRIGGER training_event_update ON sample_train")
+    with psycopg.connect(database) as writer:
+        writer.execute("INSERT INTO sample_train VALUES ('a', 'positive')")
+        with pytest.raises(ImportBusy, match="sample_train is in use by a transaction that goes on"):
+            importer.import_dataset(settings)
+    importer.import_dataset(settings)
+
+
+def test_tables_that_are_gone_are_said(settings: Settings, database: str) -> None:
+    importer.import_dataset(settings)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("ALTER TABLE sample_train RENAME TO mine")
+    with pytest.raises(ImportConflict, match=r"Somebody changed the tables of sample .*create_classifier"):
+        importer.import_dataset(settings)
+    with psycopg.connect(database, autocommit=True) as owner:
+        ((heal,),) = owner.execute("SELECT heal FROM classifier_troubles").fetchall()
+        owner.execute(f"SET search_path = public, datasets; {heal}")
+    assert importer.import_dataset(settings)["train_table"] == "mine"
 
 
 def test_the_command(

@@ -257,11 +257,11 @@ def test_functions_of_others_do_not_stand_in_for_the_servers(connection: Connect
 
 
 def test_the_platform_role_watches_its_own_tables_only(connection: Connection) -> None:
-    connection.execute("SET ROLE platform")
+    connection.execute("CREATE TABLE others (a int); SET ROLE platform")
     connection.execute("CREATE TABLE datasets.imported (a int)")
     connection.execute("SELECT watch_training_table('datasets.imported')")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        connection.execute("SELECT watch_training_table('reviews')")
+        connection.execute("SELECT watch_training_table('others')")
 
 
 @pytest.mark.parametrize("table", ["training_jobs", "training_event_queue", "promotion_ledger", "training_events"])

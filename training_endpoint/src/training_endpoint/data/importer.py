@@ -86,6 +86,11 @@ def import_dataset(
             ) from error
         except (pg.AmbiguousAlias, pg.UniqueViolation) as error:
             raise ImportConflict(f"{error.diag.message_primary}.") from error
+        except (pg.UndefinedTable, pg.InvalidSchemaName, pg.UndefinedColumn, pg.WrongObjectType) as error:
+            raise ImportConflict(
+                f"Somebody changed the tables of {source.name} ({error.diag.message_primary}): call create_classifier "
+                "with their names of today, or import it anew with --replace."
+            ) from error
         except pg.LockNotAvailable as error:
             raise ImportBusy(f"{error.diag.message_primary}: try again when that has ended.") from error
         connection.execute(database.query("classifier_make_default"), {"name": source.name})

@@ -25,8 +25,8 @@ def install(app: Flask, desk: Desk) -> None:
     settings = desk.settings
     waiting = threading.Semaphore(MAX_WAITING)
 
-    def of(asked: Mapping[str, Any], *, retired: bool = False) -> Desk:
-        found = named(settings, asked, retired=retired)
+    def of(asked: Mapping[str, Any]) -> Desk:
+        found = named(settings, asked)
         # Before there is any, nothing can have been decided but by hand, for the settings' own model.
         return desk.of(found) if found else desk
 
@@ -43,7 +43,8 @@ def install(app: Flask, desk: Desk) -> None:
 
     @app.get("/history")
     def history() -> Response:
-        model_name = of(request.args, retired=True).settings.model_name
+        found = named(settings, request.args, retired=True)  # which keeps its history
+        model_name = found.model if found else settings.model_name
         decisions = ledger.history(settings.database_url, model_name, fields.limit("limit", 20, MAX_LISTED))
         head = ledger.head(settings.database_url)
         return jsonify(
