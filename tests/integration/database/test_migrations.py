@@ -107,3 +107,14 @@ def test_the_rows_of_failed_runs_of_earlier_times_are_pending_again(earlier: str
         assert relay.ended("run2", "its memory was full", 3, 0) == 1
         backlog = relay.backlog()
     assert backlog.untrained is not None and (backlog.untrained["rows"], backlog.events) == (2, 3)
+
+
+def test_a_default_that_was_retired_by_a_race_is_live_again(earlier: str) -> None:
+    services.apply_schema(earlier)
+    with connected(earlier) as owner:
+        owner.execute("ALTER TABLE classifiers DROP CONSTRAINT classifiers_default_is_live")
+        owner.execute("UPDATE classifiers SET retired_at = now()")
+        owner.execute("DELETE FROM training_schema WHERE migration = '012_default_is_live'")
+    services.apply_schema(earlier)
+    with connected(earlier) as owner:
+        assert owner.execute("SELECT is_default, retired_at FROM classifiers").fetchall() == [(True, None)]
