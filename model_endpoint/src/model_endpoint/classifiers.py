@@ -81,6 +81,7 @@ class Classifiers:
             one.server.joiner.start()
         for one in closed:
             one.server.joiner.stop()
+            one.server.replica.stop()
         for name in gone:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 

@@ -49,6 +49,10 @@ class Replica:
             1, "loader", lambda: os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PREPARING_NICENESS)
         )
 
+    def stop(self) -> None:
+        """Returns when nothing is loaded or written any more."""
+        self._loader.shutdown()
+
     @property
     def version(self) -> int | None:
         """The number of the version that is served."""

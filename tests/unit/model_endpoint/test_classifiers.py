@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from mlops_contract.voucher import Voucher
 from model_endpoint.api import create_app
 from model_endpoint.classifiers import Classifiers
+from model_endpoint.memory import Memory
 from model_endpoint.replica import Replica
 from model_endpoint.slot import Loaded
 from model_endpoint.standing import Standing
@@ -108,6 +109,23 @@ def test_the_open_inference_protocol_knows_them_by_name(app: Flask) -> None:
     assert client.get("/v2/models/nobody").status_code == 404
     index = client.post("/v2/repository/index", json={}).get_json()
     assert index == [{"name": "spam", "version": "3", "state": "READY", "reason": ""}]
+
+
+def test_what_a_switch_leaves_to_write_is_written_before_the_folder_goes(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Memory.write
+
+    def slowly(self: Memory, *given: Any) -> None:
+        time.sleep(0.3)
+        write(self, *given)
+
+    keep(app)
+    monkeypatch.setattr(Memory, "write", slowly)
+    switch(app, "films", 1, 1)
+    keep(app, names=["spam"], default="spam")
+    time.sleep(0.5)
+    assert not (tmp_path / "classifiers/films").exists(), "a restart would serve it again"
 
 
 def test_one_without_a_model_is_not_ready_and_no_other_is_named(app: Flask) -> None:
