@@ -135,8 +135,11 @@ class Airflow:
 
     def end_runs(self) -> None:
         """Fails every run that has not ended, so that the next one is not queued behind it."""
-        for state in ("running", "queued"):
-            _, answer = self.call("GET", f"dags/{DAG}/dagRuns?state={state}")
+        # When the running one has ended, the queued one may run before it is found.
+        while True:
+            _, answer = self.call("GET", f"dags/{DAG}/dagRuns?state=queued&state=running")
+            if not answer["dag_runs"]:
+                return
             for run in answer["dag_runs"]:
                 self.call("PATCH", f"dags/{DAG}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
 
