@@ -44,11 +44,12 @@ def install(app: Flask, server: Server) -> None:
 
     @app.post("/feedback")
     def feedback() -> tuple[Response, int]:
-        if not server.log.on or not settings.feedback_token:
-            raise FeedbackOff("Nothing is logged here (PREDICTION_LOG is off), so there is no answer to speak of.")
         given = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(given, f"Bearer {settings.feedback_token}".encode()):
+        known = hmac.compare_digest(given, f"Bearer {settings.feedback_token}".encode())
+        if not settings.feedback_token or not known:
             raise NotAuthorised("Send the header 'Authorization: Bearer …' with FEEDBACK_TOKEN from .env.")
+        if not server.log.on:
+            raise FeedbackOff("Nothing is logged here (PREDICTION_LOG is off), so there is no answer to speak of.")
         request_id, label, index = _asked(parse_object(body(), {"request_id", "label", "index"}))
         outcome, detail = _take(settings.database_url, request_id, index, label, server.classifier)
         if outcome == "unknown":

@@ -66,7 +66,7 @@ def test_every_answer_says_its_requests_id(two: Serving) -> None:
         answer = requests.post(f"{door}{path}", json=TEXT, headers={"X-Request-Id": "mine:1"}, timeout=5)
         assert (answer.status_code, answer.headers["X-Request-Id"]) == (status, "mine:1"), path
     answer = requests.post(f"{door}/feedback", json={"request_id": "mine:1", "label": "x"}, timeout=5)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "feedback_off"), "it got to a replica"
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "not_authorised"), "it got to a replica"
     large = requests.post(f"{door}/predict", data="a" * 100_000, headers={"X-Request-Id": "mine:2"}, timeout=5)
     assert (large.status_code, large.headers["X-Request-Id"]) == (413, "mine:2")
     for given in ("a b", "a" * 129):

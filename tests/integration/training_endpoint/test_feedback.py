@@ -77,7 +77,7 @@ def test_review_waits_for_a_person(films: str, noted: Any, tmp_path: Path) -> No
     listed = client.get("/feedback?state=waiting&classifier=films&limit=2").get_json()["feedback"]
     assert [one["id"] for one in listed] == ids[:0:-1]
     assert (listed[0]["text"], listed[0]["label"], listed[0]["predicted"]) == ("film 2", "good", "bad")
-    told = client.post("/feedback", json={"accept": ids[:2], "refuse": [ids[2], 999]}).get_json()
+    told = client.post("/feedback", json={"accept": ids[:2], "refuse": [float(ids[2]), 999]}).get_json()
     assert told == {"accepted": ids[:2], "refused": [ids[2]]}
     assert feedback.apply(settings) == 2
     assert [row[0] for row in rows(owner_url(films))] == ["film 0", "film 1"]
@@ -86,11 +86,11 @@ def test_review_waits_for_a_person(films: str, noted: Any, tmp_path: Path) -> No
     assert feedback.apply(settings) == 1
 
 
-@pytest.mark.parametrize(
-    "body", [{"accept": 1}, {"accept": ["1"]}, {"accept": [True]}, {"accept": [1], "refuse": [1]}, {"x": 1}]
-)
+@pytest.mark.parametrize("body", [{"accept": 1}, {"accept": ["1"]}, {"accept": [True]}, {"accept": [1.5]}, {"x": 1}])
 def test_a_wrong_decision_is_refused(films: str, tmp_path: Path, body: dict[str, Any]) -> None:
-    assert training.client(training.settings(films, tmp_path)).post("/feedback", json=body).status_code == 422
+    client = training.client(training.settings(films, tmp_path))
+    assert client.post("/feedback", json=body).status_code == 422
+    assert client.post("/feedback", json={"accept": [1], "refuse": [1.0]}).status_code == 409
 
 
 def test_strangers_read_no_texts(films: str, tmp_path: Path) -> None:

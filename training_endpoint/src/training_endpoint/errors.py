@@ -259,6 +259,13 @@ class ChampionChanged(PlatformError):
     code = "champion_changed"
 
 
+class AcceptedAndRefused(PlatformError):
+    """One request wants the same feedback accepted and refused."""
+
+    status = 409
+    code = "accepted_and_refused"
+
+
 class NothingToDecide(PlatformError):
     """The decision asked for makes no sense as things are: nothing to roll back to, nothing pinned."""
 

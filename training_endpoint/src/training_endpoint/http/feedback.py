@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from mlops_contract.web import require_token
-from training_endpoint.errors import InvalidOverride
+from training_endpoint.errors import AcceptedAndRefused, InvalidOverride
 from training_endpoint.http import fields
 from training_endpoint.monitor import feedback
 from training_endpoint.settings import Settings
@@ -32,7 +32,7 @@ def install(app: Flask, settings: Settings) -> None:
         asked = fields.only("accept", "refuse")
         accepted, refused = _ids(asked, "accept"), _ids(asked, "refuse")
         if set(accepted) & set(refused):
-            raise InvalidOverride("The same id is to be accepted and refused: choose one.")
+            raise AcceptedAndRefused("The same id is to be accepted and refused: choose one.")
         url = settings.database_url
         return jsonify(
             accepted=feedback.decide(url, accepted, accept=True), refused=feedback.decide(url, refused, accept=False)
@@ -47,6 +47,8 @@ def _ids(asked: dict[str, Any], name: str) -> list[int]:
     found = asked.get(name, [])
     if not isinstance(found, list) or len(found) > MOST:
         raise InvalidOverride(f"{name} must be a list of at most {MOST} ids of GET /feedback.")
+    # In JSON 2.0 is the same number as 2.
+    found = [int(one) if isinstance(one, float) and one.is_integer() else one for one in found]
     for one in found:
         if not isinstance(one, int) or isinstance(one, bool) or not 0 < one < 1 << 63:
             raise InvalidOverride(f"{name} must be a list of ids of GET /feedback, which are whole numbers from 1.")
