@@ -153,6 +153,10 @@ class Events:
             self._run("prune_deliveries", seconds=seconds)
         return events
 
+    def keep_days(self, days: int) -> str | None:
+        """Makes the log's days ahead; returns the one older than `days` that it dropped, None when there is none."""
+        return self._one("keep_days", days=days)["day"]  # type: ignore[no-any-return] # text
+
     def _end(self, state: str, dag_run_id: str, because: str | None, limit: int, pause: float) -> int:
         values = {"state": state, "dag_run_id": dag_run_id, "because": because, "limit": limit, "pause": pause}
         return self._run("ended", **values).rowcount
@@ -163,8 +167,8 @@ class Events:
     def _row(self, query: str, **values: object) -> dict[str, Any] | None:
         return self._run(query, **values).fetchone()
 
-    def _one(self, query: str) -> dict[str, Any]:
-        row = self._row(query)
+    def _one(self, query: str, **values: object) -> dict[str, Any]:
+        row = self._row(query, **values)
         if row is None:
             raise psycopg.DatabaseError(f"{query}.sql returned no row")
         return row

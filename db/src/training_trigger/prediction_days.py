@@ -5,7 +5,7 @@ import threading
 
 import psycopg
 
-from training_trigger.events import connect
+from training_trigger.events import Events, connect
 from training_trigger.settings import Settings
 
 LOOK_SECONDS = 600.0
@@ -30,13 +30,9 @@ def keep(settings: Settings, stop: threading.Event) -> None:
 
 def keep_once(settings: Settings) -> list[str]:
     """Makes the days ahead; returns which it dropped, the oldest first."""
-    dropped: list[str] = []
+    dropped, days = list[str](), settings.prediction_log_days
     with connect(settings.database_url) as connection:
-        while True:
-            row = connection.execute("SELECT prediction_log.keep(%s) AS day", [settings.prediction_log_days]).fetchone()
-            if row is None or row["day"] is None:
-                return dropped
-            log.info(
-                "dropped %s of the log of predictions: older than %d days", row["day"], settings.prediction_log_days
-            )
-            dropped.append(row["day"])
+        while day := Events(connection).keep_days(days):
+            log.info("dropped %s of the log of predictions: older than %d days", day, days)
+            dropped.append(day)
+    return dropped

@@ -23,7 +23,7 @@ from model_endpoint.errors import (
     UnknownRequest,
 )
 from model_endpoint.incoming import body
-from model_endpoint.predict import DAMAGE, parse_object
+from model_endpoint.predict import DAMAGE, parse_object, whole_number
 from model_endpoint.prediction_log import connect
 from model_endpoint.request_id import USABLE
 from model_endpoint.server import Server
@@ -82,11 +82,10 @@ def _asked(found: dict[str, Any]) -> tuple[str, str, int | None]:
     usable = isinstance(label, str) and label.strip() and len(label) <= MOST_LABEL_CHARACTERS
     if not isinstance(label, str) or not usable or DAMAGE.search(label):
         raise InvalidInput('"label" must be a text: the right label.')
-    if isinstance(index, float) and index.is_integer():
-        index = int(index)
-    if index is not None and (not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 1 << 31):
+    place = whole_number(index, least=0)
+    if index is not None and (place is None or place >= 1 << 31):
         raise InvalidInput('"index" must be a whole number from 0: which text of the request is meant.')
-    return request_id, label.strip(), index
+    return request_id, label.strip(), place
 
 
 def _take(url: str, request_id: str, index: int | None, label: str, classifier: str | None) -> tuple[str, str]:

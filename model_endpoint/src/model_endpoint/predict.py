@@ -65,11 +65,11 @@ def parse_object(body: bytes, fields: set[str]) -> dict[str, Any]:
     return found
 
 
-def whole_number(value: Any) -> int | None:
-    """The integer that a JSON number from 1 is, 2.0 too; None for all else."""
+def whole_number(value: Any, least: int = 1) -> int | None:
+    """The integer that a JSON number from `least` is, 2.0 too; None for all else."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
 
 
 def parse_top_k(value: Any) -> int | None:

@@ -34,7 +34,7 @@ class Server:
         self.log: PredictionLog = beside.log if beside else PredictionLog(settings, self.metrics.log)
         self.classifier: str | None = settings.model_name if beside else None
         """Whose alone it is."""
-        self.classifier_of: Callable[[str], str] = lambda model: settings.model_name if beside else model
+        self.classifier_of: Callable[[str], str] = lambda model: self.classifier or model
         """The classifier's name, by that of its model."""
         models = beside.replica.models if beside else Models(settings.memory_mb << 20)
         self.replica: Replica = Replica(settings, self.metrics, models)

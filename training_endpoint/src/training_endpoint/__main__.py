@@ -4,21 +4,24 @@ import logging
 import math
 import os
 import sys
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it has no types
 
 from mlops_contract.env import SettingError, bypass_proxies
+from training_endpoint.console import traffic
 from training_endpoint.console.traffic import Traffic
 from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.jobs.runner import Runner
-from training_endpoint.monitor.feedback import Feedback
+from training_endpoint.monitor import feedback, watch
 from training_endpoint.monitor.watch import Watch
 from training_endpoint.release.desk import Desk
 from training_endpoint.release.followers import Followers
+from training_endpoint.repeated import Repeated
 from training_endpoint.settings import Settings
 from training_endpoint.upkeep.janitor import Janitor
 
@@ -34,9 +37,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.runner = Runner(settings)
         self.reconciler = Followers(settings)
         self.janitor = Janitor(settings)
-        self.feedback = Feedback(settings)
         self.watch = Watch(settings, self._train)
         self.traffic = Traffic(settings)
+        self.repeated = (
+            Repeated("feedback", partial(feedback.apply, settings), feedback.LOOK_S),
+            Repeated("monitor", self.watch.look, watch.LOOK_S),
+            Repeated("traffic", self.traffic.look, traffic.LOOK_S, first=0),
+        )
         super().__init__()
 
     def load_config(self) -> None:
@@ -65,17 +72,16 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.runner.start()
         self.reconciler.start()
         self.janitor.start()
-        self.feedback.start()
-        self.watch.start()
-        self.traffic.start()
+        self.traffic.load()
+        for one in self.repeated:
+            one.start()
 
     def _train(self, run_id: str, classifier: str) -> None:
         Jobs(self.settings.database_url).submit(run_id, {}, self.settings.max_queued_jobs, classifier)
 
     def _stop(self) -> None:
-        self.traffic.stop()
-        self.watch.stop()
-        self.feedback.stop()
+        for one in self.repeated:
+            one.stop()
         self.janitor.stop()
         self.runner.stop()
         self.reconciler.stop()

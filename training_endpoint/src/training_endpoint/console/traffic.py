@@ -6,7 +6,6 @@ newest points are kept in a file, which a restart reads.
 
 import json
 import logging
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -46,7 +45,7 @@ class Point:
 
 
 class Traffic:
-    """One thread; `points` are what is known, the oldest first."""
+    """`points` are what is known, the oldest first; each look adds some."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -54,16 +53,6 @@ class Traffic:
         self._file = settings.state_dir / "traffic.jsonl"
         self._lines = 0
         self._before: dict[str, Counts] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
-
-    def start(self) -> None:
-        """Begins; returns at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Returns at once; what came since the last look is left out."""
-        self._stopping.set()
 
     def load(self) -> None:
         """Takes up what an earlier process has kept."""
@@ -100,16 +89,6 @@ class Traffic:
                 self._lines += len(new)
         except OSError as error:
             log.warning("the requests of the last minute are not kept over a restart: %s", error.strerror)
-
-    def _run(self) -> None:
-        self.load()
-        while True:
-            try:
-                self.look()
-            except Exception:
-                log.exception("counting requests goes on after an unexpected error")
-            if self._stopping.wait(LOOK_S):
-                return
 
 
 def counts(text: str) -> Counts:

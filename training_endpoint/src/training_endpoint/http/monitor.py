@@ -16,8 +16,6 @@ from training_endpoint.monitor import report
 from training_endpoint.monitor.hours import MOST_DAYS
 from training_endpoint.monitor.watch import Watch
 
-MOST_ALARM_KINDS = ("accuracy", "drift")
-
 
 def install(app: Flask, watch: Watch) -> None:
     """Adds the route."""
@@ -61,7 +59,7 @@ class MonitorCollector(Collector):
                         estimated.add_metric(of, window["estimated"]["cbpe"]["accuracy"])
                     if window["true"]:
                         true.add_metric(of, window["true"]["accuracy"])
-                for kind in MOST_ALARM_KINDS:
+                for kind in report.KINDS:
                     alarm.add_metric([one.name, kind], int((one.name, kind) in self._watch.alarms))
         except DatabaseUnavailable:
             return

@@ -4,7 +4,7 @@ It is decided once for a job, from what the ledger vouches for alone, and kept i
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Course:
     places: npt.NDArray[np.int64] | None = None
 
     def __str__(self) -> str:
-        return f"a {self.mode} run, because {self.why}"
+        return sentence(self.told)
 
     @property
     def told(self) -> dict[str, Any]:
@@ -70,6 +70,11 @@ class Course:
     def warm(self) -> bool:
         """Whether it goes on from the Champion with what is new."""
         return self.mode == WARM
+
+
+def sentence(told: Mapping[str, Any]) -> str:
+    """`Course.told` for people; empty for a version of before there were courses."""
+    return f"a {told['mode']} run, because {told['why']}" if told else ""
 
 
 def begin(job: Job) -> tuple[Course, BaseModel, Classifier]:

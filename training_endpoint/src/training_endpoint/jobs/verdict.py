@@ -9,6 +9,7 @@ from mlops_contract.words import Verdict
 from training_endpoint.data.snapshot import Snapshot, left_out
 from training_endpoint.jobs import room
 from training_endpoint.jobs.context import Challenger, Job, Outcome
+from training_endpoint.jobs.course import sentence
 from training_endpoint.judge import compare, evaluate, looks, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
 from training_endpoint.judge.compare import Decision
@@ -53,7 +54,7 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
         decision = _heeding(decision, champion, now, pinned, job.snapshot)
     version, served, course = challenger.voucher.version, challenger.served, challenger.course
     evidence = {**decision.evidence, "course": course, "rows": rows_kept, "served": served.evidence}
-    told = [decision.text, f"a {course['mode']} run, because {course['why']}" if course else "", served.reason]
+    told = [decision.text, sentence(course), served.reason]
     decision = replace(decision, text="; ".join(filter(None, told)), evidence=evidence)
     decision = replace(decision, text=decision.sentence(job.snapshot.name, version))
     after = version if decision.verdict.moves_champion else now

@@ -4,7 +4,6 @@ The row and the note's new state are one transaction, so nothing is lost or done
 """
 
 import logging
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from mlops_contract.errors import PlatformError
 from training_endpoint import database
 from training_endpoint.settings import Settings
 
@@ -120,34 +118,3 @@ def _insert(connection: database.Connection, table: dict[str, Any], notes: list[
 def _note(connection: database.Connection, query: str, notes: list[Note], because: str | None, **others: str) -> int:
     asked = {"ids": [note.id for note in notes], "because": because, **others}
     return connection.execute(database.query(query), asked).rowcount
-
-
-class Feedback:
-    """One thread that applies what comes."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
-
-    def start(self) -> None:
-        """Begins; returns at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Returns at once: what is under way is one transaction."""
-        self._stopping.set()
-
-    def _run(self) -> None:
-        trouble = ""
-        while not self._stopping.wait(LOOK_S):
-            said = ""
-            try:
-                apply(self.settings)
-            except PlatformError as error:
-                said = error.message
-            except Exception as error:
-                said = f"{type(error).__name__}: {error}"
-            if said not in ("", trouble):
-                log.warning("feedback: %s", said)
-            trouble = said

@@ -14,6 +14,7 @@ from training_endpoint.monitor import hours, reference
 from training_endpoint.monitor.estimate import Estimate, Reference, Summary, atc, cbpe, counted, drift, least_loss
 from training_endpoint.monitor.hours import Hour
 
+KINDS = ("accuracy", "drift")
 LEAST_ROWS = 200
 """In a window that may raise an alarm."""
 LOOKED_BACK = timedelta(hours=24)
@@ -26,7 +27,7 @@ DRIFT_DISTANCE = 0.1
 
 @dataclass(frozen=True)
 class Alarm:
-    """`kind` is accuracy or drift; `text` is a sentence for people."""
+    """`kind` is one of `KINDS`; `text` is a sentence for people."""
 
     kind: str
     version: int
@@ -74,7 +75,7 @@ def judge(known: list[Hour], tested: Reference, loss: float) -> list[Alarm]:
         looks.append(_look(_sum(day), tested, loss))
     return [
         Alarm(kind, known[-1].version, looks[-1][kind])
-        for kind in ("accuracy", "drift")
+        for kind in KINDS
         if sum(kind in look for look in looks) >= WANTED and kind in looks[-1]
     ]
 

@@ -1,11 +1,9 @@
 """Looks at the log again and again, and raises alarms: a line in the service's log, a metric, a message to Slack."""
 
 import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from mlops_contract.errors import PlatformError
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.monitor import hours, report
@@ -19,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Watch:
-    """One thread; `alarms` are those that hold, by classifier and kind."""
+    """`alarms` are those that hold, by classifier and kind."""
 
     def __init__(self, settings: Settings, start_run: Callable[[str, str], object] | None = None) -> None:
         """`start_run` is told a run's id and the classifier, where an alarm about the accuracy starts one."""
@@ -27,16 +25,6 @@ class Watch:
         self._start_run = start_run
         self.alarms: dict[tuple[str, str], Alarm] = {}
         self._looked: dict[str, datetime] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
-
-    def start(self) -> None:
-        """Begins; returns at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Returns at once: what is under way is done again."""
-        self._stopping.set()
 
     def look(self) -> None:
         """Once at every classifier. Raises `DatabaseUnavailable`."""
@@ -59,18 +47,3 @@ class Watch:
         if self._start_run and self.settings.alarm_starts_run and alarm.kind == "accuracy":
             # One for each version: another alarm about the same one has nothing new to train on.
             self._start_run(f"alarm__{classifier.name}__{alarm.version}", classifier.name)
-
-    def _run(self) -> None:
-        trouble = ""
-        while not self._stopping.wait(LOOK_S):
-            said = ""
-            try:
-                self.look()
-            except PlatformError as error:
-                said = error.message
-            except Exception as error:
-                log.exception("the monitor goes on after an unexpected error")
-                said = f"{type(error).__name__}: {error}"
-            if said not in ("", trouble):
-                log.warning("the monitor: %s", said)
-            trouble = said

@@ -1,5 +1,7 @@
 """The tracking server's files over its REST API: what lies in a folder, a folder deleted, how much room there is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -24,54 +26,49 @@ class Room:
 
 def entries(settings: Settings, folder: str) -> list[str]:
     """Names of what lies in `folder`, a path below the artifacts; none where there is no such folder."""
-    answer = _call(settings, "GET", API, params={"path": folder})
-    return [] if answer is None else [str(entry["path"]) for entry in answer.json().get("files", [])]
+    with _call(settings, "GET", API, params={"path": folder}) as answer:
+        return [] if answer is None else [str(entry["path"]) for entry in answer.json().get("files", [])]
 
 
 def read(settings: Settings, path: str, most: int) -> bytes | None:
     """A small file; None where there is none, or one of more than `most` bytes."""
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            url, account = f"{settings.mlflow_tracking_uri}{API}/{quote(path)}", settings.mlflow_account
-            with session.get(url, auth=account, timeout=TIMEOUT_S, stream=True) as answer:
-                if answer.status_code in (400, 404):
-                    return None
-                answer.raise_for_status()
-                found = bytearray()
-                for piece in answer.iter_content(65_536):
-                    found += piece
-                    if len(found) > most:
-                        return None
-                return bytes(found)
-    except requests.RequestException as error:
-        raise MlflowUnavailable(f"MLflow did not give {path} ({type(error).__name__}).") from error
+    found = bytearray()
+    with _call(settings, "GET", f"{API}/{quote(path)}", stream=True) as answer:
+        if answer is None:
+            return None
+        for piece in answer.iter_content(65_536):
+            found += piece
+            if len(found) > most:
+                return None
+    return bytes(found)
 
 
 def delete(settings: Settings, path: str) -> None:
     """Deletes a file, or a folder with all that it holds; nothing happens where there is none."""
-    _call(settings, "DELETE", f"{API}/{quote(path)}")
+    with _call(settings, "DELETE", f"{API}/{quote(path)}"):
+        pass
 
 
 def room(settings: Settings) -> Room | None:
     """The disk on which the artifacts lie; None where the tracking server is none of ours and does not tell."""
-    answer = _call(settings, "GET", "/platform/disk")
-    try:
-        return None if answer is None else Room(**answer.json())
-    except (ValueError, TypeError):  # a page for people
-        return None
+    with _call(settings, "GET", "/platform/disk") as answer:
+        try:
+            return None if answer is None else Room(**answer.json())
+        except (ValueError, TypeError):  # a page for people
+            return None
 
 
-def _call(settings: Settings, method: str, path: str, **given: Any) -> requests.Response | None:
+@contextmanager
+def _call(settings: Settings, method: str, path: str, **given: Any) -> Iterator[requests.Response | None]:
     """The answer, None for what is not there."""
     try:
         with requests.Session() as session:
             session.trust_env = False  # a proxy of the machine has no business between services
             url, account = settings.mlflow_tracking_uri + path, settings.mlflow_account
-            answer = session.request(method, url, auth=account, timeout=TIMEOUT_S, **given)
-        if answer.status_code in (400, 404):
-            return None
-        answer.raise_for_status()
+            with session.request(method, url, auth=account, timeout=TIMEOUT_S, **given) as answer:
+                absent = answer.status_code in (400, 404)
+                if not absent:
+                    answer.raise_for_status()
+                yield None if absent else answer
     except requests.RequestException as error:
         raise MlflowUnavailable(f"MLflow does not answer to {method} {path} ({type(error).__name__}).") from error
-    return answer
