@@ -55,6 +55,7 @@ class Classifiers:
         self._all: dict[str, One] = {}
         self._default = ""
         self._notes: dict[str, str] = {}
+        self._digest: str | None = None
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -62,8 +63,11 @@ class Classifiers:
         names = [found.name for found in sorted(self.folder.glob("*")) if NAME.fullmatch(found.name)]
         self.keep(names, self._default, {})
 
-    def keep(self, names: Iterable[str], default: str, notes: dict[str, str]) -> None:
-        """Serves these from now on, and no others; `notes` say what people should know of each."""
+    def keep(self, names: Iterable[str], default: str, notes: dict[str, str], digest: str | None = None) -> None:
+        """Serves these from now on, and no others; `notes` say what people should know of each.
+
+        `digest`: of all that, by which the release desk sees what it need not say again.
+        """
         wanted = set(names)
         with self._lock:
             new, gone = wanted - self._all.keys(), self._all.keys() - wanted
@@ -72,7 +76,7 @@ class Classifiers:
             opened = {name: self._open(name) for name in sorted(new)}
             closed = [self._all[name] for name in gone]
             self._all = {name: one for name, one in {**self._all, **opened}.items() if name in wanted}
-            self._default, self._notes = default, notes
+            self._default, self._notes, self._digest = default, notes, digest
         if opened:
             # Python's collector stops everybody while it looks at what there is: 50 ms at twenty applications, which
             # stay anyway. From now on it looks at newer things only.
@@ -88,11 +92,14 @@ class Classifiers:
     def lent(self, loans: dict[str, Any]) -> dict[str, Any]:
         """What the release desk brings to each path, '' and /classifiers/NAME, and what is said there to it."""
         servers = self._servers()
-        return {
+        told = {
             path: servers[path].replica.lent(*map(loan.get, ("key", "replica", "clock")))
             for path, loan in loans.items()
             if path in servers and isinstance(loan, dict)
         }
+        if "" in told:
+            told[""]["classifiers"] = self._digest
+        return told
 
     def describe(self) -> dict[str, Any]:
         """What `GET /models` answers at each path."""
@@ -172,12 +179,12 @@ def install(app: Flask, classifiers: Classifiers) -> None:
     @app.post("/models/classifiers")
     def keep() -> Response:
         require_token(settings.token)
-        found = parse_object(body(), {"names", "default", "notes"})
-        names, default, notes = found.get("names"), found.get("default"), found.get("notes")
+        found = parse_object(body(), {"names", "default", "notes", "digest"})
+        names, default, notes, digest = map(found.get, ("names", "default", "notes", "digest"))
         if not isinstance(names, list) or not all(isinstance(name, str) and NAME.fullmatch(name) for name in names):
             raise InvalidInput('"names" must be a list of classifiers\' names.')
         notes = {name: str(note) for name, note in notes.items()} if isinstance(notes, dict) else {}
-        classifiers.keep(names, default if isinstance(default, str) else "", notes)
+        classifiers.keep(names, default if isinstance(default, str) else "", notes, digest)
         return jsonify({"classifiers": classifiers.told()})
 
     @app.get("/models/all")

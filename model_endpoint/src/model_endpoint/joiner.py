@@ -15,7 +15,7 @@ from mlops_contract.lending import PEERS_SECONDS
 from mlops_contract.voucher import Voucher
 from model_endpoint.peers import ANSWER_SECONDS, ask
 from model_endpoint.replica import Replica
-from model_endpoint.standing import BEAT_SECONDS
+from model_endpoint.standing import BEAT_SECONDS, SILENT_SECONDS
 
 # Between two looks at a fleet that is in the middle of a switch, or for a replica that may not answer.
 LOOK_SECONDS = 0.05
@@ -137,7 +137,9 @@ class Joiner:
                 longer = trouble == NOTHING_YET and pause >= RETRY_SECONDS
                 pause = min(2 * pause, RETRY_MOST_SECONDS) if longer else RETRY_SECONDS
             else:
-                pause = BEAT_SECONDS if slot.standing.good else LOOK_SECONDS
+                # While the desk comes there is nothing to do.
+                idle = slot.standing.left - SILENT_SECONDS - ANSWER_SECONDS
+                pause = max(BEAT_SECONDS, idle) if slot.standing.good else LOOK_SECONDS
 
 
 def _newest(told: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -69,6 +69,19 @@ def test_what_people_should_know_of_each_is_told(app: Flask) -> None:
     assert {one["name"]: one["note"] for one in told} == {"films": "", "spam": "left out: 3 rows of a new class"}
 
 
+def test_the_desk_sees_what_it_has_told_already(app: Flask) -> None:
+    """A replica that has just started knows nothing, and says so."""
+
+    def known() -> str | None:
+        lent = app.test_client().post("/models/lend", json={"loans": {"": {}}}, headers=TOKEN).get_json()["loans"]
+        told: str | None = lent[""]["classifiers"]
+        return told
+
+    assert known() is None
+    keep(app, digest="of all that")
+    assert known() == "of all that"
+
+
 def test_each_answers_at_its_own_path_and_by_its_own_name(app: Flask) -> None:
     keep(app)
     switch(app, "spam", 3, 1)

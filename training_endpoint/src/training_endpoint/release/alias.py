@@ -5,6 +5,7 @@ from typing import Any
 import requests
 
 from training_endpoint.errors import MlflowUnavailable, UnknownVersion
+from training_endpoint.release import peers
 from training_endpoint.settings import Settings
 
 TIMEOUT_S = 5
@@ -37,9 +38,7 @@ def call(settings: Settings, method: str, path: str, values: dict[str, str]) -> 
     url = f"{settings.mlflow_tracking_uri}/api/2.0/mlflow/{path}"
     given: dict[str, Any] = {"params": values} if method == "GET" else {"json": values}
     try:
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy of the machine has no business between services
-            answer = session.request(method, url, auth=settings.mlflow_account, timeout=TIMEOUT_S, **given)
+        answer = peers.call(method, url, auth=settings.mlflow_account, timeout=TIMEOUT_S, **given)
         body = answer.json()
     except requests.RequestException as error:
         raise MlflowUnavailable(f"MLflow does not answer at MLFLOW_TRACKING_URI ({type(error).__name__}).") from error

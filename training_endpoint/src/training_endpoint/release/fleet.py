@@ -18,6 +18,7 @@ from mlops_contract.errors import PlatformError
 from mlops_contract.lending import PEERS_SECONDS
 from mlops_contract.voucher import Voucher
 from training_endpoint.errors import SwitchBusy, SwitchFailed
+from training_endpoint.release import peers
 from training_endpoint.release.loans import Loans
 from training_endpoint.release.visits import Visits
 from training_endpoint.settings import Settings
@@ -172,7 +173,7 @@ class Fleet:
     def _lend(self, replica: str, due: dict[str, Any], /) -> Told | None:
         """One visit."""
         try:
-            return dict(self._call(replica, "POST", "/models/lend", {"loans": due}, LOOK_SECONDS)["loans"])
+            return dict(self._call(replica, "POST", "/models/lend", {"loans": due}, LOOK_SECONDS, peers.call)["loans"])
         except Away:
             return None
         except (SwitchBusy, SwitchFailed, KeyError):
@@ -182,14 +183,20 @@ class Fleet:
         """Says it to whoever listens; what is held opens by itself, and what is prepared can be prepared again."""
         self._ask(addresses, "POST", path, body, 2, SwitchBusy, SwitchFailed)
 
-    def _call(self, address: str, method: str, path: str, body: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def _call(
+        self,
+        address: str,
+        method: str,
+        path: str,
+        body: dict[str, Any],
+        seconds: float,
+        send: Callable[..., requests.Response] = peers.call_once,
+    ) -> dict[str, Any]:
         url, timeout = f"http://{address}{path}", (2, seconds)
         try:
-            with requests.Session() as session:
-                session.trust_env = False  # a proxy of the machine has no business between services
-                answer = self.settings.platform_token.send(
-                    lambda headers: session.request(method, url, json=body or None, headers=headers, timeout=timeout)
-                )
+            answer = self.settings.platform_token.send(
+                lambda headers: send(method, url, json=body or None, headers=headers, timeout=timeout)
+            )
             told = answer.json()
         except requests.exceptions.ConnectionError as error:
             raise Away if _nobody_listens(error) else Hangs from error

@@ -1,5 +1,7 @@
 """A reconciler for each classifier, and one for what is at the replicas' root, all in one thread."""
 
+import hashlib
+import json
 import logging
 import time
 from contextlib import suppress
@@ -20,7 +22,7 @@ from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
 
 TELL_S = 2.0
-"""Between two times that the replicas are told which classifiers there are; one that has just come up knows none."""
+"""Between two looks at what the replicas should know of the classifiers; one that has just come up knows nothing."""
 TIMEOUT_S = 3
 ALIASES_AT_A_TIME = 4
 """So many of MLflow's aliases are looked at every RECONCILE_SECONDS; where there are more, each less often."""
@@ -108,12 +110,15 @@ class Followers(Reconciler):
             return
         self._told = (time.monotonic(), names)
         dropped = classifiers.left_out(self.settings.database_url)
-        body = {
+        body: dict[str, Any] = {
             "names": names,
             "default": next((one.name for one in found if one.is_default), ""),
             "notes": {name: left_out(reasons) for name, reasons in dropped.items()},
         }
+        body["digest"] = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         for address in resolve(self.settings.model_endpoints):
+            if self.fleet.loans.last(address).get("classifiers") == body["digest"]:
+                continue
             with suppress(requests.RequestException):  # it is told when it answers again
                 self.settings.platform_token.send(partial(_post, f"http://{address}/models/classifiers", body))
 

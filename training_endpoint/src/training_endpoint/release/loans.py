@@ -97,6 +97,11 @@ class Loans:
             # What it has just said is enough to lend it.
             return not told.get("standing", True) and told.get("key") == self.serving
 
+    def last(self, address: str) -> dict[str, Any]:
+        """What a replica answered last; {} where it has not."""
+        account = self._accounts.get(address)
+        return account.told if account else {}
+
     def told(self, since: float) -> dict[str, dict[str, Any]] | None:
         """What every replica answered to a question after `since`; None where one has not."""
         with self._lock:

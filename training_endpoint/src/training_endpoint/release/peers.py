@@ -1,6 +1,7 @@
 """Calls to other services: is MLflow there, close a run, tell people in Slack."""
 
 import logging
+import threading
 import time
 from typing import Any
 
@@ -14,11 +15,30 @@ SLACK_TIMEOUT_S = 5
 
 log = logging.getLogger(__name__)
 
+_own = threading.local()
 
-def call(method: str, url: str, **arguments: Any) -> requests.Response:
+
+def call_once(method: str, url: str, **arguments: Any) -> requests.Response:
     """One request to a neighbour: no proxy, no netrc."""
     with requests.Session() as session:
-        session.trust_env = False
+        session.trust_env = False  # a proxy of the machine has no business between services
+        return session.request(method, url, **arguments)
+
+
+def call(method: str, url: str, **arguments: Any) -> requests.Response:
+    """As `call_once`, of what may be asked twice, over a connection that this thread keeps.
+
+    A connection that the neighbour has closed meanwhile looks like one that it closes now, so it is asked once more.
+    """
+    if not hasattr(_own, "session"):
+        _own.session = requests.Session()
+        _own.session.trust_env = False
+    session: requests.Session = _own.session
+    try:
+        return session.request(method, url, **arguments)
+    except requests.Timeout:
+        raise
+    except requests.ConnectionError:
         return session.request(method, url, **arguments)
 
 
