@@ -4,6 +4,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import torch
+
 from benchmarks.training.task import SAMPLE, texts
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
@@ -29,6 +31,19 @@ def trained(train: Rows, labels: list[str], seed: int) -> Classifier:
     made.model.to("cpu")
     classifiers.round_weights(made)
     return made
+
+
+def kept(train: Rows, labels: list[str], seed: int, file: Path) -> Classifier:
+    """The same, or what an earlier run left of it in `file`."""
+    if file.exists():
+        model = untrained(labels, seed)
+        model.model.load_state_dict(torch.load(file, weights_only=True))
+        model.model.eval()
+        return model
+    model = trained(train, labels, seed)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(model.model.state_dict(), file)
+    return model
 
 
 def make(folder: Path, seed: int = 0) -> Classifier:

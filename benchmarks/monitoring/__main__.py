@@ -3,7 +3,7 @@
 python -m benchmarks.monitoring [--rounds 6] [--seconds 8] [--outage 60] [--estimates FOLDER]
                                 [--only load|simulated|estimates]
 
-FOLDER has train.tsv and test.tsv with the columns text and label, as SST-2.
+FOLDER has the folders sst2 and subj, with train.tsv, test.tsv (sst2 dev.tsv too) of the columns text and label.
 """
 
 import argparse
