@@ -99,6 +99,16 @@ def test_windows_are_told_by_hour_and_day(database: str, films: str, tmp_path: P
     assert 'monitor_alarm{classifier="films",kind="accuracy"} 0.0' in metrics
 
 
+def test_what_a_retired_classifier_did_stays_readable(database: str, films: str, tmp_path: Path) -> None:
+    settings = training.settings(films, tmp_path)
+    answered(database, NOW - timedelta(hours=1), probabilities(np.random.default_rng(1), 300))
+    Watch(settings).look()
+    with connected(database) as owner:
+        owner.execute("UPDATE classifiers SET is_default = false, retired_at = now()")
+    told = training.client(settings).get("/monitor?classifier=films&by=hour")
+    assert told.status_code == 200 and [window["rows"] for window in told.get_json()["windows"]] == [300]
+
+
 def test_rows_that_come_late_are_counted_and_a_large_hour_is_sampled(
     database: str, films: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

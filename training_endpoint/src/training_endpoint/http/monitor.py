@@ -27,7 +27,7 @@ def install(app: Flask, watch: Watch) -> None:
         if by not in ("hour", "day"):
             raise InvalidOverride(f"by is {by[:20]!r}: it must be hour or day.")
         days = fields.limit("days", 7, MOST_DAYS)
-        classifier = named(settings, request.args)
+        classifier = named(settings, request.args, retired=True)
         if classifier is None:
             raise NoDataset("There is no classifier yet: POST /datasets imports the dataset that DATASET names.")
         return jsonify(
