@@ -26,15 +26,14 @@ from training_endpoint.monitor import estimate
 from training_endpoint.monitor.estimate import Numbers, Reference
 
 WINDOW, STEP = 200, 100
-TRAIN_ROWS, ASKED_ROWS = 2400, 1600
+TRAIN_ROWS, ASKED_ROWS = 1600, 1200
 LOSSES = (0.2, 0.4)
-SEEDS = 3
 KEPT = ROOT / ".platform/bench/monitoring"
 
 Pairs = list[tuple[str, str]]
 
 
-def measure(folder: Path, say: Callable[[str], None], seeds: int = SEEDS) -> list[str]:
+def measure(folder: Path, say: Callable[[str], None], seeds: int) -> list[str]:
     """Lines of a table; `folder` has the folders sst2 and subj. Trained models are kept, and taken from there."""
     train, test, traffic = _parts(folder)
     names = sorted({label for _, label in train})

@@ -27,7 +27,8 @@ from model_runner import Probabilities
 
 # What waits, at most: some minutes of a busy replica, and no more of its memory than a large request takes.
 MOST_ROWS = 20_000
-MOST_CHARACTERS = 8_000_000
+MOST_SIZE = 8_000_000
+"""In characters of texts and bytes of scores."""
 BATCH_ROWS = 2000
 FLUSH_SECONDS = 1.0
 MOST_REFUSALS = 12
@@ -58,6 +59,7 @@ class Entry:
     scores: Probabilities
     truncated: list[bool]
     pieces: list[int]
+    size: int
 
 
 class PredictionLog:
@@ -71,7 +73,7 @@ class PredictionLog:
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque()
         self._rows = 0
-        self._characters = 0
+        self._size = 0
         self._stop = threading.Event()
         self._full = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
@@ -103,15 +105,15 @@ class PredictionLog:
         share = self._settings.prediction_log_share
         if not self.on or (share < 1 and random.random() >= share):  # noqa: S311 - a sample, no secret
             return
-        characters = sum(map(len, texts))
+        size = sum(map(len, texts)) + answer.scores.nbytes
         with self._lock:
-            fits = self._rows + len(texts) <= MOST_ROWS and self._characters + characters <= MOST_CHARACTERS
+            fits = self._rows + len(texts) <= MOST_ROWS and self._size + size <= MOST_SIZE
             if fits:
                 version, labels = answer.loaded.version.version, answer.loaded.model.labels
-                said = (answer.scores, answer.truncated, answer.pieces)
+                said = (answer.scores, answer.truncated, answer.pieces, size)
                 self._entries.append(Entry(time.time(), request_id, classifier, version, labels, texts, *said))
                 self._rows += len(texts)
-                self._characters += characters
+                self._size += size
         if not fits:
             self._drop("full", len(texts))
         elif self._rows >= BATCH_ROWS:
@@ -207,7 +209,7 @@ class PredictionLog:
         rows = sum(len(entry.texts) for entry in batch)
         with self._lock:
             self._rows -= rows
-            self._characters -= sum(len(text) for entry in batch for text in entry.texts)
+            self._size -= sum(entry.size for entry in batch)
         return rows
 
     def _drop(self, reason: str, rows: int) -> None:

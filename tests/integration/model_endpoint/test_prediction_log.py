@@ -238,6 +238,14 @@ def test_what_waits_keeps_no_model_in_memory(opened: Opened) -> None:
     assert gone() is None and server.log.describe()["waiting"] == 1
 
 
+def test_many_labels_take_no_more_memory_than_few(opened: Opened) -> None:
+    _, server = opened(DATABASE_URL=f"postgresql://serving@127.0.0.1:{services.free_port()}/training")
+    answer = Answer(Loaded(stub.voucher(6), stub.Stub()), np.full((1, 10_000), 0.0001), [False], [1])
+    for _ in range(200):
+        server.log.add("x", "films", ["good"], answer)
+    assert server.log.describe() == {"waiting": 99, "dropped": 101, "trouble": server.log.describe()["trouble"]}
+
+
 def test_a_database_that_hangs_holds_nobody_up(opened: Opened, database: str) -> None:
     client, server = opened()
     with psycopg.connect(database) as blocker:

@@ -99,6 +99,21 @@ def test_windows_are_told_by_hour_and_day(database: str, films: str, tmp_path: P
     assert 'monitor_alarm{classifier="films",kind="accuracy"} 0.0' in metrics
 
 
+def test_rows_that_nobody_can_read_hide_no_others(database: str, films: str, tmp_path: Path) -> None:
+    moment = NOW - timedelta(hours=1)
+    answered(database, moment, probabilities(np.random.default_rng(1), 300))
+    strange = ["{}", "[0.5]", "null", '{"good": "high"}', '{"good": null}', '{"good": -1}', '{"good": 1e999}', "[]"]
+    with connected(database) as owner:
+        for scores in strange:
+            row = "%s, 'x', 0, 'films', 3, 'one', '', null, '', %s, false, -7"
+            owner.execute(f"INSERT INTO prediction_log.answers VALUES ({row})", [moment, scores])
+    settings = training.settings(films, tmp_path)
+    Watch(settings).look()
+    (window,) = training.client(settings).get("/monitor?by=hour&days=1").get_json()["windows"]
+    assert window["rows"] == 308 and window["classes"].keys() == {"good", "bad"}
+    assert window["estimated"]["cbpe"]["accuracy"] > 0.5
+
+
 def test_what_a_retired_classifier_did_stays_readable(database: str, films: str, tmp_path: Path) -> None:
     settings = training.settings(films, tmp_path)
     answered(database, NOW - timedelta(hours=1), probabilities(np.random.default_rng(1), 300))
