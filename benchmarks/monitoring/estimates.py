@@ -24,9 +24,10 @@ from training_endpoint.judge import export
 from training_endpoint.learn import classifier as classifiers
 from training_endpoint.monitor import estimate
 from training_endpoint.monitor.estimate import Numbers, Reference
+from training_endpoint.monitor.reference import by_word
 
 WINDOW, STEP = 200, 100
-TRAIN_ROWS, ASKED_ROWS = 1600, 1200
+TRAIN_ROWS, ASKED_ROWS = 1600, 600
 LOSSES = (0.2, 0.4)
 KEPT = ROOT / ".platform/bench/monitoring"
 
@@ -45,7 +46,8 @@ def measure(folder: Path, say: Callable[[str], None], seeds: int) -> list[str]:
                 asked = _rows(pairs, names)
                 scores = np.asarray(runner_scores(model, asked.texts, machine.cores()), np.float64).round(6)
                 right = scores.argmax(axis=1) == np.array(asked.labels)
-                found = _errors(scores, right, known)
+                sure = estimate.confidences(scores, known.calibration, by_word(Path(home) / "laid", asked.texts))
+                found = _errors(sure, right, known)
                 for name, some in found.items():
                     errors.setdefault(name, {}).setdefault(kind, []).extend(some)
                 told = ", ".join(f"{name} {_points(some)}" for name, some in found.items())
@@ -68,20 +70,21 @@ def _version(
     made = kept(train, names, seed, KEPT / f"sst2-{len(train.texts)}-{seed}.pt")
     weights = classifiers.save_weights(made, home / "model")
     served, answers = export.export(made, test, train.texts, home / "serving", Clock(), weights=weights)
-    known = estimate.reference(np.asarray(answers, np.float64), np.array(test.labels), names, test.texts)
-    say(f"seed {seed}, {served.precision}: {known.accuracy:.3f} right, temperature {known.temperature:.2f}")
-    return load(lay_out(home, home / "laid"), "onnx"), known
+    laid = lay_out(home, home / "laid")
+    pieces = by_word(laid, test.texts)
+    known = estimate.reference(np.asarray(answers, np.float64), np.array(test.labels), names, test.texts, pieces)
+    say(f"seed {seed}, {served.precision}: {known.accuracy:.3f} right, {known.calibration}")
+    return load(laid, "onnx"), known
 
 
-def _errors(scores: Numbers, right: np.ndarray, known: Reference) -> dict[str, list[float]]:
+def _errors(sure: Numbers, right: np.ndarray, known: Reference) -> dict[str, list[float]]:
     """By estimate how far it is from the truth, of each window."""
-    sure = estimate.confidences(scores, known.temperature)
     found: dict[str, list[float]] = {}
     for start in range(0, len(right) - WINDOW + 1, STEP):
         part = slice(start, start + WINDOW)
         summary = estimate.summarise(sure[part], [0] * WINDOW, ["x"] * WINDOW, known.threshold)
         true = float(right[part].mean())
-        for name, one in (("cbpe", estimate.cbpe), ("atc", estimate.atc)):
+        for name, one in (("mean of both", estimate.both), ("CBPE", estimate.cbpe), ("ATC", estimate.atc)):
             found.setdefault(name, []).append(abs(one(summary, known).accuracy - true))
     return found
 

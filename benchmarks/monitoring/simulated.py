@@ -38,7 +38,7 @@ def window(
     """Its summary, and its true accuracy."""
     probabilities, labels = answers(rng, rows, skill, sure)
     found = probabilities.argmax(axis=1)
-    sure_of = estimate.confidences(probabilities, known.temperature)
+    sure_of = estimate.confidences(probabilities, known.calibration)
     summary = estimate.summarise(sure_of, [50] * rows, [NAMES[index] for index in found], known.threshold)
     return summary, float((found == labels).mean())
 

@@ -88,7 +88,7 @@ def test_windows_are_told_by_hour_and_day(database: str, films: str, tmp_path: P
     assert told["classifier"] == "films" and told["alarms"] == []
     first, second = told["windows"]
     assert (first["rows"], first["version"], second["rows"]) == (300, 3, 200), "its older name is the same one's"
-    estimated = first["estimated"]["cbpe"]
+    estimated = first["estimated"]["mean"]
     assert 0.7 < estimated["low"] < estimated["accuracy"] < estimated["high"] <= 1
     assert set(first["drift"]) == {"scores", "classes", "lengths", "pieces"}
     assert first["drift"]["pieces"]["distance"] == 1, "four tokens a word, and one on the test rows"
@@ -111,7 +111,7 @@ def test_rows_that_nobody_can_read_hide_no_others(database: str, films: str, tmp
     Watch(settings).look()
     (window,) = training.client(settings).get("/monitor?by=hour&days=1").get_json()["windows"]
     assert window["rows"] == 308 and window["classes"].keys() == {"good", "bad"}
-    assert window["estimated"]["cbpe"]["accuracy"] > 0.5
+    assert window["estimated"]["mean"]["accuracy"] > 0.5
 
 
 def test_what_a_retired_classifier_did_stays_readable(database: str, films: str, tmp_path: Path) -> None:

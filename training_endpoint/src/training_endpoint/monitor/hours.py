@@ -82,9 +82,9 @@ def _keep(url: str, classifier: Classifier, tested: Reference, row: dict[str, An
         scores = [list(one["scores"].values()) for one in found]
         widest = max(map(len, scores))
         table = np.array([one + [0.0] * (widest - len(one)) for one in scores], np.float64)
-        sure = confidences(table, tested.temperature)
-        lengths, classes = [one["length"] for one in found], [one["label"] for one in found]
         pieces = [one["pieces"] for one in found]
+        sure = confidences(table, tested.calibration, pieces)
+        lengths, classes = [one["length"] for one in found], [one["label"] for one in found]
         summary = summarise(sure, lengths, classes, tested.threshold, pieces)
         kept = {"classifier": classifier.name, "version": row["version"], "hour": row["hour"], "rows": row["rows"]}
         connection.execute(database.query("hour_keep"), {**kept, "found": Jsonb(asdict(summary))})
