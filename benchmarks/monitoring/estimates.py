@@ -8,6 +8,7 @@ than half of its reviews are in the treebank too, so their label is taken from t
 import csv
 import random
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.version import kept, lay_out
-from model_runner import Model, load, machine
+from model_runner import load, machine
 from model_runner import scores as runner_scores
 from tests.services import ROOT
 from training_endpoint.clock import Clock
@@ -35,23 +36,31 @@ Pairs = list[tuple[str, str]]
 
 
 def measure(folder: Path, say: Callable[[str], None], seeds: int) -> list[str]:
-    """Lines of a table; `folder` has the folders sst2 and subj. Trained models are kept, and taken from there."""
+    """Lines of a table; `folder` has the folders sst2 and subj.
+
+    What was trained, exported or answered is kept, so that a run that was ended goes on where it was.
+    """
     train, test, traffic = _parts(folder)
     names = sorted({label for _, label in train})
     errors: dict[str, dict[str, list[float]]] = {}
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as home:
-            model, known = _version(_rows(train, names), _rows(test, names), names, seed, Path(home), say)
-            for kind, pairs in traffic.items():
-                asked = _rows(pairs, names)
-                scores = np.asarray(runner_scores(model, asked.texts, machine.cores()), np.float64).round(6)
-                right = scores.argmax(axis=1) == np.array(asked.labels)
-                sure = estimate.confidences(scores, known.calibration, by_word(Path(home) / "laid", asked.texts))
-                found = _errors(sure, right, known)
-                for name, some in found.items():
-                    errors.setdefault(name, {}).setdefault(kind, []).extend(some)
-                told = ", ".join(f"{name} {_points(some)}" for name, some in found.items())
-                say(f"{kind}: {right.mean():.3f} of {len(right)} right; off by {told} points")
+        home = KEPT / f"sst2-{TRAIN_ROWS}-{seed}"
+        laid, known = _version(_rows(train, names), _rows(test, names), names, seed, home)
+        say(f"seed {seed}: {known.accuracy:.3f} right on the test rows, {known.calibration}")
+        model = None
+        for kind, pairs in traffic.items():
+            asked = _rows(pairs, names)
+            file = home / f"{kind}, {len(pairs)}.npy"
+            if not file.exists():
+                model = model or load(laid, "onnx")
+                np.save(file, np.asarray(runner_scores(model, asked.texts, machine.cores()), np.float64).round(6))
+            scores = np.load(file)
+            right = scores.argmax(axis=1) == np.array(asked.labels)
+            found = _errors(estimate.confidences(scores, known.calibration, by_word(laid, asked.texts)), right, known)
+            for name, some in found.items():
+                errors.setdefault(name, {}).setdefault(kind, []).extend(some)
+            told = ", ".join(f"{name} {_points(some)}" for name, some in found.items())
+            say(f"{kind}: {right.mean():.3f} of {len(right)} right; off by {told} points")
     lines = []
     for name, by_kind in errors.items():
         windows = [one for some in by_kind.values() for one in some]
@@ -63,18 +72,21 @@ def measure(folder: Path, say: Callable[[str], None], seeds: int) -> list[str]:
     return lines
 
 
-def _version(
-    train: Rows, test: Rows, names: list[str], seed: int, home: Path, say: Callable[[str], None]
-) -> tuple[Model, Reference]:
-    """What a job makes of the rows: the form that is served, and what is known of its answers on the test rows."""
-    made = kept(train, names, seed, KEPT / f"sst2-{len(train.texts)}-{seed}.pt")
-    weights = classifiers.save_weights(made, home / "model")
-    served, answers = export.export(made, test, train.texts, home / "serving", Clock(), weights=weights)
-    laid = lay_out(home, home / "laid")
+def _version(train: Rows, test: Rows, names: list[str], seed: int, home: Path) -> tuple[Path, Reference]:
+    """What a job makes of the rows: the files of the form that is served, and what is known of its answers on the test
+    rows."""
+    laid, answers = home / "laid", home / "answers.npy"
+    if not answers.exists():
+        made = kept(train, names, seed, home.with_suffix(".pt"))
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            weights = classifiers.save_weights(made, work / "model")
+            _, found = export.export(made, test, train.texts, work / "serving", Clock(), weights=weights)
+            shutil.rmtree(laid, ignore_errors=True)
+            lay_out(work, laid)
+        np.save(answers, np.asarray(found, np.float64))
     pieces = by_word(laid, test.texts)
-    known = estimate.reference(np.asarray(answers, np.float64), np.array(test.labels), names, test.texts, pieces)
-    say(f"seed {seed}, {served.precision}: {known.accuracy:.3f} right, {known.calibration}")
-    return load(laid, "onnx"), known
+    return laid, estimate.reference(np.load(answers), np.array(test.labels), names, test.texts, pieces)
 
 
 def _errors(sure: Numbers, right: np.ndarray, known: Reference) -> dict[str, list[float]]:
