@@ -24,11 +24,11 @@ from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import export
 from training_endpoint.learn import classifier as classifiers
 from training_endpoint.monitor import estimate
-from training_endpoint.monitor.estimate import Numbers, Reference
-from training_endpoint.monitor.reference import by_word
+from training_endpoint.monitor.estimate import Answered, Numbers, Reference
+from training_endpoint.monitor.reference import by_word, spoil
 
 WINDOW, STEP = 200, 100
-TRAIN_ROWS, ASKED_ROWS = 1600, 600
+TRAIN_ROWS, ASKED_ROWS = 1600, 2800
 LOSSES = (0.2, 0.4)
 KEPT = ROOT / ".platform/bench/monitoring"
 
@@ -85,8 +85,11 @@ def _version(train: Rows, test: Rows, names: list[str], seed: int, home: Path) -
             shutil.rmtree(laid, ignore_errors=True)
             lay_out(work, laid)
         np.save(answers, np.asarray(found, np.float64))
-    pieces = by_word(laid, test.texts)
-    return laid, estimate.reference(np.load(answers), np.array(test.labels), names, test.texts, pieces)
+    labels = np.array(test.labels, np.int64)
+    model = load(laid, "onnx")
+    spoilt = spoil(lambda texts: runner_scores(model, texts, machine.cores()), laid, test.texts, labels)
+    tested = Answered(np.load(answers), labels, by_word(laid, test.texts))
+    return laid, estimate.reference(tested, names, test.texts, spoilt)
 
 
 def _errors(sure: Numbers, right: np.ndarray, known: Reference) -> dict[str, list[float]]:
@@ -122,9 +125,9 @@ def _parts(folder: Path) -> tuple[Pairs, Pairs, dict[str, Pairs]]:
     asked = (others["train"][TRAIN_ROWS:] + others["dev"])[:ASKED_ROWS]
     moved = moved[:ASKED_ROWS]
     traffic = {"SST-2": asked, "moving to subj's reviews": _blend(asked, moved, rng), "subj's reviews": moved}
-    for kind, spoil in (("dropped", _drop), ("misspelt", _misspell)):
+    for kind, change in (("dropped", _drop), ("misspelt", _misspell)):
         for share in LOSSES:
-            traffic[f"{share:.0%} of words {kind}"] = [(spoil(text, share, rng), label) for text, label in asked]
+            traffic[f"{share:.0%} of words {kind}"] = [(change(text, share, rng), label) for text, label in asked]
     return others["train"][:TRAIN_ROWS], others["test"], traffic
 
 

@@ -1,10 +1,10 @@
 """How often answers are right, and whether they are of the kind that a version was tested on.
 
 An answer's confidence is how sure it is to be right, by its highest score and its text's tokens by word, as both went
-with being right on the test rows. CBPE: the mean of the confidences. ATC: the share of them above the threshold that
-as many test rows are above as were answered right (arXiv:2201.04234). Where real texts get harder the first says too
-much and the second is nearer; where confidences stay true the first is right and the second jumps: people are told the
-mean. Neither sees that labels came to mean something else: only feedback does.
+with being right on the test rows and on misspelt copies of them. CBPE: the mean of the confidences. ATC: the share of
+them above the threshold that as many test rows are above as were answered right (arXiv:2201.04234). Where real texts
+get harder the first says too much, where confidences stay true the second jumps: people are told the mean. Neither
+sees that labels came to mean something else: only feedback does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,14 +108,36 @@ class Estimate:
     high: float
 
 
-def calibrate(probabilities: Numbers, right: NDArray[np.bool_], pieces: Sequence[float | None] = ()) -> Calibration:
+@dataclass(frozen=True)
+class Answered:
+    """Answers to rows whose labels are known: `probabilities` [rows, labels], `labels` [rows], and each text's tokens
+    by word, where they are known."""
+
+    probabilities: Numbers
+    labels: NDArray[np.int64]
+    pieces: Sequence[float | None] = ()
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.labels
+        return found
+
+
+def calibrate(tested: Answered, spoilt: Answered | None = None) -> Calibration:
     """What makes it likeliest that those answers were right which were.
 
-    `probabilities` [rows, labels], `right` [rows], `pieces` each text's tokens by word, where they are known.
+    Texts of the test rows hardly differ in how they are spelt: `spoilt` are answers to misspelt copies of them, which
+    count as much as all of these.
     """
-    known = np.array([one for one in pieces if one is not None], np.float64)
-    range_ = (float(known.mean()), float(known.min()), float(known.max())) if len(known) else (0.0, 0.0, 0.0)
-    odds, more = _odds(probabilities), _beyond(pieces, len(probabilities), *range_)
+    parts = [tested, spoilt] if spoilt else [tested]
+    known = [one for part in parts for one in part.pieces if one is not None]
+    own = [one for one in tested.pieces if one is not None]
+    range_ = (float(np.mean(own)), min(known), max(known)) if own else (0.0, 0.0, 0.0)
+    odds = np.concatenate([_odds(part.probabilities) for part in parts])
+    more = np.concatenate([_beyond(part.pieces, len(part.labels), *range_) for part in parts])
+    right = np.concatenate([part.right for part in parts])
+    rows = len(tested.labels)
+    weights = np.concatenate([np.full(len(part.labels), rows / len(part.labels)) for part in parts])
     by = float(more.std()) or 1.0
     design = np.stack([np.ones(len(odds)), odds, more / by], axis=1)
     # As if there were one more of each kind (Platt): with none that is wrong the best would be no doubt at all. And one
@@ -123,11 +145,11 @@ def calibrate(probabilities: Numbers, right: NDArray[np.bool_], pieces: Sequence
     wanted = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
     usual = np.array([0.0, 1.0, 0.0])
 
-    def loss(weights: Numbers) -> tuple[float, Numbers]:
-        claimed = design @ weights
-        away = (weights - usual) * [0, 1, 1]
-        gradient = design.T @ (_chance(claimed) - wanted) + away
-        return float((np.logaddexp(0, claimed) - wanted * claimed).sum() + (away**2).sum() / 2), gradient
+    def loss(slopes: Numbers) -> tuple[float, Numbers]:
+        claimed = design @ slopes
+        away = (slopes - usual) * [0, 1, 1]
+        gradient = design.T @ (weights * (_chance(claimed) - wanted)) + away
+        return float((weights * (np.logaddexp(0, claimed) - wanted * claimed)).sum() + (away**2).sum() / 2), gradient
 
     start, slope, by_pieces = minimize(loss, usual, jac=True, method="BFGS").x.tolist()
     return Calibration(start, slope, by_pieces / by, *range_)
@@ -187,20 +209,16 @@ def _histogram(values: Sequence[float], edges: Numbers) -> list[int]:
 
 
 def reference(
-    probabilities: Numbers,
-    labels: NDArray[np.int64],
-    names: Sequence[str],
-    texts: Sequence[str],
-    pieces: Sequence[float | None] = (),
+    tested: Answered, names: Sequence[str], texts: Sequence[str], spoilt: Answered | None = None
 ) -> Reference:
-    """Of a version's answers on its test rows; `names` are the labels, `pieces` each text's tokens by word."""
-    predicted = probabilities.argmax(axis=1)
-    by = calibrate(probabilities, predicted == labels, pieces)
-    sure = confidences(probabilities, by, pieces)
-    accuracy = float((predicted == labels).mean())
+    """Of a version's answers on its test rows `texts`; `names` are the labels. `spoilt` as for `calibrate`."""
+    predicted = tested.probabilities.argmax(axis=1)
+    by = calibrate(tested, spoilt)
+    sure = confidences(tested.probabilities, by, tested.pieces)
+    accuracy = float(tested.right.mean())
     threshold = float(np.quantile(sure, 1 - accuracy)) if accuracy < 1 else float(sure.min())
-    summary = summarise(sure, [len(text) for text in texts], [names[index] for index in predicted], threshold, pieces)
-    return Reference(by, threshold, accuracy, summary)
+    lengths, classes = [len(text) for text in texts], [names[index] for index in predicted]
+    return Reference(by, threshold, accuracy, summarise(sure, lengths, classes, threshold, tested.pieces))
 
 
 def cbpe(window: Summary, tested: Reference) -> Estimate:
