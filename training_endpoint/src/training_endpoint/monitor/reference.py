@@ -1,5 +1,6 @@
 """What a version answered on its test rows, kept for as long as its answers are in the log."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
+from model_runner import CannotServe
 from model_runner.artifact import TOKENIZER, Manifest
 from model_runner.text import Encoder
 from training_endpoint import database
 from training_endpoint.monitor.estimate import Answered, Numbers, Reference, reference
 from training_endpoint.monitor.spoiling import misspelt
+
+log = logging.getLogger(__name__)
 
 SPOILT_ROWS = 2000
 """Of the test rows so many are misspelt at most: an answer costs as much as any."""
@@ -37,7 +41,12 @@ def keep(
         return
     speller = folder if folder and (folder / TOKENIZER).exists() else None
     tested = Answered(np.asarray(answers, np.float64), labels, by_word(speller, texts) if speller else ())
-    spoilt = spoil(answer, speller, texts, labels) if speller and answer else None
+    spoilt = None
+    if speller and answer:
+        try:
+            spoilt = spoil(answer, speller, texts, labels)
+        except CannotServe as why:  # the verdict says so, and replicas too
+            log.warning("misspelt test rows were not answered: %s", why)
     found = reference(tested, names, texts, spoilt)
     with database.connect(url) as connection:
         asked = {"model": model, "version": version, "found": Jsonb(found.as_dict())}
