@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from model_runner import CannotServe
 from model_runner.artifact import WEIGHTS, Manifest
 from tests import training
 from tests.database_roles import connected, url_of
+from training_endpoint import database as training_database
 from training_endpoint.data import classifiers
 from training_endpoint.monitor import hours, reference
 from training_endpoint.monitor.estimate import Numbers
@@ -174,6 +177,33 @@ def test_answers_that_are_no_numbers_have_no_reference_and_break_no_job(films: s
     reference.keep(films, "text-classifier", 4, answers, np.array([0, 1]), ["bad", "good"], ["x", "y"])
     with connected(films, "platform") as platform:
         assert platform.execute("SELECT version FROM prediction_log.reference").fetchall() == [(3,)]
+
+
+def test_misspelt_copies_of_the_test_rows_are_answered_and_count(
+    films: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(4)
+    answers = probabilities(rng, 400)
+    labels, texts = np.array(labels_of(rng, answers)), ["a wonderful little film"] * 400
+    asked: list[str] = []
+
+    def always_wrong(copies: Sequence[str]) -> Numbers:
+        asked.extend(copies)
+        return np.stack([labels * 0.9 + 0.05, 0.95 - labels * 0.9], axis=1)
+
+    def broken(copies: Sequence[str]) -> Numbers:
+        raise CannotServe("its files are gone")
+
+    given = (answers, labels, ["bad", "good"], texts, tmp_path / "serving")
+    reference.keep(films, "text-classifier", 5, *given)
+    reference.keep(films, "text-classifier", 6, *given, always_wrong)
+    reference.keep(films, "text-classifier", 7, *given, broken)
+    with training_database.connect(films) as connection:
+        found = [reference.find(connection, "text-classifier", version) for version in (5, 6, 7)]
+    alone, spoilt, without = [one and one.calibration for one in found]
+    assert len(asked) == 400 and len(set(asked)) > 10 and texts[0] not in asked[:3]
+    assert alone and spoilt and spoilt.start + spoilt.slope < alone.start + alone.slope, "less sure than before"
+    assert without == alone and "its files are gone" in caplog.text
 
 
 @pytest.mark.parametrize("query", ["by=week", "days=0", "days=32", "days=x", "classifier="])
