@@ -4,6 +4,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import torch
+
 from benchmarks.training.task import SAMPLE, texts
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
@@ -20,15 +22,30 @@ def untrained(labels: list[str], seed: int) -> Classifier:
     return classifiers.load(classifiers.find_base("embedded"), labels, Hyperparameters().max_length)
 
 
-def trained(train: Rows, labels: list[str], seed: int) -> Classifier:
-    """The same, trained on some rows as a job does it."""
+def trained(train: Rows, labels: list[str], seed: int, work: Path | None = None) -> Classifier:
+    """The same, trained on some rows as a job does it; goes on from the checkpoint in the folder `work`."""
     where, precision = device.prepare()
     made = untrained(labels, seed)
-    with tempfile.TemporaryDirectory() as work:
-        trainer.train(made, train, Hyperparameters(seed=seed), Path(work), device=where, precision=precision)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.train(made, train, Hyperparameters(seed=seed), work or Path(folder), device=where, precision=precision)
     made.model.to("cpu")
     classifiers.round_weights(made)
     return made
+
+
+def kept(train: Rows, labels: list[str], seed: int, file: Path) -> Classifier:
+    """The same, or what an earlier run left of it in `file`, even where that ended in the middle."""
+    if file.exists():
+        model = untrained(labels, seed)
+        model.model.load_state_dict(torch.load(file, weights_only=True))
+        model.model.eval()
+        return model
+    work = file.with_suffix(".work")
+    work.mkdir(parents=True, exist_ok=True)
+    model = trained(train, labels, seed, work)
+    torch.save(model.model.state_dict(), file)
+    shutil.rmtree(work)
+    return model
 
 
 def make(folder: Path, seed: int = 0) -> Classifier:

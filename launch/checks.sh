@@ -112,6 +112,10 @@ check_doors() {
 
 # In containers a folder that is not there would be made by the engine, for root alone.
 check_backup_folder() {
+  case $(setting BACKUP_PREDICTION_LOG) in
+    on | off) ;;
+    *) fail "BACKUP_PREDICTION_LOG in .env is $(setting BACKUP_PREDICTION_LOG): it must be on or off" ;;
+  esac
   nightly=$(setting BACKUP_FOLDER)
   [ -z "$nightly" ] || [ -d "$nightly" ] ||
     fail "BACKUP_FOLDER in .env is $nightly: there is no such folder" "mkdir -p '$nightly', for uid 1000 to write to (without containers: for NATIVE_USER)"

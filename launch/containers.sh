@@ -63,12 +63,12 @@ build_images() {
 }
 
 # What an image reads from a file stands in no environment. The folder keeps others out, not the files: in a container
-# another user reads them.
+# another user reads them. Written in place: who has it mounted while it runs, as Prometheus, then reads the new one.
 write_secrets() {
   mkdir -p .platform/secrets
   chmod 700 .platform/secrets
   sed -n 's|.*{file: \.\./\.platform/secrets/\([A-Z_]*\)}.*|\1|p' ./*/compose.yaml | while IFS= read -r name; do
-    rm -f ".platform/secrets/$name"
+    [ ! -e ".platform/secrets/$name" ] || chmod 600 ".platform/secrets/$name" 2>/dev/null || rm -f ".platform/secrets/$name"
     setting "$name" >".platform/secrets/$name"
     chmod 444 ".platform/secrets/$name"
   done

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.training.task import SAMPLE, texts
-from benchmarks.version import trained, untrained
+from benchmarks.version import kept
 from model_endpoint.cores import Cores
 from model_runner import load, machine, softmax
 from tests.services import ROOT
@@ -21,7 +20,6 @@ from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import export
 from training_endpoint.learn import classifier as classifiers
-from training_endpoint.learn.classifier import Classifier
 
 COLUMNS = ("model", "form", "served", "times as fast", "rows answered otherwise", "accuracy, points", "p")
 KEPT = ROOT / ".platform/bench/judging/models"
@@ -41,7 +39,7 @@ def report(data: Path | None, seeds: int, most: int | None, models: Path) -> str
     for folder in sets:
         for seed in range(seeds):
             train, test, labels = texts(folder, most)
-            model = _trained(train, labels, seed, models / f"{folder.name}-{seed}-{most or 'all'}.pt")
+            model = kept(train, labels, seed, models / f"{folder.name}-{seed}-{most or 'all'}.pt")
             with tempfile.TemporaryDirectory() as name:
                 weights = classifiers.save_weights(model, Path(name) / "model")
                 start = time.perf_counter()
@@ -75,19 +73,6 @@ def report(data: Path | None, seeds: int, most: int | None, models: Path) -> str
             f" by another replica differ by a bit or more in {different} of them.",
         ]
     )
-
-
-def _trained(train: Rows, labels: list[str], seed: int, kept: Path) -> Classifier:
-    """A model as a job trains it, or the one that is `kept`."""
-    if kept.exists():
-        model = untrained(labels, seed)
-        model.model.load_state_dict(torch.load(kept, weights_only=True))
-        model.model.eval()
-        return model
-    model = trained(train, labels, seed)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(model.model.state_dict(), kept)
-    return model
 
 
 def _same_bits(folder: Path, test: Rows) -> bool:

@@ -1,9 +1,9 @@
-"""The log's price at 32 connections, a minute without the database, alarms, and estimated against true accuracy.
+"""The log's price at 32 connections, an outage, alarms, estimated against true accuracy, a large log.
 
-python -m benchmarks.monitoring [--rounds 6] [--seconds 8] [--outage 60] [--estimates FOLDER]
-                                [--only load|simulated|estimates]
+python -m benchmarks.monitoring [--rounds 30] [--seconds 2] [--outage 60] [--estimates FOLDER]
+                                [--rows 3000000] [--only load|simulated|estimates|size]
 
-FOLDER has train.tsv and test.tsv with the columns text and label, as SST-2.
+FOLDER has the folders sst2 and subj, with train.tsv, test.tsv (sst2 dev.tsv too) of the columns text and label.
 """
 
 import argparse
@@ -20,11 +20,14 @@ def say(what: str) -> None:
 def main() -> None:
     """Reads the options, runs, prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--outage", type=float, default=60)
     parser.add_argument("--estimates", type=Path)
-    parser.add_argument("--only", choices=("load", "simulated", "estimates"))
+    parser.add_argument("--seeds", type=int, default=3, help="models that estimates are made of")
+    parser.add_argument("--only", choices=("load", "simulated", "estimates", "size"))
+    parser.add_argument("--rows", type=int, default=3_000_000, help="of the large log")
+    parser.add_argument("--others", type=int, help="of its days that no figure reads, each; as many as the others")
     options = parser.parse_args()
     lines: list[str] = []
     if options.only in (None, "load"):
@@ -39,7 +42,13 @@ def main() -> None:
     if options.estimates and options.only in (None, "estimates"):
         from benchmarks.monitoring import estimates  # noqa: PLC0415
 
-        lines += estimates.measure(options.estimates, say)
+        lines += estimates.measure(options.estimates, say, options.seeds)
+    if options.only in (None, "size"):
+        from benchmarks.monitoring import size  # noqa: PLC0415
+
+        with tempfile.TemporaryDirectory() as home:
+            others = options.rows // size.DAYS if options.others is None else options.others
+            lines += size.measure(Path(home), options.rows, others, say)
     print("\n".join(["| what | wanted | reached |", "| --- | --- | --- |", *lines]))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 import psutil
 import psycopg
@@ -62,18 +62,23 @@ def measure(home: Path, rounds: int, seconds: float, outage: float, say: Callabl
                 shares.append(on.rate / off.rate)
                 failed += on.failed + off.failed
                 say(f"{on.rate:.0f} requests/s with the log, {off.rate:.0f} without")
-            share = median(shares)
-            spread = f"{min(shares):.2f} to {max(shares):.2f}"
+            pairs = f"{rounds} pairs of {seconds:g} s"
+            ratios = [on / off for on, off in zip(*(costs[door] for door in doors), strict=True)]
+            cost = [median(costs[door]) for door in doors]
             lines = [
                 f"| requests/s with the log, of those without, {CONNECTIONS} connections | ≥ 0.97 |"
-                f" {share:.3f} ({spread}, {rounds} rounds, {failed} requests failed) |"
+                f" {_spread(shares)} ({pairs}, {failed} requests failed) |",
+                "| processor time of replicas and database a request, of that without | ≤ 1.03 |"
+                f" {_spread(ratios)} ({cost[0]:.2f} and {cost[1]:.2f} ms) |",
             ]
-            cost = [median(costs[door]) for door in doors]
-            lines += [
-                "| processor time of replicas and database, of that without, a request | ≤ 1.03 |"
-                f" {cost[0] / cost[1]:.3f} ({cost[0]:.2f} and {cost[1]:.2f} ms) |"
-            ]
-            return lines + _outage(with_log, database, data, lambda: ask(doors[0], outage + 20), outage, say)
+            if outage:
+                lines += _outage(with_log, database, data, lambda: ask(doors[0], outage + 20), outage, say)
+            return lines
+
+
+def _spread(values: list[float]) -> str:
+    low, middle, high = quantiles(values, n=4)
+    return f"{middle:.3f}, the middle half {low:.2f} to {high:.2f}"
 
 
 def cpu(replicas: Serving, data: Path) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training_endpoint.monitor import estimate, report
-from training_endpoint.monitor.estimate import Numbers, Reference, Summary
+from training_endpoint.monitor.estimate import Answered, Numbers, Reference, Summary
 from training_endpoint.monitor.hours import Hour
 
 NAMES = ["bad", "good"]
@@ -29,7 +29,7 @@ def answers(rng: np.random.Generator, rows: int, skill: float, sure: float = 1) 
 def of_tests(rng: np.random.Generator, rows: int = 1000, skill: float = 4, sure: float = 2) -> Reference:
     """What a version answers on its test rows; it says twice as much as it knows."""
     probabilities, labels = answers(rng, rows, skill, sure)
-    return estimate.reference(probabilities, labels, NAMES, ["x" * 50] * rows)
+    return estimate.reference(Answered(probabilities, labels), NAMES, ["x" * 50] * rows)
 
 
 def window(
@@ -38,7 +38,7 @@ def window(
     """Its summary, and its true accuracy."""
     probabilities, labels = answers(rng, rows, skill, sure)
     found = probabilities.argmax(axis=1)
-    sure_of = estimate.confidences(probabilities, known.temperature)
+    sure_of = estimate.confidences(probabilities, known.calibration)
     summary = estimate.summarise(sure_of, [50] * rows, [NAMES[index] for index in found], known.threshold)
     return summary, float((found == labels).mean())
 

@@ -32,7 +32,11 @@ BEGIN
       AND c.relname < 'answers_' || to_char(today - days, 'YYYYMMDD')
     ORDER BY c.relname LIMIT 1;
     IF name IS NOT NULL THEN
-        EXECUTE format('DROP TABLE prediction_log.%I', name);
+        BEGIN
+            EXECUTE format('DROP TABLE prediction_log.%I', name);
+        EXCEPTION WHEN lock_not_available THEN
+            name := NULL;  -- whoever reads the log for long keeps its old days, not its new ones from being made
+        END;
     END IF;
     RETURN name;
 EXCEPTION WHEN lock_not_available THEN

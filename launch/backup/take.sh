@@ -75,7 +75,11 @@ part env env_file
 part roles roles
 part airflow dump airflow "${AIRFLOW_DATABASE:?}" --no-owner --no-privileges
 hold_janitor
-part training dump training "${TRAINING_DATABASE:?}"
+case ${BACKUP_PREDICTION_LOG:-on} in
+  on) part training dump training "${TRAINING_DATABASE:?}" ;;
+  off) part training dump training "${TRAINING_DATABASE:?}" '--exclude-table-data-and-children=prediction_log.answers' ;;
+  *) fail "BACKUP_PREDICTION_LOG is $BACKUP_PREDICTION_LOG: it must be on or off" ;;
+esac
 part mlflow dump mlflow "${MLFLOW_DATABASE:?}" --no-owner --no-privileges
 part artifacts artifacts
 release_janitor

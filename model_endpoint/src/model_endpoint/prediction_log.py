@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -26,9 +27,12 @@ from model_runner import Probabilities
 
 # What waits, at most: some minutes of a busy replica, and no more of its memory than a large request takes.
 MOST_ROWS = 20_000
-MOST_CHARACTERS = 8_000_000
-BATCH_ROWS = 1000
-FLUSH_SECONDS = 0.5
+MOST_SIZE = 8_000_000
+"""In characters of texts and bytes of scores."""
+BATCH_ROWS = 2000
+FLUSH_SECONDS = 1.0
+MOST_REFUSALS = 12
+"""One after the other, until no half is tried on its own: enough to find one entry of a batch."""
 RETRY_SECONDS, RETRY_MOST_SECONDS = 0.25, 5.0
 END_SECONDS = 3.0
 """What a replica that ends waits for the rest to be written."""
@@ -36,7 +40,8 @@ COLUMNS = "at, request_id, classifier, version, replica, place, text, text_hash,
 COPY = f"COPY prediction_log.answers ({COLUMNS}) FROM STDIN"
 # A server that does not answer is given up.
 SESSION = "-c statement_timeout=10s -c lock_timeout=5s -c timezone=UTC"
-JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+# COPY's text format, which one string carries for a fraction of what a row of values costs.
+NULL = "\\N"
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +59,7 @@ class Entry:
     scores: Probabilities
     truncated: list[bool]
     pieces: list[int]
+    size: int
 
 
 class PredictionLog:
@@ -67,12 +73,13 @@ class PredictionLog:
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque()
         self._rows = 0
-        self._characters = 0
+        self._size = 0
         self._stop = threading.Event()
         self._full = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._connection: psycopg.Connection[Any] | None = None
-        self._batch: list[Entry] = []
+        self._parts: list[list[Entry]] = []  # what was taken and is not written, the next one last
+        self._refusals = 0
         self._trouble = ""
         self._dropped = 0
         metrics.waiting.set_function(lambda: self._rows)
@@ -98,15 +105,15 @@ class PredictionLog:
         share = self._settings.prediction_log_share
         if not self.on or (share < 1 and random.random() >= share):  # noqa: S311 - a sample, no secret
             return
-        characters = sum(map(len, texts))
+        size = sum(map(len, texts)) + answer.scores.nbytes
         with self._lock:
-            fits = self._rows + len(texts) <= MOST_ROWS and self._characters + characters <= MOST_CHARACTERS
+            fits = self._rows + len(texts) <= MOST_ROWS and self._size + size <= MOST_SIZE
             if fits:
                 version, labels = answer.loaded.version.version, answer.loaded.model.labels
-                said = (answer.scores, answer.truncated, answer.pieces)
+                said = (answer.scores, answer.truncated, answer.pieces, size)
                 self._entries.append(Entry(time.time(), request_id, classifier, version, labels, texts, *said))
                 self._rows += len(texts)
-                self._characters += characters
+                self._size += size
         if not fits:
             self._drop("full", len(texts))
         elif self._rows >= BATCH_ROWS:
@@ -129,28 +136,40 @@ class PredictionLog:
     def _flush(self) -> bool:
         """Writes all that waits; False where the database did not take it, which is then tried again."""
         try:
-            while batch := self._batch or self._take():
-                self._batch = batch
-                self._write(batch)
-                self._batch = []
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            # It would be refused again: above all for a time of which the log has no day.
-            rows, self._batch = self._forget(self._batch), []
-            self._drop("refused", rows)
-            self._say(f"{rows} rows are refused: {error}")
+            while self._parts or self._take():
+                self._settle(self._parts[-1])
         except Exception as error:  # the database is away, or not yet as it will be after an upgrade
             self._say(str(error))
             self._close()
             return False
         return True
 
+    def _settle(self, part: list[Entry]) -> None:
+        """Writes the last part; of one that is refused, and would be again, the halves come next, until it is known
+        what is wrong. Where nothing else comes through, all of it: above all for a time of which the log has no day."""
+        try:
+            self._write(part)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            self._parts.pop()
+            self._refusals += 1
+            if len(part) > 1 and self._refusals <= MOST_REFUSALS:
+                half = len(part) // 2
+                self._parts += [part[half:], part[:half]]
+                return
+            rows = self._forget(part)
+            self._drop("refused", rows)
+            self._say(f"{rows} rows are refused: {error}")
+        else:
+            self._parts.pop()
+            self._refusals = 0
+
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _take(self) -> list[Entry]:
-        """The oldest entries, up to a batch; at least one where there is one."""
+    def _take(self) -> bool:
+        """Makes a part of the oldest entries, up to a batch and at least one; False where there is none."""
         taken: list[Entry] = []
         rows = 0
         with self._lock:
@@ -158,37 +177,39 @@ class PredictionLog:
                 entry = self._entries.popleft()
                 taken.append(entry)
                 rows += len(entry.texts)
-        return taken
+        self._parts += [taken] if taken else []
+        return bool(taken)
 
     def _write(self, batch: list[Entry]) -> None:
         if self._connection is None:
             self._connection = connect(self._settings.database_url)
         with self._connection.cursor() as cursor, cursor.copy(COPY) as copy:
             for entry in batch:
-                for row in self._rows_of(entry):
-                    copy.write_row(row)
+                copy.write("".join(self._lines(entry)))
         written = self._forget(batch)
         self._metrics.rows.inc(written)
         if self._trouble:
             log.warning("the log of predictions goes on")
             self._trouble = ""
 
-    def _rows_of(self, entry: Entry) -> Iterator[tuple[Any, ...]]:
+    def _lines(self, entry: Entry) -> Iterator[str]:
+        """A line of COPY for each text."""
         at = datetime.fromtimestamp(entry.at, UTC).isoformat()
-        whole = (at, entry.request_id, entry.classifier, entry.version, self._settings.replica)
-        best, scores = entry.scores.argmax(axis=1).tolist(), entry.scores.round(6).tolist()
-        parts = zip(entry.texts, best, scores, entry.truncated, entry.pieces, strict=True)
-        for place, (text, index, row, cut, pieces) in enumerate(parts):
-            kept, digest = (text, None) if self._key is None else (None, _digest(self._key, text))
-            told = JSON.encode(dict(zip(entry.labels, row, strict=True)))
-            yield (*whole, place, kept, digest, entry.labels[index], told, cut, pieces)
+        whole = (at, entry.request_id, _escaped(entry.classifier), str(entry.version), _escaped(self._settings.replica))
+        before = "\t".join(whole)
+        labels, scores = _forms(tuple(entry.labels))
+        parts = zip(entry.texts, entry.scores.tolist(), entry.truncated, entry.pieces, strict=True)
+        for place, (text, row, cut, pieces) in enumerate(parts):
+            kept = f"{_escaped(text)}\t{NULL}" if self._key is None else f"{NULL}\t{_digest(self._key, text)}"
+            label = labels[row.index(max(row))]
+            yield f"{before}\t{place}\t{kept}\t{label}\t{scores % tuple(row)}\t{'t' if cut else 'f'}\t{pieces}\n"
 
     def _forget(self, batch: list[Entry]) -> int:
         """Makes room for as much as `batch` took; returns its rows."""
         rows = sum(len(entry.texts) for entry in batch)
         with self._lock:
             self._rows -= rows
-            self._characters -= sum(len(text) for entry in batch for text in entry.texts)
+            self._size -= sum(entry.size for entry in batch)
         return rows
 
     def _drop(self, reason: str, rows: int) -> None:
@@ -217,6 +238,17 @@ def connect(url: str) -> "psycopg.Connection[Any]":
         keepalives_count=3,
         tcp_user_timeout=15_000,
     )
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+@lru_cache(16)
+def _forms(labels: tuple[str, ...]) -> tuple[list[str], str]:
+    """The labels as COPY has them, and the JSON object of their scores with places for these."""
+    names = [json.dumps(label, ensure_ascii=False).replace("%", "%%") for label in labels]
+    return [_escaped(label) for label in labels], _escaped(f"{{{','.join(f'{name}:%.6f' for name in names)}}}")
 
 
 def _digest(key: bytes, text: str) -> str:

@@ -115,6 +115,7 @@ def test_who_reads_or_writes_just_now_is_not_waited_for(fresh: str) -> None:
         other.execute("SELECT count(*) FROM prediction_log.answers")
         other.execute(f"INSERT INTO prediction_log.answers VALUES ({ROW})")
         assert platform.execute("SELECT prediction_log.keep(30)").fetchone() == (None,)
+        assert newest in days(platform), "a reader that never ends keeps no new day from being made"
         other.commit()
         assert platform.execute("SELECT prediction_log.keep(30)").fetchone() == ("answers_20260101",)
     with psycopg.connect(fresh) as other, connected(fresh, "platform") as platform:

@@ -16,6 +16,15 @@ SECRET = 'it\'s a "password" with $everything @ # in it'
 ENV = f"# mine\nPLATFORM_TOKEN='{SECRET}'\r\nLAST=1\n"
 
 
+ANSWER = """'id', 0, 'reviews', 1, 'one', 'a\ttext', NULL, 'good', '{"good": 1}', false, 3"""
+FEEDBACK = (
+    "(request_id, place, answered_at, classifier, version, predicted, label, text)"
+    " VALUES ('id', 0, now(), 'reviews', 1, 'good', 'bad', 'a text that waits')"
+)
+LOG = "SELECT *, tableoid::regclass::text FROM prediction_log.answers ORDER BY at"
+NOTES = "SELECT * FROM prediction_log.feedback"
+
+
 @dataclass
 class State:
     """The three databases and the artifacts of one platform, on one server."""
@@ -74,6 +83,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
         state.ask("training", "INSERT INTO datasets.reviews VALUES (0, 'waits for a run')")
         state.ask("training", "INSERT INTO public.training_versions VALUES ('m', 1, 'r', 'x', '{}', '{}', '{}')")
         state.ask("training", "SELECT public.decide_by_hand('me', 'm', 1, true, 'override', 'because')")
+        for day in ("now()", "now() - interval '1 day'"):
+            state.ask("training", f"INSERT INTO prediction_log.answers VALUES ({day}, {ANSWER})")
+        state.ask("training", f"INSERT INTO prediction_log.feedback {FEEDBACK}")
         state.ask("mlflow", "CREATE TABLE registered_model_aliases (name text, alias text, version int)")
         state.ask("mlflow", "INSERT INTO registered_model_aliases VALUES ('m', 'Champion', 2), ('m', 'mine', 1)")
         state.ask("airflow", "CREATE TABLE dag_run (id int); INSERT INTO dag_run VALUES (7)")
@@ -109,6 +121,8 @@ def test_what_was_poured_is_what_was_taken(full: State, backup: bytes, empty: St
         "SELECT count(*), sum(n) FROM datasets.reviews",
         "SELECT tableowner FROM pg_tables WHERE tablename = 'reviews'",
         "SELECT rolpassword FROM pg_authid WHERE rolname = 'shop'",
+        LOG,
+        NOTES,
     ):
         assert empty.ask("training", question) == full.ask("training", question) != []
     assert empty.ask("training", "SELECT * FROM ledger_breaks") == []
@@ -120,6 +134,20 @@ def test_what_was_poured_is_what_was_taken(full: State, backup: bytes, empty: St
     assert empty.ask("training", "SELECT count(*) FROM training_event_queue") == [(2,)]
     # The alias was ahead of the ledger: that is no decision of anybody's.
     assert empty.ask("mlflow", "SELECT alias FROM registered_model_aliases") == [("mine",)]
+
+
+def test_the_log_of_predictions_may_be_left_out(full: State, empty: State) -> None:
+    taken = full.run("take", BACKUP_PREDICTION_LOG="off")
+    assert taken.returncode == 0, taken.stderr.decode()
+    for part in ("roles", "training"):
+        done = empty.run("pour", part, given=taken.stdout)
+        assert done.returncode == 0, done.stderr.decode()
+    assert empty.ask("training", LOG) == [] and empty.ask("training", NOTES) == full.ask("training", NOTES) != []
+    # It goes on where it is: its days are there, and the replicas' role may add.
+    empty.ask("training", f"SET ROLE serving; INSERT INTO prediction_log.answers VALUES (now(), {ANSWER})")
+    assert len(empty.ask("training", LOG)) == 1
+    refused = full.run("take", BACKUP_PREDICTION_LOG="some")
+    assert refused.returncode == 1 and b"it must be on or off" in refused.stderr
 
 
 LOCK = "SET lock_timeout = '1s'; LOCK TABLE public.training_coverage IN SHARE UPDATE EXCLUSIVE MODE"

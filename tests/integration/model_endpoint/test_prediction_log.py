@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,14 @@ def test_what_waits_keeps_no_model_in_memory(opened: Opened) -> None:
     assert gone() is None and server.log.describe()["waiting"] == 1
 
 
+def test_many_labels_take_no_more_memory_than_few(opened: Opened) -> None:
+    _, server = opened(DATABASE_URL=f"postgresql://serving@127.0.0.1:{services.free_port()}/training")
+    answer = Answer(Loaded(stub.voucher(6), stub.Stub()), np.full((1, 10_000), 0.0001), [False], [1])
+    for _ in range(200):
+        server.log.add("x", "films", ["good"], answer)
+    assert server.log.describe() == {"waiting": 99, "dropped": 101, "trouble": server.log.describe()["trouble"]}
+
+
 def test_a_database_that_hangs_holds_nobody_up(opened: Opened, database: str) -> None:
     client, server = opened()
     with psycopg.connect(database) as blocker:
@@ -261,6 +270,32 @@ def test_rows_of_a_day_that_the_log_has_not_are_dropped_and_counted(
     monkeypatch.undo()
     post(client, "/predict", {"input": "good"}, "right")
     assert [row[0] for row in wait_for(database, 1)] == ["right"]
+
+
+def test_what_is_refused_takes_nothing_else_with_it(opened: Opened, database: str) -> None:
+    _, server = opened(DATABASE_URL=f"postgresql://serving@127.0.0.1:{services.free_port()}/training")
+    loaded = Loaded(stub.voucher(6), stub.Stub())
+    for number in range(40):
+        score = float("nan") if number in (3, 38) else 0.9
+        answer = Answer(loaded, np.array([[1 - score, score]]), [False], [1])
+        server.log.add(f"{number:02}", "films", ["good"], answer)
+    server.log._settings = replace(server.settings, database_url=url_of(database, "serving"))
+    rows = wait_for(database, 38)
+    assert [row[0] for row in rows] == [f"{number:02}" for number in range(40) if number not in (3, 38)]
+    services.wait_until(
+        "two are dropped", lambda: counted(server, "model_log_dropped_rows_total", reason="refused") == 2
+    )
+    assert counted(server, "model_log_waiting_rows") == 0
+
+
+def test_labels_are_logged_as_they_are(opened: Opened, database: str) -> None:
+    _, server = opened()
+    model = stub.Stub()
+    model.labels = ['100 %s "sure"', "tab\tand \\N"]
+    answer = Answer(Loaded(stub.voucher(6), model), np.array([[0.1, 0.9]]), [False], [1])
+    server.log.add("x", "films", ["good"], answer)
+    (row,) = wait_for(database, 1)
+    assert row[7] == model.labels[1] and row[8] == dict(zip(model.labels, [0.1, 0.9], strict=True))
 
 
 def test_a_database_of_before_the_log_is_waited_for(tmp_path: Path, opened: Opened, postgres_server: str) -> None:

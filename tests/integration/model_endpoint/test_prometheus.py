@@ -82,7 +82,7 @@ def platform(database: str, tmp_path: Path) -> Iterator[Platform]:
     url = url_of(database, "platform")
     training.dataset(database, labels=("negative", "positive"))
     know_version(url, tmp_path / "serving")
-    settings = training.settings(url, tmp_path)
+    settings = training.settings(url, tmp_path, TRAINING_BIND_ADDRESS="0.0.0.0", CONSOLE_PASSWORD="long enough")
     watch = Watch(settings)
     from training_endpoint.http.api import create_app  # heavy: it brings all that training needs
 
@@ -132,6 +132,10 @@ def prometheus(platform: Platform, tmp_path: Path) -> Iterator[Prometheus]:
         job.pop("dns_sd_configs", None)
         job.pop("static_configs", None)
         job["file_sd_configs"] = [{"files": [str(targets)]}]
+        if "authorization" in job:
+            assert job["authorization"] == {"credentials_file": "/run/secrets/PLATFORM_TOKEN"}, "as compose.yaml has it"
+            job["authorization"]["credentials_file"] = str(tmp_path / "token")
+    (tmp_path / "token").write_text("secret")
     (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{services.free_port()}"
     command = [program, f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/prometheus"]
@@ -164,4 +168,6 @@ def test_every_query_and_every_alert_finds_its_data(platform: Platform, promethe
 def test_a_newer_prometheus_reads_every_page(platform: Platform) -> None:
     for doors in platform.doors.values():  # from 3.0 on it refuses one that does not say what it is
         for door in doors:
-            assert requests.get(f"http://{door}/metrics", timeout=10).headers["Content-Type"].startswith("text/plain")
+            headers = {"Authorization": "Bearer secret"}
+            page = requests.get(f"http://{door}/metrics", headers=headers, timeout=10)
+            assert page.ok and page.headers["Content-Type"].startswith("text/plain")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from model_runner import CannotServe
 from model_runner.artifact import WEIGHTS, Manifest
 from tests import training
 from tests.database_roles import connected, url_of
+from training_endpoint import database as training_database
 from training_endpoint.data import classifiers
 from training_endpoint.monitor import hours, reference
 from training_endpoint.monitor.estimate import Numbers
@@ -88,7 +91,7 @@ def test_windows_are_told_by_hour_and_day(database: str, films: str, tmp_path: P
     assert told["classifier"] == "films" and told["alarms"] == []
     first, second = told["windows"]
     assert (first["rows"], first["version"], second["rows"]) == (300, 3, 200), "its older name is the same one's"
-    estimated = first["estimated"]["cbpe"]
+    estimated = first["estimated"]["mean"]
     assert 0.7 < estimated["low"] < estimated["accuracy"] < estimated["high"] <= 1
     assert set(first["drift"]) == {"scores", "classes", "lengths", "pieces"}
     assert first["drift"]["pieces"]["distance"] == 1, "four tokens a word, and one on the test rows"
@@ -97,6 +100,31 @@ def test_windows_are_told_by_hour_and_day(database: str, films: str, tmp_path: P
     assert sum(window["rows"] for window in days) == 500
     metrics = training.client(settings).get("/metrics").text
     assert 'monitor_alarm{classifier="films",kind="accuracy"} 0.0' in metrics
+
+
+def test_rows_that_nobody_can_read_hide_no_others(database: str, films: str, tmp_path: Path) -> None:
+    moment = NOW - timedelta(hours=1)
+    answered(database, moment, probabilities(np.random.default_rng(1), 300))
+    strange = ["{}", "[0.5]", "null", '{"good": "high"}', '{"good": null}', '{"good": -1}', '{"good": 1e999}', "[]"]
+    with connected(database) as owner:
+        for scores in strange:
+            row = "%s, 'x', 0, 'films', 3, 'one', '', null, '', %s, false, -7"
+            owner.execute(f"INSERT INTO prediction_log.answers VALUES ({row})", [moment, scores])
+    settings = training.settings(films, tmp_path)
+    Watch(settings).look()
+    (window,) = training.client(settings).get("/monitor?by=hour&days=1").get_json()["windows"]
+    assert window["rows"] == 308 and window["classes"].keys() == {"good", "bad"}
+    assert window["estimated"]["mean"]["accuracy"] > 0.5
+
+
+def test_what_a_retired_classifier_did_stays_readable(database: str, films: str, tmp_path: Path) -> None:
+    settings = training.settings(films, tmp_path)
+    answered(database, NOW - timedelta(hours=1), probabilities(np.random.default_rng(1), 300))
+    Watch(settings).look()
+    with connected(database) as owner:
+        owner.execute("UPDATE classifiers SET is_default = false, retired_at = now()")
+    told = training.client(settings).get("/monitor?classifier=films&by=hour")
+    assert told.status_code == 200 and [window["rows"] for window in told.get_json()["windows"]] == [300]
 
 
 def test_rows_that_come_late_are_counted_and_a_large_hour_is_sampled(
@@ -149,6 +177,33 @@ def test_answers_that_are_no_numbers_have_no_reference_and_break_no_job(films: s
     reference.keep(films, "text-classifier", 4, answers, np.array([0, 1]), ["bad", "good"], ["x", "y"])
     with connected(films, "platform") as platform:
         assert platform.execute("SELECT version FROM prediction_log.reference").fetchall() == [(3,)]
+
+
+def test_misspelt_copies_of_the_test_rows_are_answered_and_count(
+    films: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(4)
+    answers = probabilities(rng, 400)
+    labels, texts = np.array(labels_of(rng, answers)), ["a wonderful little film"] * 400
+    asked: list[str] = []
+
+    def always_wrong(copies: Sequence[str]) -> Numbers:
+        asked.extend(copies)
+        return np.stack([labels * 0.9 + 0.05, 0.95 - labels * 0.9], axis=1)
+
+    def broken(copies: Sequence[str]) -> Numbers:
+        raise CannotServe("its files are gone")
+
+    given = (answers, labels, ["bad", "good"], texts, tmp_path / "serving")
+    reference.keep(films, "text-classifier", 5, *given)
+    reference.keep(films, "text-classifier", 6, *given, always_wrong)
+    reference.keep(films, "text-classifier", 7, *given, broken)
+    with training_database.connect(films) as connection:
+        found = [reference.find(connection, "text-classifier", version) for version in (5, 6, 7)]
+    alone, spoilt, without = [one and one.calibration for one in found]
+    assert len(asked) == 400 and len(set(asked)) > 10 and texts[0] not in asked[:3]
+    assert alone and spoilt and spoilt.start + spoilt.slope < alone.start + alone.slope, "less sure than before"
+    assert without == alone and "its files are gone" in caplog.text
 
 
 @pytest.mark.parametrize("query", ["by=week", "days=0", "days=32", "days=x", "classifier="])

@@ -32,7 +32,7 @@ def promtool(*arguments: str) -> None:
 
 
 def test_prometheus_takes_its_files() -> None:
-    promtool("check", "config", "monitoring/prometheus/prometheus.yaml")
+    promtool("check", "config", "--syntax-only", "monitoring/prometheus/prometheus.yaml")  # its token is elsewhere
 
 
 def test_alerts_fire_when_they_should_and_only_then() -> None:
@@ -122,3 +122,20 @@ def test_grafana_is_not_opened_to_others_with_a_short_password(clone: Path) -> N
         env={"PATH": os.environ["PATH"], "GRAFANA_BIND_ADDRESS": "0.0.0.0", "GRAFANA_PASSWORD": "short"},
     )  # fmt: skip
     assert done.returncode == 1 and done.stdout.startswith("GRAFANA_BIND_ADDRESS Grafana"), done.stdout + done.stderr
+
+
+def test_what_it_has_mounted_is_the_new_token_after_a_rotation(clone: Path) -> None:
+    file = clone / ".platform/secrets/PLATFORM_TOKEN"
+    file.parent.parent.mkdir()
+
+    def write(token: str) -> None:
+        (clone / ".env").write_text(f"PLATFORM_TOKEN='{token}'\n")
+        sources = "".join(f". launch/{name}.sh; " for name in ("words", "settings", "containers"))
+        command = ["sh", "-euc", f"{sources} write_secrets"]
+        subprocess.run(command, cwd=clone, env={"PATH": os.environ["PATH"]}, check=True)
+        assert file.stat().st_mode & 0o777 == 0o444 and file.parent.stat().st_mode & 0o777 == 0o700
+
+    write("the first")
+    with file.open() as mounted:  # stays the same file, as one does that a container has mounted
+        write("another")
+        assert mounted.read() == "another"

@@ -2,25 +2,92 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks.monitoring.simulated import NAMES, START, answers, days, of_tests, raised, window
 from training_endpoint.monitor import estimate, report
-from training_endpoint.monitor.estimate import Reference, Summary
+from training_endpoint.monitor.estimate import Answered, Numbers, Reference, Summary
 from training_endpoint.monitor.hours import Hour
+from training_endpoint.monitor.spoiling import misspelt
 
 
 @pytest.mark.parametrize("sure", [0.7, 1, 2, 3])
-def test_the_temperature_is_how_much_a_model_says_more_than_it_knows(sure: float) -> None:
+def test_confidences_are_what_a_model_knows_whatever_it_says(sure: float) -> None:
     probabilities, labels = answers(np.random.default_rng(1), 20_000, 4, sure)
-    assert estimate.temperature(probabilities, labels) == pytest.approx(sure, rel=0.07)
+    tested = Answered(probabilities, labels)
+    found, right = estimate.calibrate(tested), tested.right
+    assert found.slope == pytest.approx(1 / sure, rel=0.1) and found.start == pytest.approx(0, abs=0.1)
+    for low in (0.5, 0.7, 0.9):
+        some = np.abs(estimate.confidences(probabilities, found) - low - 0.05) < 0.05
+        assert right[some].mean() == pytest.approx(low + 0.05, abs=0.03)
 
 
 def test_a_model_that_is_never_wrong_on_its_test_rows_is_still_doubted() -> None:
     probabilities = np.array([[0.999999, 0.000001]] * 50)
-    known = estimate.reference(probabilities, np.zeros(50, np.int64), NAMES, ["x"] * 50)
-    assert known.accuracy == 1 and 0.1 <= known.temperature <= 10
+    known = estimate.reference(Answered(probabilities, np.zeros(50, np.int64), [1.0] * 50), NAMES, ["x"] * 50)
+    assert known.accuracy == 1 and 0.9 < estimate.confidences(probabilities, known.calibration)[0] < 1
     summary = estimate.summarise(np.array([0.99, 0.5]), [1, 2], ["bad", "good"], known.threshold)
     assert 0 < estimate.cbpe(summary, known).low < estimate.cbpe(summary, known).high <= 1
+
+
+def spelt(rng: np.random.Generator, rows: int, more: float) -> tuple[Numbers, NDArray[np.int64], list[float | None]]:
+    """Answers that are as sure as ever and less often right the more tokens by word their texts have; and these."""
+    pieces = np.maximum(1, rng.normal(1.3 + more, 0.2, rows))
+    odds = rng.normal(3, 1, rows)
+    right = rng.random(rows) < 1 / (1 + np.exp(-(odds - 1 - 3 * (pieces - 1.3))))
+    good = 1 / (1 + np.exp(-odds))
+    return np.stack([1 - good, good], axis=1).round(6), right.astype(np.int64), pieces.tolist()
+
+
+@pytest.mark.parametrize("more", [0, 0.2, 0.4])
+def test_words_that_are_no_words_make_answers_less_sure(more: float) -> None:
+    rng = np.random.default_rng(5)
+    probabilities, labels, pieces = spelt(rng, 2000, 0)
+    known = estimate.reference(Answered(probabilities, labels, pieces), NAMES, ["x"] * 2000)
+    probabilities, labels, pieces = spelt(rng, 5000, more)
+    sure = estimate.confidences(probabilities, known.calibration, pieces)
+    summary = estimate.summarise(sure, [1] * 5000, ["good"] * 5000, known.threshold)
+    assert estimate.cbpe(summary, known).accuracy == pytest.approx(labels.mean(), abs=0.03)
+
+
+def test_misspelt_copies_of_the_test_rows_say_what_misspelling_costs() -> None:
+    rng = np.random.default_rng(9)
+    tested, spoilt = spelt(rng, 1000, 0), spelt(rng, 1000, 0.5)
+    even = [1.3] * 1000  # test rows that are all spelt alike tell nothing of it
+    known = estimate.reference(Answered(*tested[:2], even), NAMES, ["x"] * 1000, Answered(*spoilt))
+    probabilities, labels, pieces = spelt(rng, 5000, 0.4)
+    sure = estimate.confidences(probabilities, known.calibration, pieces)
+    assert sure.mean() == pytest.approx(labels.mean(), abs=0.04)
+    alone = estimate.reference(Answered(*tested[:2], even), NAMES, ["x"] * 1000)
+    assert estimate.confidences(probabilities, alone.calibration, pieces).mean() > labels.mean() + 0.1
+
+
+def test_a_copy_is_misspelt_in_some_words_alone() -> None:
+    text = "a wonderful little film of people who are in love"
+    some, most = misspelt([text] * 200, 0.2), misspelt([text] * 200, 1)
+    assert some == misspelt([text] * 200, 0.2) and len(set(some)) > 50
+    words = [word for copy in some for word in copy.split()]
+    changed = sum(word not in text.split() for word in words)
+    assert 0.1 < changed / len(words) < 0.2, "short words stay"
+    assert all(len(copy) == len(text) - 7 for copy in most) and misspelt(["", "a"], 1) == ["", "a"]
+
+
+def test_what_no_test_row_was_like_is_not_reckoned_beyond_them() -> None:
+    probabilities, labels, pieces = spelt(np.random.default_rng(5), 2000, 0)
+    found = estimate.calibrate(Answered(probabilities, labels, pieces))
+    one = probabilities[:1]
+    most = max(one for one in pieces if one is not None)
+    assert estimate.confidences(one, found, [most * 9]) == estimate.confidences(one, found, [most])
+    assert estimate.confidences(one, found, [None]) == estimate.confidences(one, found)
+
+
+def test_a_reference_of_an_earlier_release_is_read() -> None:
+    known = of_tests(np.random.default_rng(4)).as_dict()
+    del known["calibration"]
+    found = Reference.from_dict({**known, "temperature": 2.0})
+    probabilities = np.array([[0.1, 0.9]])
+    odds = np.sqrt(np.array([0.1, 0.9]))
+    assert estimate.confidences(probabilities, found.calibration)[0] == pytest.approx(odds[1] / odds.sum())
 
 
 @pytest.mark.parametrize("skill", [1, 2, 4])
@@ -41,7 +108,7 @@ def test_summaries_add_up() -> None:
     rng = np.random.default_rng(3)
     known = of_tests(rng)
     probabilities, _ = answers(rng, 100, 4, 2)
-    sure = estimate.confidences(probabilities, known.temperature)
+    sure = estimate.confidences(probabilities, known.calibration)
     labels = [NAMES[index] for index in probabilities.argmax(axis=1)]
     whole = estimate.summarise(sure, list(range(100)), labels, known.threshold)
     parts = [

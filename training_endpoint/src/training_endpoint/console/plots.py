@@ -84,8 +84,8 @@ def accuracy(asked: Asked) -> Plot:
     found: dict[str, list[list[float]]] = {"estimated": [], "true": []}
     for moment, window in sorted(newest.items()):
         at = datetime.fromisoformat(moment).timestamp() + middle
-        cbpe = (window["estimated"] or {}).get("cbpe")
-        for name, one in (("estimated", cbpe), ("true", window["true"])):
+        estimated = (window["estimated"] or {}).get("mean")
+        for name, one in (("estimated", estimated), ("true", window["true"])):
             if one and asked.since <= at:
                 found[name].append([min(at, asked.until), *(100 * one[part] for part in ("accuracy", "low", "high"))])
     lines = [{"name": name, "points": points} for name, points in found.items() if points]

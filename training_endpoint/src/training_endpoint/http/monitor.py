@@ -27,7 +27,7 @@ def install(app: Flask, watch: Watch) -> None:
         if by not in ("hour", "day"):
             raise InvalidOverride(f"by is {by[:20]!r}: it must be hour or day.")
         days = fields.limit("days", 7, MOST_DAYS)
-        classifier = named(settings, request.args)
+        classifier = named(settings, request.args, retired=True)
         if classifier is None:
             raise NoDataset("There is no classifier yet: POST /datasets imports the dataset that DATASET names.")
         return jsonify(
@@ -45,7 +45,7 @@ class MonitorCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         labels = ["classifier", "model_version"]
-        estimated = GaugeMetricFamily("monitor_estimated_accuracy", "Of the day so far (CBPE).", labels=labels)
+        estimated = GaugeMetricFamily("monitor_estimated_accuracy", "Of the day so far.", labels=labels)
         true = GaugeMetricFamily("monitor_true_accuracy", "Of the day so far, by feedback.", labels=labels)
         rows = GaugeMetricFamily("monitor_rows", "Rows of the log of the day so far.", labels=labels)
         alarm = GaugeMetricFamily("monitor_alarm", "1 while an alarm holds.", labels=["classifier", "kind"])
@@ -56,7 +56,7 @@ class MonitorCollector(Collector):
                     of = [one.name, str(window["version"])]
                     rows.add_metric(of, window["rows"])
                     if window["estimated"]:
-                        estimated.add_metric(of, window["estimated"]["cbpe"]["accuracy"])
+                        estimated.add_metric(of, window["estimated"]["mean"]["accuracy"])
                     if window["true"]:
                         true.add_metric(of, window["true"]["accuracy"])
                 for kind in report.KINDS:

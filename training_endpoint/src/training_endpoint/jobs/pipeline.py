@@ -1,6 +1,7 @@
 """What a job does, in the order in which it does it: a challenger is made, a verdict found, the job concluded."""
 
 from contextlib import suppress
+from functools import partial
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -9,6 +10,7 @@ from training_endpoint.errors import ChampionChanged, JobEnded
 from training_endpoint.jobs import challenger
 from training_endpoint.jobs.context import Job, Outcome
 from training_endpoint.jobs.verdict import judge
+from training_endpoint.judge import export
 from training_endpoint.monitor import reference
 from training_endpoint.release import peers, registry
 
@@ -34,6 +36,7 @@ def run(job: Job) -> Outcome:
             snapshot.label_names,
             snapshot.test.texts,
             registered.served.folder,
+            partial(export.answers_to, folder=registered.served.folder, weights=job.work / challenger.MODEL / "model"),
         )
         while True:
             outcome, ruling = judge(job, registered)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from model_runner import Model, Probabilities, latency_ms, machine, scores
+from model_runner import Model, Probabilities, latency_ms, load, machine, scores
 from model_runner.artifact import INPUTS, TOKENIZER, TORCH, WEIGHTS, Form, Manifest, write_golden
 from model_runner.onnx_model import OnnxModel
 from model_runner.torch_model import TorchModel
@@ -99,6 +99,15 @@ def export(
         reason=choice.reason,
     )
     return served, choice.answers
+
+
+def answers_to(texts: Sequence[str], folder: Path, weights: Path) -> Probabilities:
+    """What is served of the exported `folder` answers, whose weights lie in the folder `weights`."""
+    with TemporaryDirectory(dir=folder.parent.parent) as name:  # as a replica has it
+        laid = Path(name) / "serving"
+        shutil.copytree(folder, laid)
+        shutil.copytree(weights, laid / weights.name)
+        return scores(load(laid, "auto"), texts, machine.cores())
 
 
 @contextmanager

@@ -1,7 +1,10 @@
-"""How often answers are right, and whether they are of the kind that a version was tested on: from its scores alone.
+"""How often answers are right, and whether they are of the kind that a version was tested on.
 
-CBPE: the mean of calibrated confidences. ATC: the share of them above the threshold that as many test rows are above as
-were answered right (arXiv:2201.04234). Neither sees that labels came to mean something else: only feedback does.
+An answer's confidence is how sure it is to be right, by its highest score and its text's tokens by word, as both went
+with being right on the test rows and on misspelt copies of them. CBPE: the mean of the confidences. ATC: the share of
+them above the threshold that as many test rows are above as were answered right (arXiv:2201.04234). Where real texts
+get harder the first says too much, where confidences stay true the second jumps: people are told the mean. Neither
+sees that labels came to mean something else: only feedback does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.stats import chi2_contingency
 from scipy.stats.distributions import kstwo
 
@@ -61,10 +64,25 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """The log odds of being right: start + slope × those that the highest score claims
+    + by_pieces × (tokens by word - usual)."""
+
+    start: float
+    slope: float
+    by_pieces: float = 0
+    usual: float = 0
+    """Tokens by word of the test rows, in the mean; what is not known counts as that."""
+    least: float = 0
+    most: float = 0
+    """The range that the test rows have: nothing is known of what is beyond it."""
+
+
+@dataclass(frozen=True)
 class Reference:
     """What a version answered on its test rows."""
 
-    temperature: float
+    calibration: Calibration
     threshold: float
     accuracy: float
     summary: Summary
@@ -74,7 +92,11 @@ class Reference:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> "Reference":
-        return cls(**{**found, "summary": Summary(**found["summary"])})
+        known = dict(found)
+        # Of a release before calibrations: what the log odds of two labels are to be divided by.
+        before = known.pop("temperature", None)
+        calibration = Calibration(0, 1 / before) if before else Calibration(**known["calibration"])
+        return cls(**{**known, "calibration": calibration, "summary": Summary(**known["summary"])})
 
 
 @dataclass(frozen=True)
@@ -86,31 +108,74 @@ class Estimate:
     high: float
 
 
-def temperature(probabilities: Numbers, labels: NDArray[np.int64]) -> float:
-    """What logits are to be divided by for the labels to be likeliest: above 1 where answers are too sure.
+@dataclass(frozen=True)
+class Answered:
+    """Answers to rows whose labels are known: `probabilities` [rows, labels], `labels` [rows], and each text's tokens
+    by word, where they are known."""
 
-    `probabilities` [rows, labels], `labels` [rows].
+    probabilities: Numbers
+    labels: NDArray[np.int64]
+    pieces: Sequence[float | None] = ()
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.labels
+        return found
+
+
+def calibrate(tested: Answered, spoilt: Answered | None = None) -> Calibration:
+    """What makes it likeliest that those answers were right which were.
+
+    Texts of the test rows hardly differ in how they are spelt: `spoilt` are answers to misspelt copies of them, which
+    count as much as all of these.
     """
-    logits = np.log(np.clip(probabilities, FLOOR, 1))
+    parts = [tested, spoilt] if spoilt else [tested]
+    known = [one for part in parts for one in part.pieces if one is not None]
+    own = [one for one in tested.pieces if one is not None]
+    range_ = (float(np.mean(own)), min(known), max(known)) if own else (0.0, 0.0, 0.0)
+    odds = np.concatenate([_odds(part.probabilities) for part in parts])
+    more = np.concatenate([_beyond(part.pieces, len(part.labels), *range_) for part in parts])
+    right = np.concatenate([part.right for part in parts])
+    rows = len(tested.labels)
+    weights = np.concatenate([np.full(len(part.labels), rows / len(part.labels)) for part in parts])
+    by = float(more.std()) or 1.0
+    design = np.stack([np.ones(len(odds)), odds, more / by], axis=1)
+    # As if there were one more of each kind (Platt): with none that is wrong the best would be no doubt at all. And one
+    # row's worth of doubt that scores mean what they say and tokens nothing.
+    wanted = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
+    usual = np.array([0.0, 1.0, 0.0])
 
-    def loss(log_temperature: float) -> float:
-        scaled = _scaled(logits, float(np.exp(log_temperature)))
-        return float(-np.log(np.clip(scaled[np.arange(len(labels)), labels], 1e-12, 1)).mean())
+    def loss(slopes: Numbers) -> tuple[float, Numbers]:
+        claimed = design @ slopes
+        away = (slopes - usual) * [0, 1, 1]
+        gradient = design.T @ (weights * (_chance(claimed) - wanted)) + away
+        return float((weights * (np.logaddexp(0, claimed) - wanted * claimed)).sum() + (away**2).sum() / 2), gradient
 
-    # With few rows, or none that is wrong, the best would be no doubt at all.
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded").x))
-
-
-def confidences(probabilities: Numbers, by: float) -> Numbers:
-    """[rows]: of each row the highest probability, calibrated by the temperature `by`."""
-    return np.asarray(_scaled(np.log(np.clip(probabilities, FLOOR, 1)), by).max(axis=1))
+    start, slope, by_pieces = minimize(loss, usual, jac=True, method="BFGS").x.tolist()
+    return Calibration(start, slope, by_pieces / by, *range_)
 
 
-def _scaled(logits: Numbers, by: float) -> Numbers:
-    scaled = logits / by
-    scaled = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    found: Numbers = scaled / scaled.sum(axis=1, keepdims=True)
-    return found
+def confidences(probabilities: Numbers, by: Calibration, pieces: Sequence[float | None] = ()) -> Numbers:
+    """[rows]: of each row how sure it is that its highest probability is that of the right label."""
+    more = _beyond(pieces, len(probabilities), by.usual, by.least, by.most)
+    return _chance(by.start + by.slope * _odds(probabilities) + by.by_pieces * more)
+
+
+def _odds(probabilities: Numbers) -> Numbers:
+    """Of the highest in each row, as logarithms."""
+    highest = np.clip(probabilities.max(axis=1), FLOOR, 1 - FLOOR)
+    return np.asarray(np.log(highest / (1 - highest)))
+
+
+def _beyond(pieces: Sequence[float | None], rows: int, usual: float, least: float, most: float) -> Numbers:
+    """[rows]: how far tokens by word are from the usual, within the range; 0 where they are not known."""
+    if not len(pieces):
+        return np.zeros(rows)
+    return np.array([0.0 if one is None else min(max(one, least), most) - usual for one in pieces])
+
+
+def _chance(log_odds: Numbers) -> Numbers:
+    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
 
 
 def summarise(
@@ -144,20 +209,16 @@ def _histogram(values: Sequence[float], edges: Numbers) -> list[int]:
 
 
 def reference(
-    probabilities: Numbers,
-    labels: NDArray[np.int64],
-    names: Sequence[str],
-    texts: Sequence[str],
-    pieces: Sequence[float | None] = (),
+    tested: Answered, names: Sequence[str], texts: Sequence[str], spoilt: Answered | None = None
 ) -> Reference:
-    """Of a version's answers on its test rows; `names` are the labels, `pieces` each text's tokens by word."""
-    by = temperature(probabilities, labels)
-    sure = confidences(probabilities, by)
-    predicted = probabilities.argmax(axis=1)
-    accuracy = float((predicted == labels).mean())
+    """Of a version's answers on its test rows `texts`; `names` are the labels. `spoilt` as for `calibrate`."""
+    predicted = tested.probabilities.argmax(axis=1)
+    by = calibrate(tested, spoilt)
+    sure = confidences(tested.probabilities, by, tested.pieces)
+    accuracy = float(tested.right.mean())
     threshold = float(np.quantile(sure, 1 - accuracy)) if accuracy < 1 else float(sure.min())
-    summary = summarise(sure, [len(text) for text in texts], [names[index] for index in predicted], threshold, pieces)
-    return Reference(by, threshold, accuracy, summary)
+    lengths, classes = [len(text) for text in texts], [names[index] for index in predicted]
+    return Reference(by, threshold, accuracy, summarise(sure, lengths, classes, threshold, tested.pieces))
 
 
 def cbpe(window: Summary, tested: Reference) -> Estimate:
@@ -175,10 +236,16 @@ def atc(window: Summary, tested: Reference) -> Estimate:
     return _within(window.above / window.rows, _variance(window.above, window.rows) + _spread(tested))
 
 
+def both(window: Summary, tested: Reference) -> Estimate:
+    """The mean of the two, which is what people are told."""
+    one, other = cbpe(window, tested), atc(window, tested)
+    return Estimate((one.accuracy + other.accuracy) / 2, (one.low + other.low) / 2, (one.high + other.high) / 2)
+
+
 def least_loss(window: Summary, tested: Reference) -> float:
     """How much less accurate than on the test rows the answers of a window surely (97.5 %) are; negative where not.
 
-    Both by their confidences, so that a temperature that is not quite right is on both sides, and the chance of which
+    Both by their confidences, so that a calibration that is not quite right is on both sides, and the chance of which
     answers were right on neither.
     """
     sides = (window, tested.summary)

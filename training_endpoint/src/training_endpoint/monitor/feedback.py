@@ -67,7 +67,13 @@ def _add(connection: database.Connection, notes: list[Note]) -> int:
     """Inserts rows of one classifier; returns how many. Those that the table refuses are noted as refused."""
     table = connection.execute(database.query("feedback_table"), {"name": notes[0].classifier}).fetchone()
     if table is None:
-        _note(connection, "feedback_became", notes, f"there is no classifier {notes[0].classifier}", state="refused")
+        _note(
+            connection,
+            "feedback_became",
+            notes,
+            f"there is no classifier {notes[0].classifier}, or it was retired",
+            state="refused",
+        )
         return 0
     try:
         with connection.transaction():

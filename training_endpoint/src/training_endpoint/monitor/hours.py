@@ -36,8 +36,13 @@ def update(url: str, classifier: Classifier, looked: datetime | None = None) -> 
         row = connection.execute(database.query("hours_known"), {"classifier": classifier.name}).fetchone()
         known = looked or (row and row["newest"]) or now - timedelta(days=MOST_DAYS)
         since = (known - LATE).replace(minute=0, second=0, microsecond=0)
-        asked = {"names": _names(classifier), "since": since}
+        asked = {"classifier": classifier.name, "names": _names(classifier), "since": since}
         hours = connection.execute(database.query("log_hours"), asked).fetchall()
+        counted = {
+            (row["hour"], row["version"]): row["rows"] for row in connection.execute(database.query("hours"), asked)
+        }
+        # An hour that is over does not change, as a rule: its rows are read once.
+        hours = [row for row in hours if counted.get((row["hour"], row["version"])) != row["rows"]]
         tested = {one: reference.find(connection, classifier.model, one) for one in {row["version"] for row in hours}}
     for row in hours:
         found = tested[row["version"]]
@@ -71,14 +76,24 @@ def _keep(url: str, classifier: Classifier, tested: Reference, row: dict[str, An
     with database.connect(url) as connection:
         every = -(-row["rows"] // MOST_ROWS)
         found = connection.execute(database.query("log_rows"), {**part, "every": every}).fetchall()
+        found = [one for one in found if _are_scores(one["scores"])]
         if not found:
             return
         scores = [list(one["scores"].values()) for one in found]
         widest = max(map(len, scores))
         table = np.array([one + [0.0] * (widest - len(one)) for one in scores], np.float64)
-        sure = confidences(table, tested.temperature)
-        lengths, classes = [one["length"] for one in found], [one["label"] for one in found]
         pieces = [one["pieces"] for one in found]
+        sure = confidences(table, tested.calibration, pieces)
+        lengths, classes = [one["length"] for one in found], [one["label"] for one in found]
         summary = summarise(sure, lengths, classes, tested.threshold, pieces)
         kept = {"classifier": classifier.name, "version": row["version"], "hour": row["hour"], "rows": row["rows"]}
         connection.execute(database.query("hour_keep"), {**kept, "found": Jsonb(asdict(summary))})
+
+
+def _are_scores(found: object) -> bool:
+    """Whoever may add to the log may add anything."""
+    return (
+        isinstance(found, dict)
+        and bool(found)
+        and all(isinstance(one, int | float) and 0 <= one <= 1 for one in found.values())
+    )

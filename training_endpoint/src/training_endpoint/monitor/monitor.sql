@@ -57,7 +57,7 @@ GROUP BY 1, 2 ORDER BY 1, 2
 -- name: log_rows
 -- One row in `every`, whole requests, which no client chooses.
 SELECT label, scores, coalesce(length(text), -1) AS length,
-       CASE WHEN NOT truncated THEN pieces::float8 / cardinality(regexp_split_to_array(btrim(text, E' \t\r\n'), '\s+')) END
+       CASE WHEN NOT truncated AND pieces > 0 THEN pieces::float8 / cardinality(regexp_split_to_array(btrim(text, E' \t\r\n'), '\s+')) END
            AS pieces
 FROM prediction_log.answers
 WHERE classifier = ANY (%(names)s) AND version = %(version)s AND at >= %(hour)s AND at < %(hour)s + interval '1 hour'

@@ -11,7 +11,7 @@ from typing import Any
 from training_endpoint import database
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.monitor import hours, reference
-from training_endpoint.monitor.estimate import Estimate, Reference, Summary, atc, cbpe, counted, drift, least_loss
+from training_endpoint.monitor.estimate import Estimate, Reference, Summary, atc, both, cbpe, counted, drift, least_loss
 from training_endpoint.monitor.hours import Hour
 
 KINDS = ("accuracy", "drift")
@@ -88,7 +88,7 @@ def _look(window: Summary, tested: Reference, loss: float) -> dict[str, str]:
     if least_loss(window, tested) > loss:
         wrong["accuracy"] = (
             f"answers of the last {LOOKED_BACK.total_seconds() / 3600:.0f} hours are right in an estimated "
-            f"{_percent(cbpe(window, tested))}, on its test rows {tested.accuracy:.1%} were"
+            f"{_percent(both(window, tested))}, on its test rows {tested.accuracy:.1%} were"
         )
     tests = drift(window, tested)
     far = {
@@ -116,7 +116,9 @@ def _window(
         "drift": None,
     }
     if tested is not None:
-        told["estimated"] = {"cbpe": asdict(cbpe(summary, tested)), "atc": asdict(atc(summary, tested))}
+        told["estimated"] = {
+            name: asdict(one(summary, tested)) for name, one in (("mean", both), ("cbpe", cbpe), ("atc", atc))
+        }
         told["drift"] = {name: asdict(one) for name, one in drift(summary, tested).items()}
     if labels[0]:
         told["true"] = {**asdict(counted(labels[1], labels[0])), "labels": labels[0]}
