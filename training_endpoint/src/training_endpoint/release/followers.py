@@ -47,8 +47,10 @@ class Followers(Reconciler):
     def of(self, classifier: Classifier) -> Reconciler:
         """Who says whether a classifier's model is served: of the default one, whether it is at the root."""
         if classifier.is_default:
-            made = self._root.get(classifier.name) or self._made(classifier.settings(self.settings), self.fleet)
-            return self._root.setdefault(classifier.name, made)
+            known = self._root.get(classifier.name)
+            return known or self._root.setdefault(
+                classifier.name, self._made(classifier.settings(self.settings), self.fleet)
+            )
         return self._beside(classifier)
 
     @property
@@ -94,9 +96,11 @@ class Followers(Reconciler):
                 one.state = replace(one.state, trouble=f"{type(error).__name__}: {error}")
 
     def _beside(self, classifier: Classifier) -> Reconciler:
+        known = self._own.get(classifier.name)
+        if known is not None:
+            return known
         settings = classifier.beside(self.settings)
-        made = self._own.get(classifier.name) or self._made(settings, Fleet(settings, self.fleet.visits))
-        return self._own.setdefault(classifier.name, made)
+        return self._own.setdefault(classifier.name, self._made(settings, Fleet(settings, self.fleet.visits)))
 
     def _made(self, settings: Settings, fleet: Fleet) -> Reconciler:
         made = Reconciler(settings, fleet)
