@@ -25,9 +25,11 @@ LOOKED_BACK = timedelta(days=7)
 PAGES = 2_000
 """Of 8 KB that are read of the log at a time, drawn by chance, however large it is."""
 MOST_TEXTS = 4_000
+MOST = 200
+"""Of each reason that are added at a time."""
 ERRORS = 10
 """Beside the shares, which are 100 together: one in eleven is a label error, while there are any."""
-NEAR = 0.9
+NEAR = 0.85
 """Texts whose pieces have a cosine above this are near-copies: one of them is asked."""
 PIECE = 4
 """Characters of a piece."""
@@ -56,7 +58,7 @@ def refill(settings: Settings) -> int:
 def fill(settings: Settings, classifier: Classifier) -> int:
     """One classifier's."""
     url, came = settings.database_url, 0
-    audits, uncertain = (room(settings, classifier.name, reason) for reason in ("audit", "uncertain"))
+    audits, uncertain = (min(MOST, room(settings, classifier.name, reason)) for reason in ("audit", "uncertain"))
     if not audits and not uncertain:
         return 0
     with database.connect(url) as connection:
