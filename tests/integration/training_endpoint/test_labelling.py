@@ -270,6 +270,16 @@ def test_by_margin_the_least_sure_comes_first_and_near_copies_are_left_out(films
     assert "quite" in first.lower() and second == "nobody knows what to make of such a film"
 
 
+def test_a_classifier_whose_table_is_gone_keeps_no_other_waiting(films: str, tmp_path: Path) -> None:
+    with owned(films) as owner:
+        owner.execute("CREATE TABLE mails (body text, spam text)")
+        owner.execute("SELECT create_classifier('mails', 'mails', text_column => 'body', label_column => 'spam')")
+        owner.execute("DROP TABLE film_train")
+    logged(films, "a film")
+    logged(films, "a mail", name="mails")
+    assert pick.refill(training.settings(films, tmp_path)) == 2
+
+
 def test_where_there_is_nothing_it_is_said_why(films: str, tmp_path: Path) -> None:
     def why(**variables: str) -> str:
         settings = training.settings(films, tmp_path, **variables)
