@@ -5,6 +5,7 @@ The disagreements of the shadow and the label errors come from elsewhere; how of
 
 import logging
 import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -36,6 +37,7 @@ NEAR = 0.85
 PIECE = 4
 """Characters of a piece."""
 WIDTH = 4_096
+UNHEARD = str.maketrans(dict.fromkeys(string.punctuation, " "))
 LONGEST = 2_000
 """Of a text, in characters, that is looked at for near-copies."""
 
@@ -129,8 +131,9 @@ def apart(texts: Sequence[str], others: Sequence[str], most: int) -> list[int]:
 
 
 def _pieces(text: str) -> NDArray[np.float32]:
-    """[WIDTH], of length 1: how often each piece of a text stands in it, whatever its capitals, digits and blanks."""
-    plain = " ".join(re.sub(r"\d", "0", text[:LONGEST]).casefold().split())
+    """[WIDTH], of length 1: how often each piece stands in a text, whatever its capitals, digits, punctuation and blanks."""
+    short = re.sub(r"\d", "0", text[:LONGEST]).casefold()
+    plain = " ".join(short.translate(UNHEARD).split()) or short
     data = np.frombuffer(f" {plain} ".ljust(PIECE).encode("utf-32-le"), np.uint32).astype(np.uint64)
     windows = np.lib.stride_tricks.sliding_window_view(data, PIECE)
     mixed = (windows * np.array([1, 1_000_003, 998_244_353, 2_654_435_761][:PIECE], np.uint64)).sum(axis=1)
