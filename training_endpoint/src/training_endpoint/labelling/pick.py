@@ -131,7 +131,7 @@ def apart(texts: Sequence[str], others: Sequence[str], most: int) -> list[int]:
 
 
 def _pieces(text: str) -> NDArray[np.float32]:
-    """[WIDTH], of length 1: how often each piece stands in a text, whatever its capitals, digits, punctuation and blanks."""
+    """[WIDTH], of length 1: how often each piece is in a text, whatever its capitals, digits, punctuation, blanks."""
     short = re.sub(r"\d", "0", text[:LONGEST]).casefold()
     plain = " ".join(short.translate(UNHEARD).split()) or short
     data = np.frombuffer(f" {plain} ".ljust(PIECE).encode("utf-32-le"), np.uint32).astype(np.uint64)
