@@ -27,7 +27,9 @@ LOOKED_BACK = timedelta(days=7)
 """Of the log, from which texts are drawn."""
 PAGES = 2_000
 """Of 8 KB that are read of the log at a time, drawn by chance, however large it is."""
-MOST_TEXTS = 4_000
+MOST_TEXTS = 2_000
+LARGEST = 20_000
+"""Of a text, in bytes: nobody reads more."""
 MOST = 200
 """Of each reason that are added at a time."""
 ERRORS = 10
@@ -148,7 +150,7 @@ def _margin(ordered: Sequence[float]) -> float:
 
 def _sample(connection: database.Connection, classifier: Classifier) -> list[dict[str, Any]]:
     """Answers with texts, by chance, each as likely as any other."""
-    asked = {"names": classifier.names, "back": LOOKED_BACK, "pages": PAGES, "most": MOST_TEXTS}
+    asked = {"names": classifier.names, "back": LOOKED_BACK, "pages": PAGES, "most": MOST_TEXTS, "largest": LARGEST}
     row = connection.execute(database.query("pick_share"), asked).fetchone()
     return connection.execute(
         database.query("pick_sample"), {**asked, "share": row["share"] if row else 100}
