@@ -65,6 +65,7 @@ class Settings:
     feedback_at_once: bool
     alarm_loss: float
     alarm_starts_run: bool
+    shadow: bool
     hub_cache: Path
     host: str
     port: int
@@ -128,6 +129,7 @@ class Settings:
             keep_cache_days=env.number("KEEP_CACHE_DAYS", 30, 1, 36_500),
             feedback_at_once=env.choice("FEEDBACK", ("at_once", "review"), "at_once") == "at_once",
             alarm_starts_run=env.choice("ALARM_STARTS_RUN", ("on", "off"), "off") == "on",
+            shadow=env.choice("SHADOW", ("on", "off"), "on") == "on",
             alarm_loss=env.number("ALARM_LOSS", 0.02, 0, 1),
             hub_cache=Path(env.text("HF_HOME", str(state_dir / "huggingface"))),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
