@@ -54,7 +54,9 @@ def main(name: str, settings: Settings) -> None:
         with database.connect(url) as connection:
             shadows.end(connection, classifier.model, "ended", f"it cannot be loaded any more: {error.message}")
         return
-    while time.monotonic() < end and has_room(url, classifier, shadow) and step(url, classifier, shadow, model, learned):
+    while time.monotonic() < end and has_room(url, classifier, shadow):
+        if not step(url, classifier, shadow, model, learned):
+            return
         again = shadows.current(url, classifier.model)
         if again is None or again.id != shadow.id:
             return

@@ -1,4 +1,4 @@
-"""The table labelling.shadows: which version is the shadow of a model, how it stands, and what became of earlier ones."""
+"""The table labelling.shadows: which version is the shadow of a model, and what became of earlier ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,10 +60,15 @@ def after_verdict(connection: database.Connection, model: str, ruling: Ruling, l
     challenger = ruling.evidence.get("challenger_version")
     if ruling.shadow:
         end(connection, model, "replaced", f"version {challenger} is the shadow, and right on more test rows")
-        values = {"model": model, "version": challenger, "champion": ruling.compared_with, "labels": Jsonb([*labels])}
+        values = {"model": model, "version": challenger, "champion": ruling.compared_with, "labels": as_json(labels)}
         connection.execute(database.query("shadow_begin"), values)
     elif ruling.to_version != ruling.compared_with:
         end(connection, model, "ended", another_champion(ruling.to_version))
+
+
+def as_json(labels: Sequence[str]) -> Jsonb:
+    """Names of classes as a column has them."""
+    return Jsonb([*labels])
 
 
 def another_champion(version: int | None) -> str:

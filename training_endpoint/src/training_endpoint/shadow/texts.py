@@ -1,4 +1,4 @@
-"""Which logged texts the shadow answers again: the Champion's own answers, the oldest first, none that it has learned."""
+"""Which logged texts the shadow answers again: the Champion's answers, the oldest first, none that it has learned."""
 
 import hashlib
 from dataclasses import dataclass
