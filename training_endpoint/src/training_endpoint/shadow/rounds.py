@@ -36,11 +36,8 @@ class Rounds:
         live = {one.model: one for one in classifiers.live(url)} if self._settings.shadow else {}
         for shadow in shadows.open_ones(url):
             classifier = live.get(shadow.model_name)
-            if (
-                classifier
-                and time.monotonic() >= self._not_before.get(shadow.id, 0)
-                and _wanted(url, classifier, shadow)
-            ):
+            rests = time.monotonic() < self._not_before.get(shadow.id, 0)
+            if classifier and not rests and _wanted(url, classifier, shadow):
                 self._round(classifier, shadow)
 
     def _round(self, classifier: Classifier, shadow: Shadow) -> None:

@@ -39,12 +39,18 @@ FROM (
 
 -- name: shadow_texts
 -- The next logged answers of the Champion, the oldest first: no score chooses among them.
-SELECT at, request_id, place, text, label, scores
-FROM prediction_log.answers
-WHERE classifier = ANY (%(names)s) AND at >= %(since)s AND at < clock_timestamp() - make_interval(secs => %(lag)s)
-  AND (at, request_id, place) > (%(since)s, %(request)s, %(place)s)
-  AND version = %(champion)s AND text IS NOT NULL
-ORDER BY at, request_id, place
+SELECT found.*
+FROM unnest(%(names)s::text[]) name
+CROSS JOIN LATERAL (
+    SELECT a.at, a.request_id, a.place, a.text, a.label, a.scores
+    FROM prediction_log.answers a
+    WHERE a.classifier = name AND a.at >= %(since)s AND a.at < clock_timestamp() - make_interval(secs => %(lag)s)
+      AND (a.at, a.request_id, a.place) > (%(since)s, %(request)s, %(place)s)
+      AND a.version = %(champion)s AND a.text IS NOT NULL
+    ORDER BY a.at, a.request_id, a.place
+    LIMIT %(most)s
+) found
+ORDER BY found.at, found.request_id, found.place
 LIMIT %(most)s
 
 -- name: shadow_takes_over

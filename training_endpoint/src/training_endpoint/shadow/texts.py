@@ -11,10 +11,13 @@ import numpy.typing as npt
 from training_endpoint import database
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.data.snapshot import row_hash
+from training_endpoint.release import ledger
 from training_endpoint.shadow.shadows import Shadow
 
 LOOKED_BACK = timedelta(days=7)
 """Older traffic says little about that of today."""
+CLOCKS = timedelta(minutes=1)
+"""By so much a replica's clock may differ from the database's."""
 LAG_S = 3.0
 """Replicas write their rows so late, and a row with an earlier time is passed over."""
 
@@ -43,6 +46,8 @@ class Answer:
 def following(url: str, classifier: Classifier, shadow: Shadow, most: int) -> list[Answer]:
     """At most so many, the next ones after what the shadow has seen."""
     since = datetime.now(UTC) - LOOKED_BACK
+    made = ledger.reason_of(url, classifier.model, shadow.champion_version)
+    since = max(since, made.at - CLOCKS) if made else since
     goes_on = shadow.seen_at is not None and shadow.seen_at >= since
     values: dict[str, Any] = {
         "names": sorted({classifier.name, classifier.model}),
