@@ -272,17 +272,18 @@ def test_a_text_that_waits_because_the_champion_was_unsure_is_asked_for_the_shad
     ]
 
 
-def test_what_waits_for_labels_is_bounded(made: Release, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_for_labels_is_bounded(made: Release, postgres: str) -> None:
     challenged(made)
     logged(postgres, TEXTS)
-    monkeypatch.setattr(answering, "MOST_OPEN", 60)
-    url, one = made.settings.database_url, current(made)
-    assert answering.has_room(url, films(made), one)
+    settings = replace(made.settings, label_open=60, label_shares=(100, 0, 0))
+    rounds = Rounds(settings, ("false",))
     answer(made, "lovely")
-    assert not answering.has_room(url, films(made), one)
-    Rounds(made.settings, ("false",)).look()  # starts nothing: there is no room
+    rounds.look()
+    assert rounds.rests == {}, "nothing was started: there is no room"
     label(made, 1, "lovely")
-    assert answering.has_room(url, films(made), one)
+    logged(postgres, ["another lovely film"], of="more", ago=20)
+    rounds.look()
+    assert list(rounds.rests) == [current(made).id]
 
 
 def test_a_label_that_is_taken_back_in_time_counts_for_nobody(made: Release, postgres: str) -> None:

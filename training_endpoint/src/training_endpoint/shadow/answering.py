@@ -1,7 +1,7 @@
 """The shadow at work: `python -m training_endpoint.shadow.answering CLASSIFIER`, a process of the lowest priority.
 
-It loads the version that the ledger vouches for, answers logged texts again for at most ROUND_S seconds, and adds those
-on which it differs from the Champion to the queue of what to label. Then it ends, so that its memory is free again.
+It loads the version that the ledger vouches for, answers logged texts again for at most ROUND_S seconds, or until the
+queue of what to label has no room, and adds those to it on which it differs from the Champion. Then it ends, so that its memory is free again.
 Stopped anywhere, it goes on from where it was: a text is in the queue once, however often it was looked at.
 """
 
@@ -23,7 +23,7 @@ from training_endpoint import database, process
 from training_endpoint.data import classifiers, lineage
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import UnknownVersion
-from training_endpoint.labelling import items
+from training_endpoint.labelling import items, pick
 from training_endpoint.labelling.items import New
 from training_endpoint.release import inheritance, versions
 from training_endpoint.settings import Settings
@@ -33,8 +33,6 @@ from training_endpoint.shadow.texts import Answer, Learned
 
 ROUND_S = 30.0
 AT_ONCE = 64
-MOST_OPEN = 100
-"""So many texts may wait for a label; while they do, the shadow rests."""
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +52,13 @@ def main(name: str, settings: Settings) -> None:
         with database.connect(url) as connection:
             shadows.end(connection, classifier.model, "ended", f"it cannot be loaded any more: {error.message}")
         return
-    while time.monotonic() < end and has_room(url, classifier, shadow):
+    while time.monotonic() < end and pick.room(settings, classifier.name, "disagreement"):
         if not step(url, classifier, shadow, model, learned):
             return
         again = shadows.current(url, classifier.model)
         if again is None or again.id != shadow.id:
             return
         shadow = again
-
-
-def has_room(url: str, classifier: Classifier, shadow: Shadow) -> bool:
-    """Whether fewer texts wait for a label than may."""
-    return shadows.tally(url, classifier, shadow)[1] < MOST_OPEN
 
 
 def step(url: str, classifier: Classifier, shadow: Shadow, model: Model, learned: Learned) -> bool:

@@ -7,9 +7,10 @@ import time
 
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
+from training_endpoint.labelling import pick
 from training_endpoint.settings import Settings
 from training_endpoint.shadow import shadows, texts
-from training_endpoint.shadow.answering import ROUND_S, has_room
+from training_endpoint.shadow.answering import ROUND_S
 from training_endpoint.shadow.shadows import Shadow
 
 LOOK_S = 10.0
@@ -28,7 +29,8 @@ class Rounds:
     def __init__(self, settings: Settings, command: tuple[str, ...] = COMMAND) -> None:
         self._settings = settings
         self._command = command
-        self._not_before: dict[int, float] = {}
+        self.rests: dict[int, float] = {}
+        """By shadow until when."""
 
     def look(self) -> None:
         """Once at every shadow. Returns when their processes have ended. Raises `DatabaseUnavailable`."""
@@ -36,8 +38,8 @@ class Rounds:
         live = {one.model: one for one in classifiers.live(url)} if self._settings.shadow else {}
         for shadow in shadows.open_ones(url):
             classifier = live.get(shadow.model_name)
-            rests = time.monotonic() < self._not_before.get(shadow.id, 0)
-            if classifier and not rests and _wanted(url, classifier, shadow):
+            rests = time.monotonic() < self.rests.get(shadow.id, 0)
+            if classifier and not rests and _wanted(self._settings, classifier, shadow):
                 self._round(classifier, shadow)
 
     def _round(self, classifier: Classifier, shadow: Shadow) -> None:
@@ -47,9 +49,10 @@ class Rounds:
             ended = -1
         if ended:
             log.warning("the shadow of %s did not answer; again in %d seconds", classifier.name, FAILED_S)
-            self._not_before[shadow.id] = time.monotonic() + FAILED_S
+            self.rests[shadow.id] = time.monotonic() + FAILED_S
 
 
-def _wanted(url: str, classifier: Classifier, shadow: Shadow) -> bool:
-    """Whether there is a text to answer, and room in the queue."""
-    return has_room(url, classifier, shadow) and bool(texts.following(url, classifier, shadow, 1))
+def _wanted(settings: Settings, classifier: Classifier, shadow: Shadow) -> bool:
+    """Whether there is room in the queue, and a text to answer."""
+    has_room = pick.room(settings, classifier.name, "disagreement") > 0
+    return has_room and bool(texts.following(settings.database_url, classifier, shadow, 1))

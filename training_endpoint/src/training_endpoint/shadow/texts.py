@@ -50,7 +50,7 @@ def following(url: str, classifier: Classifier, shadow: Shadow, most: int) -> li
     since = max(since, made.at - CLOCKS) if made else since
     goes_on = shadow.seen_at is not None and shadow.seen_at >= since
     values: dict[str, Any] = {
-        "names": sorted({classifier.name, classifier.model}),
+        "names": classifier.names,
         "since": shadow.seen_at if goes_on else since,
         "request": shadow.seen_request if goes_on else "",
         "place": shadow.seen_place if goes_on else -1,
