@@ -17,6 +17,7 @@ from tests import training
 from tests.database_roles import connected, url_of
 from tests.releases import NAME, Release, release
 from training_endpoint import database
+from training_endpoint.console import view
 from training_endpoint.data import classifiers
 from training_endpoint.data.snapshot import row_hash
 from training_endpoint.errors import ChampionChanged, NoShadow
@@ -164,7 +165,14 @@ def test_labels_on_what_differs_promote_the_shadow_and_the_ledger_says_by_what(m
     assert told and told["text"].endswith(
         "next: label 60 texts that it and the Champion answer differently, at /console/label"
     )
+    client = training.client(made.settings)
+    assert client.get("/shadow?classifier=films").get_json() == {"classifier": "films", "shadow": told}
     assert label(made, 6, "lovely") == 6
+    metrics = client.get("/metrics").text
+    assert f'shadow_labels{{classifier="films",model_version="{version}"}} 6.0' in metrics
+    assert f'shadow_evidence{{classifier="films",model_version="{version}",that_it_is="better"}} 18.1' in metrics
+    (served,) = view.served(made.desk)
+    assert served["shadow"].startswith("version 2: 6 labels, evidence 18.1 of 20 that it is better, ")
     decisions.decide(made.desk)
     assert made.decided == 1
     label(made, 1, "lovely")

@@ -1,7 +1,8 @@
 """The shadow at work: `python -m training_endpoint.shadow.answering CLASSIFIER`, a process of the lowest priority.
 
 It loads the version that the ledger vouches for, answers logged texts again for at most ROUND_S seconds, or until the
-queue of what to label has no room, and adds those to it on which it differs from the Champion. Then it ends, so that its memory is free again.
+queue of what to label has no room, and adds those to it on which it differs from the Champion. Then it ends, so that
+its memory is free again.
 Stopped anywhere, it goes on from where it was: a text is in the queue once, however often it was looked at.
 """
 
