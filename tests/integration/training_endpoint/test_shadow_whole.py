@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -43,7 +44,7 @@ def sentences(count: int, seed: int) -> list[tuple[str, str]]:
     return made
 
 
-def run(settings: Settings, **overrides: float) -> dict[str, object]:
+def run(settings: Settings, **overrides: float) -> dict[str, Any]:
     """One job, to its end."""
     jobs = Jobs(settings.database_url)
     made, _ = jobs.submit(f"run-{time.monotonic_ns()}", overrides)
@@ -52,6 +53,24 @@ def run(settings: Settings, **overrides: float) -> dict[str, object]:
     ended = jobs.get(made["job_id"])
     assert ended["status"] == JobStatus.SUCCEEDED, ended["error"]
     return ended
+
+
+def log(database: str, settings: Settings, version: int, asked: list[str]) -> None:
+    """What a version answered, some seconds ago."""
+    names, found = opponent.of(settings, version, asked, ["bad", "good"])
+    with psycopg.connect(database) as connection, connection.cursor() as cursor:
+        columns = "at, request_id, place, classifier, version, replica, text, label, scores, truncated, pieces"
+        with cursor.copy(f"COPY prediction_log.answers ({columns}) FROM STDIN") as copy:
+            for number, (text, scores) in enumerate(zip(asked, found.tolist(), strict=True)):
+                at = datetime.now(UTC) - timedelta(seconds=20 - number / 100)
+                label = ["bad", "good"][int(scores[1] > scores[0])]
+                row = json.dumps(dict(zip(["bad", "good"], scores, strict=True)))
+                copy.write_row((at, f"r{number}", 0, "films", version, "one", text, label, row, False, 4))
+    assert set(names) == {"bad", "good"}
+
+
+def said(job: dict[str, Any]) -> str:
+    return str(job["detail"]["verdict_text"])
 
 
 def test_a_challenger_of_a_job_is_promoted_by_labels_on_what_it_answers_otherwise(
@@ -75,30 +94,19 @@ def test_a_challenger_of_a_job_is_promoted_by_labels_on_what_it_answers_otherwis
     assert champion["verdict"] == "first_champion"
     challenger = run(settings, epochs=3, learning_rate=2e-3, seed=2)
     assert challenger["verdict"] == "kept_no_difference", challenger["detail"]
-    said = str(challenger["detail"]["verdict_text"])  # type: ignore[index]
-    assert "it is the shadow now: labels on what it and the Champion answer differently decide" in said
+    assert "it is the shadow now: labels on what it and the Champion answer differently decide" in said(challenger)
     # The same again is not right on more test rows, so the first one stays.
     again = run(settings, epochs=3, learning_rate=2e-3, seed=2)
     shadow = shadows.current(url, "text-classifier")
     assert shadow is not None and shadow.version == challenger["model_version"]
-    assert f"version {shadow.version} stays the shadow, with " in str(again["detail"]["verdict_text"])  # type: ignore[index]
+    assert f"version {shadow.version} stays the shadow, with " in said(again)
 
     # What the Champion was asked since: nonsense, on which two models differ.
     chance = random.Random(3)
     asked = list({" ".join(chance.choices(WORDS, k=chance.randint(1, 9))) for _ in range(600)})
     learned = sentences(200, 1)[0][0]
     asked[0] = learned
-    names, found = opponent.of(settings, int(str(champion["model_version"])), asked, ["bad", "good"])
-    with psycopg.connect(database) as connection, connection.cursor() as cursor:
-        columns = "at, request_id, place, classifier, version, replica, text, label, scores, truncated, pieces"
-        with cursor.copy(f"COPY prediction_log.answers ({columns}) FROM STDIN") as copy:
-            for number, (text, scores) in enumerate(zip(asked, found.tolist(), strict=True)):
-                at = datetime.now(UTC) - timedelta(seconds=20 - number / 100)
-                label = names[int(scores[1] > scores[0])]
-                row = json.dumps(dict(zip(names, scores, strict=True)))
-                version = champion["model_version"]
-                copy.write_row((at, f"r{number}", 0, "films", version, "one", text, label, row, False, 4))
-
+    log(database, settings, champion["model_version"], asked)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
