@@ -408,3 +408,18 @@ def test_a_process_that_fails_is_left_alone_for_a_while(
         "the shadow of films did not answer; again in 300 seconds"
     ]
     assert texts.following(made.settings.database_url, films(made), current(made), 1)
+
+
+@pytest.mark.parametrize("kept", [[], [None, None]])
+def test_without_texts_in_the_log_it_waits_and_says_why(made: Release, postgres: str, kept: list[None]) -> None:
+    challenged(made)
+    logged(postgres, kept)
+    rounds = Rounds(made.settings, ("false",))
+    rounds.look()
+    assert rounds.rests == {}, "nothing was started"
+    told = decisions.standing(made.settings, films(made))
+    assert told and told["text"].endswith(
+        "no text of the log of predictions was there for it yet: PREDICTION_LOG=full keeps them"
+    )
+    told = decisions.standing(replace(made.settings, label_shares=(0, 80, 20)), films(made))
+    assert told and "LABEL_DISAGREEMENTS is 0" in told["text"]

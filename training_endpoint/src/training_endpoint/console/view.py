@@ -33,6 +33,7 @@ def served(desk: Desk) -> list[Row]:
     url = desk.settings.database_url
     live = {one.name: one for one in classifiers.live(url)[:MOST_CLASSIFIERS]}
     followers = {name: desk.reconciler.of(one).state for name, one in live.items()}
+    standing = decisions.all_standing(desk.settings, live.values())
     rows = _all(url, "console_classifiers", most=MOST_CLASSIFIERS)
     for row in rows:
         state, decision = followers.get(row["name"]), row["decision"]
@@ -40,8 +41,8 @@ def served(desk: Desk) -> list[Row]:
         row["everywhere"] = bool(state and follows and state.served)
         row["trouble"] = state.trouble if state else ""
         row["left_out"] = left_out(row["left_out"] or {})
-        found = decisions.standing(desk.settings, live[row["name"]]) if row["name"] in live else None
-        row["shadow"] = found["text"] if found and not found["ended_at"] else None
+        found = standing.get(row["name"])
+        row["shadow"] = found["text"] if found else None
     return rows
 
 

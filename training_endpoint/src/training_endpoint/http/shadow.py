@@ -39,13 +39,12 @@ class ShadowCollector(Collector):
         )
         given = GaugeMetricFamily("shadow_labels", "Labels on what it answers otherwise.", labels=labels)
         try:
-            for one in classifiers.live(self._settings.database_url):
-                found = decisions.standing(self._settings, one)
-                if found and not found["ended_at"]:
-                    of = [one.name, str(found["version"])]
-                    given.add_metric(of, found["labels"])
-                    for side in ("better", "worse"):
-                        evidence.add_metric([*of, side], found[side])
+            live = classifiers.live(self._settings.database_url)
+            for name, found in decisions.all_standing(self._settings, live).items():
+                of = [name, str(found["version"])]
+                given.add_metric(of, found["labels"])
+                for side in ("better", "worse"):
+                    evidence.add_metric([*of, side], found[side])
         except DatabaseUnavailable:
             return
         yield from (evidence, given)

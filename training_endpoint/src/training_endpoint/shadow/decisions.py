@@ -1,6 +1,7 @@
 """What becomes of shadows: labels decide as soon as they can, and each ends with the Champion that it stood against."""
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -106,8 +107,16 @@ def evidence(counted: Tally, significance: float) -> dict[str, Any]:
 def standing(settings: Settings, classifier: Classifier) -> dict[str, Any] | None:
     """How the shadow of a classifier stands, or what became of the last one; None where there never was one."""
     shadow = shadows.newest(settings.database_url, classifier.model)
-    if shadow is None:
-        return None
+    return None if shadow is None else _standing(settings, classifier, shadow)
+
+
+def all_standing(settings: Settings, live: Iterable[Classifier]) -> dict[str, dict[str, Any]]:
+    """Of those classifiers that have a shadow now, by name, how it stands."""
+    found = {one.model_name: one for one in shadows.open_ones(settings.database_url)}
+    return {one.name: _standing(settings, one, found[one.model]) for one in live if one.model in found}
+
+
+def _standing(settings: Settings, classifier: Classifier, shadow: Shadow) -> dict[str, Any]:
     counted, waiting = shadows.tally(settings.database_url, classifier, shadow)
     return {
         **_told(shadow),
@@ -140,6 +149,8 @@ def _stands(settings: Settings, shadow: Shadow, counted: Tally, waiting: int) ->
             return f"{said}; labels have decided for it, but version {newest.to_version} is pinned: sh launch.sh unpin"
     if waiting:
         return f"{said}; next: label {waiting} texts that it and the Champion answer differently, at /console/label"
+    if not settings.label_open or not settings.label_shares[0]:
+        return f"{said}; nothing is asked for it: LABEL_OPEN or LABEL_DISAGREEMENTS is 0"
     if not shadow.answered:
         return f"{said}; no text of the log of predictions was there for it yet: PREDICTION_LOG=full keeps them"
     return (
