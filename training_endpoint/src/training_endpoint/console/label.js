@@ -35,6 +35,7 @@ async function act(work) {
 function entrance() {
   const inside = People.person !== null;
   by("login").hidden = inside;
+  by("review").hidden ||= !inside;
   by("work").hidden = by("who").hidden = !inside;
   by("name").textContent = inside ? People.person.name : "";
   if (!inside) {
@@ -52,8 +53,25 @@ async function enter() {
   const asked = decodeURIComponent(location.hash.slice(1));
   by("classifier").replaceChildren(...classifiers.map((name) => make("option", "", name)));
   by("classifier").value = classifiers.includes(asked) ? asked : classifiers[0] ?? "";
-  if (classifiers.length) await next();
-  else show(null, null, "There is no classifier yet: sh launch.sh imports the dataset that DATASET names.");
+  if (classifiers.length) {
+    await next();
+    await review();
+  } else show(null, null, "There is no classifier yet: sh launch.sh imports the dataset that DATASET names.");
+}
+
+async function review() {
+  const told = await People.call(`label/notes?classifier=${encodeURIComponent(by("classifier").value)}`);
+  by("review").hidden = !told.notes.length;
+  by("notes").replaceChildren(...told.notes.map((note) => {
+    const decide = (said, field) => {
+      const button = make("button", "", said);
+      button.type = "button";
+      button.addEventListener("click", () => act(async () => { await People.send("label/review", { [field]: [note.id] }); await review(); }));
+      return button;
+    };
+    return make("li", "", make("blockquote", "", note.text), make("p", "soft", `Version ${note.version} said “${note.predicted}”, an application says “${note.label}”.`),
+      make("p", "choices", decide(`It is “${note.label}”`, "accept"), decide("Refuse", "refuse")));
+  }));
 }
 
 async function next() {
@@ -61,9 +79,13 @@ async function next() {
   await show(told.item, told.counts, told.note);
 }
 
+const sorted = () => by("sort").getAttribute("aria-pressed") === "true";
+
 async function show(new_item, counts, note) {
+  // Nothing of the next text is on the screen before all of it is.
+  hint = new_item && sorted() ? await People.call(`label/hint?id=${new_item.id}`) : null;
   item = new_item;
-  hint = naming = null;
+  naming = null;
   by("item").hidden = !item;
   by("note").hidden = !note;
   by("note").textContent = note ?? "";
@@ -74,7 +96,6 @@ async function show(new_item, counts, note) {
   if (!item) return;
   by("text").textContent = item.text;
   by("text").scrollTop = 0;
-  if (by("sort").getAttribute("aria-pressed") === "true") await guess();
   classes();
   by("text").focus({ preventScroll: true });
 }
@@ -90,18 +111,17 @@ function shown() {
   const found = item.labels.filter((name) => folded(name).includes(wanted));
   // Those that begin with it come first, that which is it before all.
   const rank = (name) => folded(name) === wanted ? 0 : folded(name).startsWith(wanted) ? 1 : 2;
-  if (by("sort").getAttribute("aria-pressed") === "true" && hint?.scores) found.sort((a, b) => (hint.scores[b] ?? -1) - (hint.scores[a] ?? -1));
+  if (sorted() && hint?.scores) found.sort((a, b) => (hint.scores[b] ?? -1) - (hint.scores[a] ?? -1));
   return wanted ? found.sort((a, b) => rank(a) - rank(b)) : found;
 }
 
 function classes() {
-  const sorted = by("sort").getAttribute("aria-pressed") === "true";
   by("classes").replaceChildren(...shown().map((name, number) => {
     const button = make("button", "");
     button.type = "button";
     if (number < KEYS) button.append(make("kbd", "", String(number + 1)));
     button.append(make("span", "class", name));
-    if (sorted && hint?.scores?.[name] !== undefined) button.append(make("span", "score", percent(hint.scores[name])));
+    if (sorted() && hint?.scores?.[name] !== undefined) button.append(make("span", "score", percent(hint.scores[name])));
     button.addEventListener("click", () => act(() => choose(name)));
     return make("li", "", button);
   }));
@@ -163,9 +183,8 @@ async function answer() {
 }
 
 async function sort() {
-  const on = by("sort").getAttribute("aria-pressed") !== "true";
-  if (on) await guess();
-  by("sort").setAttribute("aria-pressed", String(on));
+  await guess();
+  by("sort").setAttribute("aria-pressed", String(!sorted()));
   classes();
 }
 
@@ -182,6 +201,7 @@ by("classifier").addEventListener("change", () => act(async () => {
   location.hash = encodeURIComponent(by("classifier").value);
   done.length = 0;
   await next();
+  await review();
 }));
 by("kind").addEventListener("change", () => act(next));
 by("filter").addEventListener("input", () => { if (item) classes(); });
