@@ -14,7 +14,7 @@ from training_endpoint.console.tries import Tries
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
-from training_endpoint.http import feedback, fields, metrics, monitor, release, storage
+from training_endpoint.http import feedback, fields, metrics, monitor, release, shadow, storage
 from training_endpoint.http.classifiers import named
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
@@ -48,7 +48,6 @@ def create_app(
     description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs, janitor)
-    registry.register(monitor.MonitorCollector(watch))
 
     @app.before_request
     def only_the_platform_changes_anything() -> None:
@@ -116,6 +115,7 @@ def create_app(
     release.install(app, desk)
     storage.install(app, janitor)
     feedback.install(app, settings)
-    monitor.install(app, watch)
+    monitor.install(app, watch, registry)
+    shadow.install(app, settings, registry)
     console.install(app, desk, janitor, watch, traffic or Traffic(settings), tries)
     return app

@@ -17,6 +17,7 @@ from training_endpoint.judge.looks import Looks
 from training_endpoint.release import ledger, opponent, registry
 from training_endpoint.release.ledger import Ruling
 from training_endpoint.release.opponent import Opponent
+from training_endpoint.shadow import choice
 
 
 def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
@@ -52,9 +53,10 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             [name for name in job.snapshot.label_names if champion and name not in champion.label_names],
         )
         decision = _heeding(decision, champion, now, pinned, job.snapshot)
+        shadow = choice.choose(settings, decision.verdict, challenger.answers, labels, champion, now, job.snapshot)
     version, served, course = challenger.voucher.version, challenger.served, challenger.course
-    evidence = {**decision.evidence, "course": course, "rows": rows_kept, "served": served.evidence}
-    told = [decision.text, sentence(course), served.reason]
+    evidence = {**decision.evidence, "course": course, "rows": rows_kept, "served": served.evidence, **shadow.evidence}
+    told = [decision.text, shadow.text, sentence(course), served.reason]
     decision = replace(decision, text="; ".join(filter(None, told)), evidence=evidence)
     decision = replace(decision, text=decision.sentence(job.snapshot.name, version))
     after = version if decision.verdict.moves_champion else now
@@ -76,7 +78,7 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
             mlflow.log_metrics({f"champion_{name}": value for name, value in champion_metrics.items()})
         room.for_artifacts(settings, job.report, 0, lambda: _log_verdict(job, challenger, champion, found, decision))
     evidence = {**decision.evidence, "challenger_version": version}
-    return outcome, Ruling(now, pinned, after, str(decision.verdict), decision.text, evidence)
+    return outcome, Ruling(now, pinned, after, str(decision.verdict), decision.text, evidence, shadow.begins)
 
 
 def _heeding(

@@ -1,0 +1,1 @@
+"""What labels are worth: python -m benchmarks.labelling."""
