@@ -1,0 +1,43 @@
+"""Which rows are perhaps wrongly labelled: confident learning on scores of a model that was not trained on them."""
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+from training_endpoint.judge.evaluate import Labels, Probabilities
+
+
+def suspects(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.int64]:
+    """The places of the rows whose label is perhaps wrong, the most suspicious first.
+
+    `probabilities` [rows, classes] are out of sample; a row whose label is a class that the model does not know, which
+    has probability 0 in all rows, is none. Fewer than two labels tell nothing.
+    """
+    known = np.flatnonzero(probabilities.any(axis=0))
+    told = np.flatnonzero(np.isin(labels, known) & np.isfinite(probabilities).all(axis=1))
+    scores = probabilities[np.ix_(told, known)]
+    told, scores = told[scores.any(axis=1)], scores[scores.any(axis=1)]
+    places = np.searchsorted(known, labels[told])
+    if len(np.unique(places)) < 2:  # noqa: PLR2004 - of one label alone nothing can be told
+        return np.empty(0, np.int64)
+    from cleanlab.filter import find_label_issues  # noqa: PLC0415 - takes seconds
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that classes have few rows
+        found = find_label_issues(
+            places,
+            scores / scores.sum(axis=1, keepdims=True),
+            return_indices_ranked_by="normalized_margin",
+            n_jobs=1,
+        )
+    return np.asarray(told[found], np.int64)
+
+
+def suspicion(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.float64]:
+    """Of each row, from 0 to 1: how much likelier the likeliest other class is than the label."""
+    rows = np.arange(len(labels))
+    own = probabilities[rows, labels]
+    others = probabilities.copy()
+    others[rows, labels] = -1
+    return np.asarray((others.max(axis=1) - own + 1) / 2, np.float64)
