@@ -175,6 +175,20 @@ class ImportBusy(ImportConflict):
     passes = True
 
 
+class NotWritable(PlatformError):
+    """The role platform lacks the right to write a table; the message has the GRANT."""
+
+    status = 409
+    code = "not_writable"
+
+
+class RowRefused(PlatformError):
+    """A table does not take a row; the message has the database's reason."""
+
+    status = 409
+    code = "row_refused"
+
+
 # --- Hub ---
 
 
@@ -264,6 +278,27 @@ class AcceptedAndRefused(PlatformError):
 
     status = 409
     code = "accepted_and_refused"
+
+
+class NoSuchItem(PlatformError):
+    """The queue of texts to label has none of this id."""
+
+    status = 404
+    code = "no_such_item"
+
+
+class NotYourItem(PlatformError):
+    """Somebody else has the text on the screen, or has labelled it."""
+
+    status = 409
+    code = "not_your_item"
+
+
+class LabelSettled(PlatformError):
+    """The text has a label already, which this cannot change."""
+
+    status = 409
+    code = "label_settled"
 
 
 class NothingToDecide(PlatformError):

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
 from training_endpoint import database
+from training_endpoint.data import additions
+from training_endpoint.errors import NotWritable, RowRefused
 from training_endpoint.settings import Settings
 
 LOOK_S = 2.0
@@ -70,19 +69,12 @@ def _add(connection: database.Connection, notes: list[Note]) -> int:
         _note(connection, "feedback_became", notes, f"there is no classifier {notes[0].classifier}", state="refused")
         return 0
     try:
-        with connection.transaction():
-            _insert(connection, table, notes)
-    except psycopg.errors.InsufficientPrivilege:
-        columns = ", ".join(
-            sql.Identifier(table[name]).as_string(connection) for name in ("text_column", "label_column")
-        )
-        because = f"training may not write: GRANT INSERT ({columns}) ON {table['train_table']} TO platform"
-        if _note(connection, "feedback_waits_because", notes, because):
-            log.warning("feedback waits: %s", because)
+        _insert(connection, table, notes)
+    except NotWritable as error:
+        if _note(connection, "feedback_waits_because", notes, error.message):
+            log.warning("feedback waits: %s", error.message)
         return 0
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error:
+    except RowRefused:
         return _one_by_one(connection, table, notes)
     _note(connection, "feedback_became", notes, None, state="row")
     log.info("%d rows of %s from feedback", len(notes), table["train_table"])
@@ -93,26 +85,18 @@ def _one_by_one(connection: database.Connection, table: dict[str, Any], notes: l
     made = []
     for note in notes:
         try:
-            with connection.transaction():
-                _insert(connection, table, [note])
+            _insert(connection, table, [note])
             made.append(note)
-        except psycopg.OperationalError:
-            raise
-        except psycopg.Error as error:
-            because = f"{table['train_table']} refused it: {str(error).splitlines()[0]}"
-            log.warning("feedback %d: %s", note.id, because)
-            _note(connection, "feedback_became", [note], because, state="refused")
+        except (RowRefused, NotWritable) as error:  # a policy of the table may refuse single rows
+            log.warning("feedback %d: %s", note.id, error.message)
+            _note(connection, "feedback_became", [note], error.message, state="refused")
     _note(connection, "feedback_became", made, None, state="row")
     return len(made)
 
 
 def _insert(connection: database.Connection, table: dict[str, Any], notes: list[Note]) -> None:
-    # Values without a type: the columns' own is taken. regclass printed the table's name, quoted where it must be.
-    columns = sql.SQL(", ").join(sql.Identifier(table[name]) for name in ("text_column", "label_column"))
-    rows = sql.SQL(", ").join([sql.SQL("(%s, %s)")] * len(notes))
-    into = sql.SQL(table["train_table"])
-    values = [value for note in notes for value in (note.text, note.label)]
-    connection.execute(sql.SQL("INSERT INTO {} ({}) VALUES {}").format(into, columns, rows), values)
+    columns = table["text_column"], table["label_column"]
+    additions.add(connection, table["train_table"], columns, [(note.text, note.label) for note in notes])
 
 
 def _note(connection: database.Connection, query: str, notes: list[Note], because: str | None, **others: str) -> int:

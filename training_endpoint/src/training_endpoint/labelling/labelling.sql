@@ -1,0 +1,106 @@
+-- name: items_add
+INSERT INTO labelling.items
+    (classifier, reason, request_id, place, answered_at, text, text_hash, champion_version, champion_label,
+     champion_scores, shadow_version, shadow_label, source, source_key, given_label, priority)
+VALUES
+    (%(classifier)s, %(reason)s, %(request_id)s, %(place)s, %(answered_at)s, %(text)s, %(text_hash)s,
+     %(champion_version)s, %(champion_label)s, %(champion_scores)s, %(shadow_version)s, %(shadow_label)s, %(source)s,
+     %(source_key)s, %(given_label)s, %(priority)s)
+ON CONFLICT DO NOTHING
+
+-- name: items_open
+-- How many wait, by reason.
+SELECT reason, count(*) AS items FROM labelling.items
+WHERE classifier = %(classifier)s AND label IS NULL AND dropped_at IS NULL
+GROUP BY reason
+
+-- name: items_held
+-- What one has on the screen already, for longer now.
+UPDATE labelling.items SET held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE id = (
+    SELECT id FROM labelling.items
+    WHERE classifier = %(classifier)s AND held_by = %(holder)s AND held_until > clock_timestamp()
+      AND label IS NULL AND dropped_at IS NULL AND reason = ANY (%(reasons)s)
+    ORDER BY held_until DESC LIMIT 1 FOR UPDATE)
+RETURNING *
+
+-- name: items_reasons
+-- Those of which there is something for this person.
+SELECT wanted.reason FROM unnest(%(reasons)s::text[]) wanted (reason)
+WHERE EXISTS (
+    SELECT FROM labelling.items i
+    WHERE i.classifier = %(classifier)s AND i.reason = wanted.reason AND i.label IS NULL AND i.dropped_at IS NULL
+      AND (i.held_until IS NULL OR i.held_until <= clock_timestamp()) AND %(person)s <> ALL (i.skipped_by))
+
+-- name: items_take
+-- The first that nobody has; two who ask at once get two.
+UPDATE labelling.items SET held_by = %(holder)s, held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE id = (
+    SELECT id FROM labelling.items
+    WHERE classifier = %(classifier)s AND reason = %(reason)s AND label IS NULL AND dropped_at IS NULL
+      AND (held_until IS NULL OR held_until <= clock_timestamp()) AND %(person)s <> ALL (skipped_by)
+    ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING *
+
+-- name: items_lock
+SELECT * FROM labelling.items WHERE id = %(id)s FOR UPDATE
+
+-- name: items_label
+UPDATE labelling.items
+SET label = %(label)s, labeller = %(person)s, labelled_at = clock_timestamp(), held_until = NULL, because = NULL
+WHERE id = %(id)s
+RETURNING *
+
+-- name: items_skip
+UPDATE labelling.items SET skipped_by = array_append(array_remove(skipped_by, %(person)s), %(person)s), held_until = NULL
+WHERE id = %(id)s
+RETURNING *
+
+-- name: items_take_back
+-- The label or the skipping of one who has the text on the screen again.
+UPDATE labelling.items
+SET label = NULL, labeller = NULL, labelled_at = NULL, because = NULL, skipped_by = array_remove(skipped_by, %(person)s),
+    held_by = %(holder)s, held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE id = %(id)s
+RETURNING *
+
+-- name: items_let_go
+UPDATE labelling.items SET held_until = NULL WHERE held_by = %(holder)s AND held_until IS NOT NULL
+
+-- name: items_drop
+UPDATE labelling.items SET dropped_at = clock_timestamp(), because = %(because)s
+WHERE id = ANY (%(ids)s) AND label IS NULL AND dropped_at IS NULL
+
+-- name: items_counts
+SELECT count(*) FILTER (WHERE label IS NULL) AS open,
+       count(*) FILTER (WHERE label IS NOT NULL AND settled_at IS NULL) AS waiting,
+       count(*) FILTER (WHERE settled_at IS NOT NULL) AS settled,
+       count(*) FILTER (WHERE labeller = %(person)s AND labelled_at >= date_trunc('day', clock_timestamp())) AS today,
+       count(*) FILTER (WHERE label IS NULL AND held_until > clock_timestamp() AND held_by <> %(holder)s) AS held,
+       count(*) FILTER (WHERE label IS NULL AND %(person)s = ANY (skipped_by)) AS skipped,
+       max(because) FILTER (WHERE label IS NOT NULL AND settled_at IS NULL) AS because
+FROM labelling.items
+WHERE classifier = %(classifier)s AND dropped_at IS NULL
+
+-- name: items_refused
+-- Labels that their table did not take, the newest first.
+SELECT id, label, because FROM labelling.items
+WHERE classifier = %(classifier)s AND dropped_at IS NOT NULL AND label IS NOT NULL
+ORDER BY dropped_at DESC LIMIT 5
+
+-- name: items_settleable
+-- Labels that can be undone no more, or whose labeller has gone on; of rows that nobody else settles now.
+SELECT * FROM labelling.items
+WHERE label IS NOT NULL AND settled_at IS NULL AND dropped_at IS NULL
+  AND labelled_at <= clock_timestamp() - make_interval(secs => %(seconds)s) AND id <> ALL (%(but)s)
+ORDER BY labelled_at LIMIT 1
+FOR UPDATE SKIP LOCKED
+
+-- name: items_settled
+UPDATE labelling.items SET settled_at = clock_timestamp(), because = NULL WHERE id = %(id)s
+
+-- name: items_wait
+UPDATE labelling.items SET because = %(because)s WHERE id = %(id)s AND because IS DISTINCT FROM %(because)s
+
+-- name: items_refuse
+UPDATE labelling.items SET dropped_at = clock_timestamp(), because = %(because)s WHERE id = %(id)s
