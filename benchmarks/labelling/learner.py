@@ -28,14 +28,10 @@ def answers(data: Set, rows: Rows, seed: int, *texts: "list[str]") -> tuple[Prob
     model = classifier.load(classifier.find_base(parameters.base_model), data.label_names, parameters.max_length)
     with tempfile.TemporaryDirectory() as work:
         trainer.train(model, rows, parameters, Path(work), device=where, precision=precision)
-    return tuple(
-        evaluate.predict(model, some) if some else np.empty((0, len(data.label_names))) for some in texts
-    )
+    return tuple(evaluate.predict(model, some) if some else np.empty((0, len(data.label_names))) for some in texts)
 
 
-def kept(
-    file: Path, make: Callable[[], dict[str, npt.NDArray[np.generic]]]
-) -> dict[str, npt.NDArray[np.generic]]:
+def kept(file: Path, make: Callable[[], dict[str, npt.NDArray[np.generic]]]) -> dict[str, npt.NDArray[np.generic]]:
     """What was made before under that name, or is now."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +47,7 @@ def interval(values: "list[float]") -> tuple[float, float, float]:
     from scipy.stats import t  # noqa: PLC0415 - takes a second
 
     mean = float(np.mean(values))
-    if len(values) < 2:  # noqa: PLR2004
+    if len(values) < 2:
         return mean, float("nan"), float("nan")
     half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half

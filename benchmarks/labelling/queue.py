@@ -25,9 +25,7 @@ WAYS = ("random", "margin", "half")
 def measure(data: Set, seeds: int, folder: Path, say: Callable[[str], None]) -> list[str]:
     """Lines of the report's table."""
     found = [figures(data, seed, folder, say) for seed in range(seeds)]
-    lines = [
-        f"| accuracy before, {data.name}, {BEGUN} rows | – | {np.mean([one['before'][0] for one in found]):.4f} |"
-    ]
+    lines = [f"| accuracy before, {data.name}, {BEGUN} rows | – | {np.mean([one['before'][0] for one in found]):.4f} |"]
     for place, labels in enumerate(LABELS):
         for way in WAYS:
             mean, low, high = interval([one[way][place] for one in found])
@@ -62,9 +60,7 @@ def figures(data: Set, seed: int, folder: Path, say: Callable[[str], None]) -> d
     return found
 
 
-def chosen(
-    way: str, scores: Probabilities, taken: Labels, wanted: int, chance: np.random.Generator
-) -> Labels:
+def chosen(way: str, scores: Probabilities, taken: Labels, wanted: int, chance: np.random.Generator) -> Labels:
     """The places of the texts to be labelled next; `scores` [texts, classes] are the present model's."""
     free = np.setdiff1d(np.arange(len(scores)), taken)
     first = {"random": 0, "margin": wanted, "half": wanted // 2}[way]
@@ -74,9 +70,7 @@ def chosen(
     return np.concatenate([uncertain, chance.choice(others, wanted - first, replace=False)]).astype(np.int64)
 
 
-def _run(
-    data: Set, rows: Labels, traffic: Labels, tested: Labels, seed: int, file: Path
-) -> dict[str, Probabilities]:
+def _run(data: Set, rows: Labels, traffic: Labels, tested: Labels, seed: int, file: Path) -> dict[str, Probabilities]:
     def make() -> dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.generic]]"]:
         texts = [list(data.train.pick(traffic).texts), list(data.test.pick(tested).texts)]
         on_traffic, on_test = answers(data, data.train.pick(np.sort(rows)), seed, *texts)

@@ -19,7 +19,7 @@ def suspects(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.int
     scores = probabilities[np.ix_(told, known)]
     told, scores = told[scores.any(axis=1)], scores[scores.any(axis=1)]
     places = np.searchsorted(known, labels[told])
-    if len(np.unique(places)) < 2:  # noqa: PLR2004 - of one label alone nothing can be told
+    if len(np.unique(places)) < 2:
         return np.empty(0, np.int64)
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 - takes seconds
 
