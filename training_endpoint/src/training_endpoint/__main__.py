@@ -17,6 +17,7 @@ from training_endpoint.http.api import create_app
 from training_endpoint.http.worker import Worker
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.jobs.runner import Runner
+from training_endpoint.labelling import pick, settle
 from training_endpoint.monitor import feedback, watch
 from training_endpoint.monitor.watch import Watch
 from training_endpoint.release.desk import Desk
@@ -42,6 +43,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.repeated = (
             Repeated("feedback", partial(feedback.apply, settings), feedback.LOOK_S),
             Repeated("monitor", self.watch.look, watch.LOOK_S),
+            Repeated("labels", partial(settle.apply, settings), settle.LOOK_S),
+            Repeated("what to label", partial(pick.refill, settings), pick.LOOK_S),
             Repeated("traffic", self.traffic.look, traffic.LOOK_S, first=0),
         )
         super().__init__()

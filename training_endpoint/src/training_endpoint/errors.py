@@ -94,6 +94,65 @@ class NoRoom(PlatformError):
     code = "no_room"
 
 
+# --- People ---
+
+
+class LoginWanted(PlatformError):
+    """Nobody is logged in, or no longer."""
+
+    status = 401
+    code = "login_wanted"
+
+
+class WrongPassword(PlatformError):
+    """The password is not the account's."""
+
+    status = 401
+    code = "wrong_password"
+
+
+class TooManyTries(PlatformError):
+    """Too many wrong passwords came from one address."""
+
+    status = 429
+    code = "too_many_tries"
+
+
+class WrongToken(PlatformError):
+    """A request that changes something does not come from the page that is logged in."""
+
+    status = 403
+    code = "wrong_token"
+
+
+class NewLabel(PlatformError):
+    """The label is none that the classifier knows, or is like one that it knows; the message says how to insist."""
+
+    status = 422
+    code = "new_label"
+
+
+class NoSuchItem(PlatformError):
+    """The queue of texts to label has none of this id."""
+
+    status = 404
+    code = "no_such_item"
+
+
+class NotYourItem(PlatformError):
+    """Somebody else has the text on the screen, or has labelled it."""
+
+    status = 409
+    code = "not_your_item"
+
+
+class LabelSettled(PlatformError):
+    """The text has a label already, which this cannot change."""
+
+    status = 409
+    code = "label_settled"
+
+
 # --- Data ---
 
 
@@ -278,27 +337,6 @@ class AcceptedAndRefused(PlatformError):
 
     status = 409
     code = "accepted_and_refused"
-
-
-class NoSuchItem(PlatformError):
-    """The queue of texts to label has none of this id."""
-
-    status = 404
-    code = "no_such_item"
-
-
-class NotYourItem(PlatformError):
-    """Somebody else has the text on the screen, or has labelled it."""
-
-    status = 409
-    code = "not_your_item"
-
-
-class LabelSettled(PlatformError):
-    """The text has a label already, which this cannot change."""
-
-    status = 409
-    code = "label_settled"
 
 
 class NothingToDecide(PlatformError):

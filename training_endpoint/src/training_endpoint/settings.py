@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_contract import addresses
-from mlops_contract.env import Env
+from mlops_contract.env import Env, SettingError
 from mlops_contract.tokens import Tokens
 
 MODES = ("auto", "full")
+CHOICES = ("random", "margin")
 POLICIES = ("sequential", "better", "significant", "always")
 
 
@@ -65,6 +66,10 @@ class Settings:
     feedback_at_once: bool
     alarm_loss: float
     alarm_starts_run: bool
+    label_shares: tuple[int, int, int]
+    """Of what people are asked: disagreements, texts to train on, audits; 100 together."""
+    label_choice: str
+    label_open: int
     hub_cache: Path
     host: str
     port: int
@@ -129,7 +134,18 @@ class Settings:
             feedback_at_once=env.choice("FEEDBACK", ("at_once", "review"), "at_once") == "at_once",
             alarm_starts_run=env.choice("ALARM_STARTS_RUN", ("on", "off"), "off") == "on",
             alarm_loss=env.number("ALARM_LOSS", 0.02, 0, 1),
+            label_shares=_shares(env),
+            label_choice=env.choice("LABEL_CHOICE", CHOICES, CHOICES[0]),
+            label_open=env.integer("LABEL_OPEN", 200, 0, 100_000),
             hub_cache=Path(env.text("HF_HOME", str(state_dir / "huggingface"))),
             host=env.text("HOST", "0.0.0.0"),  # noqa: S104 - inside its container; compose binds the host's side
             port=env.integer("PORT", 9999, 1, 65_535),
         )
+
+
+def _shares(env: Env) -> tuple[int, int, int]:
+    usual = {"LABEL_DISAGREEMENTS": 40, "LABEL_UNCERTAIN": 40, "LABEL_AUDIT": 20}
+    first, second, third = (env.integer(name, share, 0, 100) for name, share in usual.items())
+    if first + second + third != 100:
+        raise SettingError(f"{', '.join(usual)} are {first}, {second} and {third}: together they must be 100.")
+    return first, second, third

@@ -1,1 +1,4 @@
-"""One page for people on what is served, learned, asked and kept. Reads the other rooms, changes nothing."""
+"""One page for people on what is served, learned, asked and kept, and one on which they label.
+
+It reads the other rooms; what people decide or label there, logged in, it hands to them.
+"""

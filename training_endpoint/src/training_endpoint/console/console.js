@@ -38,13 +38,7 @@ const measured = (metrics) => Object.entries(METRICS).filter(([name]) => typeof 
 const verdict = (word) => VERDICTS[word] || word.replaceAll("_", " ");
 const none = (text) => make("li", "soft", text);
 
-async function ask(path) {
-  // Not by the document's own address, which may have the account in it: no such address is fetched.
-  const answer = await fetch(new URL(path, location.origin + location.pathname)).catch(() => { throw new Error("The console does not answer."); });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error.message);
-  return told;
-}
+const ask = (path) => People.call(path);
 
 // What is wrong, by part of the page; a part that works again takes its own words back.
 const troubles = new Map();
@@ -114,6 +108,7 @@ function choose() {
   const names = state.classifiers.map((one) => one.name);
   const before = chosen;
   chosen = names.includes(asked) ? asked : names[0] ?? null;
+  by("label").href = chosen === null ? "label" : `label#${encodeURIComponent(chosen)}`;
   for (const place of document.querySelectorAll(".chosen")) place.textContent = chosen ?? "no classifier yet";
   return chosen !== before;
 }
@@ -200,8 +195,45 @@ function decision(one) {
     link.href = address;
     item.append(figure);
   }
+  const served = state.classifiers.find((known) => known.name === chosen)?.version;
+  if (moved && one.to_version !== null && one.to_version !== served) {
+    const button = make("button", "", `Roll back to version ${one.to_version}`);
+    button.type = "button";
+    button.addEventListener("click", () => rollBack(one.to_version));
+    item.append(make("p", "", button));
+  }
   return item;
 }
+
+// What is shown when the button is pressed is what is decided about: a newer decision refuses it.
+function rollBack(version) {
+  const classifier = chosen, { decision } = state.classifiers.find((one) => one.name === chosen);
+  by("back-title").textContent = `Roll back ${classifier} to version ${version}`;
+  by("reason").value = by("back-trouble").textContent = "";
+  const entrance = () => {
+    by("back-login").hidden = People.person !== null;
+    for (const field of [by("person"), by("password")]) field.required = People.person === null;
+    by("person").value ||= People.name();
+  };
+  by("back-form").onsubmit = async (event) => {
+    event.preventDefault();
+    by("back-do").disabled = true;
+    by("back-trouble").textContent = "";
+    try {
+      if (!People.person) await People.logIn(by("person").value.trim(), by("password").value);
+      by("password").value = "";
+      await People.send("rollback", { classifier, version, decision, reason: by("reason").value });
+      by("back").close();
+    } catch (error) {
+      by("back-trouble").textContent = error.message;
+      entrance();
+    }
+    by("back-do").disabled = false;
+    part("state", look);
+  };
+  People.load().catch(() => {}).then(() => { entrance(); by("back").showModal(); by("reason").focus(); });
+}
+by("back-not").addEventListener("click", () => by("back").close());
 
 async function ledger(before) {
   if (chosen === null) return;

@@ -1,4 +1,4 @@
-"""The console over HTTP: a page, its script and style, and what they show. Everything is read, nothing is changed."""
+"""The console over HTTP: a page, its script and style, and what they show; what people do there is in `people`."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -7,7 +7,8 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from training_endpoint.console import door, picture, plots, view
+from training_endpoint.console import door, people, picture, plots, view
+from training_endpoint.console.sessions import COOKIE, Sessions
 from training_endpoint.console.traffic import Traffic
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
@@ -17,7 +18,10 @@ from training_endpoint.release.desk import Desk
 from training_endpoint.upkeep.janitor import Janitor
 
 HERE = Path(__file__).parent
-FILES = {"page.html": "text/html", "console.css": "text/css", "console.js": "text/javascript"}
+FILES = {
+    **{"page.html": "text/html", "console.css": "text/css", "console.js": "text/javascript"},
+    "people.js": "text/javascript",
+}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -34,7 +38,8 @@ MOST_ID = 999_999_999
 def install(app: Flask, desk: Desk, janitor: Janitor, watch: Watch, traffic: Traffic) -> None:
     """Adds the routes; each asks for the account where others than this machine's own people can come."""
     settings, url = desk.settings, desk.settings.database_url
-    files = {name: (HERE / name).read_text() for name in FILES}
+    sessions = Sessions(settings.console_password)
+    files = {name: _read(name) for name in FILES}
     console = Blueprint("console", __name__, url_prefix=door.PATH)
 
     def file(name: str) -> Response:
@@ -45,11 +50,12 @@ def install(app: Flask, desk: Desk, janitor: Janitor, watch: Watch, traffic: Tra
 
     @console.before_request
     def who() -> None:
-        door.log_in(settings)
+        if sessions.find(request.cookies.get(COOKIE)) is None:
+            door.log_in(settings)
 
     @console.after_request
     def guarded(response: Response) -> Response:
-        response.headers.update(HEADERS)
+        _guard(response)
         if response.status_code == 401:
             response.headers["WWW-Authenticate"] = 'Basic realm="console", charset="UTF-8"'
         return response
@@ -69,6 +75,10 @@ def install(app: Flask, desk: Desk, janitor: Janitor, watch: Watch, traffic: Tra
     @console.get("/console.js")
     def script() -> Response:
         return file("console.js")
+
+    @console.get("/people.js")
+    def shared_script() -> Response:
+        return file("people.js")
 
     @console.get("/state")
     def state() -> Response:
@@ -107,3 +117,13 @@ def install(app: Flask, desk: Desk, janitor: Janitor, watch: Watch, traffic: Tra
         return response
 
     app.register_blueprint(console)
+    people.install(app, desk, sessions, _read, _guard)
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text()
+
+
+def _guard(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    return response

@@ -42,6 +42,11 @@ class Classifier:
         return self.model_name or self.name
 
     @property
+    def names(self) -> list[str]:
+        """What the log of predictions may call it: an older replica knew its model alone."""
+        return sorted({self.name, self.model})
+
+    @property
     def tables(self) -> list[str]:
         return [table for table in (self.train_table, self.test_table) if table]
 

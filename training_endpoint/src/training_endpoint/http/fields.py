@@ -56,3 +56,11 @@ def limit(name: str, usual: int, most: int) -> int:
     if not (found.isascii() and found.isdigit() and len(found) < 10 and 1 <= int(found) <= most):
         raise InvalidOverride(f"{name} is {found[:20]!r}: it must be a whole number from 1 to {most}.")
     return int(found)
+
+
+def whole(fields: dict[str, Any], name: str, most: int) -> int:
+    """The whole number of a field, from 1 to `most`."""
+    value = fields.get(name)
+    if type(value) is not int or not 1 <= value <= most:
+        raise InvalidOverride(f"{name} must be a whole number from 1 to {most}.")
+    return value

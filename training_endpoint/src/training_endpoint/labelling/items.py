@@ -129,6 +129,12 @@ def take(url: str, classifier: str, person: Person, shares: Mapping[Reason, floa
     return None
 
 
+def get(url: str, number: int) -> Item:
+    """Raises `NoSuchItem`."""
+    with database.connect(url) as connection:
+        return _locked(connection, number)
+
+
 def submit(url: str, number: int, label: str, person: Person) -> Item:
     """A person's label; said twice it counts once.
 

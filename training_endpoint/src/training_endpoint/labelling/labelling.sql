@@ -104,3 +104,43 @@ UPDATE labelling.items SET because = %(because)s WHERE id = %(id)s AND because I
 
 -- name: items_refuse
 UPDATE labelling.items SET dropped_at = clock_timestamp(), because = %(because)s WHERE id = %(id)s
+
+-- name: items_labels
+-- What people have said lately.
+SELECT label FROM (
+    SELECT label, labelled_at FROM labelling.items
+    WHERE classifier = %(classifier)s AND label IS NOT NULL AND (dropped_at IS NULL OR settled_at IS NOT NULL)
+    ORDER BY labelled_at DESC LIMIT 2000
+) newest
+GROUP BY label ORDER BY min(labelled_at)
+
+-- name: log_kept
+-- Of the newest answers: whether there are any, and whether their texts are kept.
+SELECT count(*) AS answers, count(text) AS texts FROM (
+    SELECT text FROM prediction_log.answers WHERE classifier = ANY (%(names)s) ORDER BY at DESC LIMIT 200
+) newest
+
+-- name: pick_share
+-- What part of the log's pages makes so many of them, in percent.
+SELECT least(100, 100.0 * %(pages)s / greatest(1, sum(pg_relation_size(c.oid)) / 8192))::real AS share
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'prediction_log.answers'::regclass
+  AND (c.relname !~ '^answers_\d{8}$'
+       OR c.relname >= 'answers_' || to_char((clock_timestamp() - %(back)s::interval) AT TIME ZONE 'UTC', 'YYYYMMDD'))
+
+-- name: pick_sample
+-- Answers of a part of the pages, in an order by chance; those that feedback speaks of are labelled by it.
+SELECT a.at, a.request_id, a.place, a.version, a.text, a.label, a.scores
+FROM prediction_log.answers a TABLESAMPLE SYSTEM (%(share)s)
+WHERE a.at >= now() - %(back)s::interval AND a.classifier = ANY (%(names)s) AND a.text IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM prediction_log.feedback f
+      WHERE f.request_id = a.request_id AND f.place = a.place AND f.answered_at = a.at)
+ORDER BY random()
+LIMIT %(most)s
+
+-- name: pick_texts
+-- What was asked lately, or will be.
+SELECT text FROM labelling.items
+WHERE classifier = %(classifier)s AND text IS NOT NULL AND reason <> 'error'
+ORDER BY id DESC LIMIT 500

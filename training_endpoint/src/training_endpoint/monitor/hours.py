@@ -36,7 +36,7 @@ def update(url: str, classifier: Classifier, looked: datetime | None = None) -> 
         row = connection.execute(database.query("hours_known"), {"classifier": classifier.name}).fetchone()
         known = looked or (row and row["newest"]) or now - timedelta(days=MOST_DAYS)
         since = (known - LATE).replace(minute=0, second=0, microsecond=0)
-        asked = {"names": _names(classifier), "since": since}
+        asked = {"names": classifier.names, "since": since}
         hours = connection.execute(database.query("log_hours"), asked).fetchall()
         tested = {one: reference.find(connection, classifier.model, one) for one in {row["version"] for row in hours}}
     for row in hours:
@@ -57,17 +57,13 @@ def labelled(
     connection: database.Connection, classifier: Classifier, moment: datetime
 ) -> dict[tuple[datetime, int], tuple[int, int]]:
     """By hour and version how many answers feedback has labelled, and how many of them were right."""
-    asked = {"names": _names(classifier), "since": moment}
+    asked = {"names": classifier.names, "since": moment}
     rows = connection.execute(database.query("feedback_hours"), asked)
     return {(row["hour"], row["version"]): (row["labels"], row["right"]) for row in rows}
 
 
-def _names(classifier: Classifier) -> list[str]:
-    return sorted({classifier.name, classifier.model})
-
-
 def _keep(url: str, classifier: Classifier, tested: Reference, row: dict[str, Any]) -> None:
-    part = {"names": _names(classifier), "version": row["version"], "hour": row["hour"]}
+    part = {"names": classifier.names, "version": row["version"], "hour": row["hour"]}
     with database.connect(url) as connection:
         every = -(-row["rows"] // MOST_ROWS)
         found = connection.execute(database.query("log_rows"), {**part, "every": every}).fetchall()

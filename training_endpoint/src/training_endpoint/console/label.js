@@ -1,0 +1,217 @@
+// One text at a time. All that comes from elsewhere becomes text, never markup.
+"use strict";
+
+const KEYS = 9, LOOK_MS = 15000, MOST_UNDO = 50;
+const by = (id) => document.getElementById(id);
+const make = (tag, kind, ...content) => {
+  const element = document.createElement(tag);
+  if (kind) element.className = kind;
+  element.append(...content);
+  return element;
+};
+const percent = (value) => `${(100 * value).toFixed(1)} %`;
+const folded = (name) => name.normalize("NFKC").toLowerCase().trim().replace(/\s+/g, " ");
+
+let item = null, hint = null, busy = false, naming = null;
+const done = []; // what can be undone, the newest last: {id, said}
+
+// One thing at a time: whatever is pressed while another is under way is not meant for the next text.
+async function act(work) {
+  if (busy) return;
+  busy = true;
+  try {
+    await work();
+    by("trouble").textContent = "";
+  } catch (error) {
+    by("trouble").textContent = error.message;
+    // What is no longer this person's, or wanted by nobody, makes room for the next.
+    if (["not_your_item", "no_such_item"].includes(error.code)) await next().catch(() => {});
+  } finally {
+    busy = false;
+    if (!People.person) entrance();
+  }
+}
+
+function entrance() {
+  const inside = People.person !== null;
+  by("login").hidden = inside;
+  by("work").hidden = by("who").hidden = !inside;
+  by("name").textContent = inside ? People.person.name : "";
+  if (!inside) {
+    item = null;
+    done.length = 0;
+    by("person").value ||= People.name();
+    (by("person").value ? by("password") : by("person")).focus();
+  }
+}
+
+async function enter() {
+  entrance();
+  if (!People.person) return;
+  const { classifiers } = await People.call("label/classifiers");
+  const asked = decodeURIComponent(location.hash.slice(1));
+  by("classifier").replaceChildren(...classifiers.map((name) => make("option", "", name)));
+  by("classifier").value = classifiers.includes(asked) ? asked : classifiers[0] ?? "";
+  if (classifiers.length) await next();
+  else show(null, null, "There is no classifier yet: sh launch.sh imports the dataset that DATASET names.");
+}
+
+async function next() {
+  const told = await People.send("label/next", { classifier: by("classifier").value, kind: by("kind").value });
+  await show(told.item, told.counts, told.note);
+}
+
+async function show(new_item, counts, note) {
+  item = new_item;
+  hint = naming = null;
+  by("item").hidden = !item;
+  by("note").hidden = !note;
+  by("note").textContent = note ?? "";
+  by("hint").hidden = by("sure").hidden = true;
+  by("filter").value = "";
+  if (counts) tell(counts);
+  by("undo").disabled = !done.length;
+  if (!item) return;
+  by("text").textContent = item.text;
+  by("text").scrollTop = 0;
+  if (by("sort").getAttribute("aria-pressed") === "true") await guess();
+  classes();
+  by("text").focus({ preventScroll: true });
+}
+
+function tell(counts) {
+  by("counts").textContent = `${counts.open} to label, ${counts.today} labelled by you today, ${counts.settled} rows made`
+    + (counts.because ? `. ${counts.waiting} wait: ${counts.because}` : "");
+  by("refused").replaceChildren(...counts.refused.map((one) => make("p", "wrong", `“${one.label}” became no row: ${one.because}`)));
+}
+
+function shown() {
+  const wanted = folded(by("filter").value);
+  const found = item.labels.filter((name) => folded(name).includes(wanted));
+  // Those that begin with it come first, that which is it before all.
+  const rank = (name) => folded(name) === wanted ? 0 : folded(name).startsWith(wanted) ? 1 : 2;
+  if (by("sort").getAttribute("aria-pressed") === "true" && hint?.scores) found.sort((a, b) => (hint.scores[b] ?? -1) - (hint.scores[a] ?? -1));
+  return wanted ? found.sort((a, b) => rank(a) - rank(b)) : found;
+}
+
+function classes() {
+  const sorted = by("sort").getAttribute("aria-pressed") === "true";
+  by("classes").replaceChildren(...shown().map((name, number) => {
+    const button = make("button", "");
+    button.type = "button";
+    if (number < KEYS) button.append(make("kbd", "", String(number + 1)));
+    button.append(make("span", "class", name));
+    if (sorted && hint?.scores?.[name] !== undefined) button.append(make("span", "score", percent(hint.scores[name])));
+    button.addEventListener("click", () => act(() => choose(name)));
+    return make("li", "", button);
+  }));
+  const named = by("filter").value.trim();
+  by("new").hidden = !named || item.labels.includes(named);
+  by("name-new").textContent = `New class “${named}”`;
+}
+
+async function choose(label, more = {}) {
+  const id = item.id;
+  try {
+    await People.send("label/submit", { id, label, ...more });
+  } catch (error) {
+    if (error.code !== "new_label") throw error;
+    naming = label;
+    by("sure").hidden = false;
+    by("sure-text").textContent = error.message;
+    by("sure-no").focus();
+    return;
+  }
+  await went({ id, said: `Labelled “${label}”.` });
+}
+
+async function went(what) {
+  done.push(what);
+  if (done.length > MOST_UNDO) done.shift();
+  by("done").textContent = what.said;
+  await next();
+}
+
+const skip = async () => {
+  const id = item.id;
+  await People.send("label/skip", { id });
+  await went({ id, said: "Skipped." });
+};
+
+async function undo() {
+  const last = done.pop();
+  try {
+    const told = await People.send("label/undo", { id: last.id });
+    by("done").textContent = "Taken back.";
+    await show(told.item, null, null);
+  } finally {
+    by("undo").disabled = !done.length;
+  }
+}
+
+async function guess() {
+  hint ??= await People.call(`label/hint?id=${item.id}`);
+}
+
+async function answer() {
+  await guess();
+  const said = hint.label === null ? ["No model has answered this text."]
+    : [`Version ${hint.version ?? "?"} says “${hint.label}”`, hint.scores?.[hint.label] === undefined ? "." : ` (${percent(hint.scores[hint.label])}).`];
+  if (hint.given !== null) said.push(` The row says “${hint.given}”.`);
+  by("hint").replaceChildren(...said);
+  by("hint").hidden = false;
+}
+
+async function sort() {
+  const on = by("sort").getAttribute("aria-pressed") !== "true";
+  if (on) await guess();
+  by("sort").setAttribute("aria-pressed", String(on));
+  classes();
+}
+
+const on = (id, work) => by(id).addEventListener("click", () => act(work));
+on("skip", skip);
+on("undo", undo);
+on("ask", answer);
+on("sort", sort);
+on("name-new", () => choose(by("filter").value.trim(), { new: true }));
+on("sure-yes", () => choose(naming, { new: true, sure: true }));
+on("sure-no", async () => { by("sure").hidden = true; by("text").focus(); });
+on("logout", async () => { await People.logOut(); by("password").value = ""; });
+by("classifier").addEventListener("change", () => act(async () => {
+  location.hash = encodeURIComponent(by("classifier").value);
+  done.length = 0;
+  await next();
+}));
+by("kind").addEventListener("change", () => act(next));
+by("filter").addEventListener("input", () => { if (item) classes(); });
+by("filter").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") { by("filter").value = ""; if (item) classes(); by("text").focus(); }
+  if (event.key !== "Enter" || event.repeat || !item || !by("filter").value.trim()) return;
+  const [first] = shown();
+  if (first !== undefined) act(() => choose(first));
+});
+by("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  act(async () => {
+    await People.logIn(by("person").value.trim(), by("password").value);
+    by("password").value = "";
+    await enter();
+  });
+});
+addEventListener("keydown", (event) => {
+  if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+  if (!People.person || ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
+  if (event.key === "u" && done.length) act(undo);
+  if (!item || !by("sure").hidden) return;
+  const number = Number(event.key);
+  if (event.key === "s") act(skip);
+  else if (event.key === "h") act(answer);
+  else if (event.key === "/") { event.preventDefault(); by("filter").focus(); }
+  else if (number >= 1 && number <= KEYS) {
+    const name = shown()[number - 1];
+    if (name !== undefined) act(() => choose(name));
+  }
+});
+setInterval(() => { if (!document.hidden && People.person && !item && by("classifier").value) act(next); }, LOOK_MS);
+act(async () => { await People.load(); await enter(); });

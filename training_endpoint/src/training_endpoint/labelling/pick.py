@@ -1,0 +1,171 @@
+"""What is asked next: a sample of the log, of which some texts are to be learned from and some audit the traffic.
+
+The disagreements of the shadow and the label errors come from elsewhere; how often each is asked is decided here.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import sql
+
+from training_endpoint import database
+from training_endpoint.data import classifiers
+from training_endpoint.data.classifiers import Classifier
+from training_endpoint.labelling import items
+from training_endpoint.labelling.items import New, Reason
+from training_endpoint.settings import Settings
+
+LOOK_S = 30.0
+LOOKED_BACK = timedelta(days=7)
+"""Of the log, from which texts are drawn."""
+PAGES = 2_000
+"""Of 8 KB that are read of the log at a time, drawn by chance, however large it is."""
+MOST_TEXTS = 4_000
+ERRORS = 10
+"""Beside the shares, which are 100 together: one in eleven is a label error, while there are any."""
+NEAR = 0.9
+"""Texts whose pieces have a cosine above this are near-copies: one of them is asked."""
+PIECE = 4
+"""Characters of a piece."""
+WIDTH = 4_096
+LONGEST = 2_000
+"""Of a text, in characters, that is looked at for near-copies."""
+
+
+def shares(settings: Settings) -> dict[Reason, float]:
+    """How often each reason is asked for while it has something."""
+    disagreements, uncertain, audits = settings.label_shares
+    return {"disagreement": disagreements, "uncertain": uncertain, "audit": audits, "error": ERRORS}
+
+
+def room(settings: Settings, classifier: str, reason: Reason) -> int:
+    """How many more items of this reason may wait: its share of LABEL_OPEN, less those that do."""
+    most = round(settings.label_open * shares(settings)[reason] / 100)
+    return max(0, most - items.waiting(settings.database_url, classifier)[reason])
+
+
+def refill(settings: Settings) -> int:
+    """Fills every classifier's queue from its log; returns how many texts came. Raises `DatabaseUnavailable`."""
+    return sum(fill(settings, classifier) for classifier in classifiers.live(settings.database_url))
+
+
+def fill(settings: Settings, classifier: Classifier) -> int:
+    """One classifier's."""
+    url, came = settings.database_url, 0
+    audits, uncertain = (room(settings, classifier.name, reason) for reason in ("audit", "uncertain"))
+    if not audits and not uncertain:
+        return 0
+    with database.connect(url) as connection:
+        found = _sample(connection, classifier)
+        known = _rows(connection, classifier, [row["text"] for row in found])
+        asked = connection.execute(database.query("pick_texts"), {"classifier": classifier.name}).fetchall()
+    # In the order in which they were drawn, which is by chance; the same text is asked once.
+    fresh = list({row["text"]: row for row in found if row["text"].strip() and row["text"] not in known}.values())
+    audited, rest = fresh[:audits], fresh[audits:]
+    came += items.add(url, classifier.name, (_new("audit", row) for row in audited))
+    if uncertain and settings.label_choice == "margin" and rest:
+        newest = max(rest, key=lambda row: row["at"])["version"]  # others' doubts are perhaps no longer any
+        rest = [row for row in rest if row["version"] == newest]
+        rest = [rest[index] for index in margins(row["scores"] for row in rest).argsort(kind="stable")]
+    if uncertain:
+        others = [row["text"] for row in (*asked, *audited)]
+        chosen = apart([row["text"] for row in rest], others, uncertain)
+        came += items.add(url, classifier.name, (_new("uncertain", rest[rank], -rank) for rank in chosen))
+    return came
+
+
+def why_nothing(settings: Settings, classifier: Classifier, counts: Mapping[str, Any]) -> str:
+    """A sentence for a person for whom there is no text."""
+    with database.connect(settings.database_url) as connection:
+        (kept,) = connection.execute(database.query("log_kept"), {"names": classifier.names}).fetchall()
+    if counts["open"] > counts["skipped"] + counts["held"] or (counts["open"] and not counts["skipped"]):
+        return "Others have on their screens what there is of this kind; more is chosen within a minute."
+    if counts["skipped"]:
+        return f"You have skipped what there is ({counts['skipped']}); more is chosen within a minute."
+    if not settings.label_open:
+        return "LABEL_OPEN in .env is 0: nothing is chosen to be labelled."
+    if kept["answers"] and not kept["texts"]:
+        return "The log keeps no texts (PREDICTION_LOG in .env is hashed), so there is nothing to choose from."
+    if not kept["answers"]:
+        return (
+            f"The log has no answer of {classifier.name}: either nothing was asked yet, or nothing is kept "
+            "(PREDICTION_LOG in .env is off)."
+        )
+    return "All that was chosen is labelled; more is chosen within a minute, once there are new answers in the log."
+
+
+def margins(scores: Iterable[Mapping[str, float]]) -> NDArray[np.float64]:
+    """[rows]: of each the distance between its two highest scores; 1 where there is one alone."""
+    return np.array([_margin(sorted(one.values(), reverse=True)) for one in scores], np.float64)
+
+
+def apart(texts: Sequence[str], others: Sequence[str], most: int) -> list[int]:
+    """Places of the first `most` of `texts` of which none is a near-copy of another, or of one of `others`."""
+    chosen: list[int] = []
+    kept = np.zeros((len(others) + most, WIDTH), np.float32)
+    for number, text in enumerate(others):
+        kept[number] = _pieces(text)
+    count = len(others)
+    for place, text in enumerate(texts):
+        if len(chosen) == most:
+            break
+        vector = _pieces(text)
+        if not count or float((kept[:count] @ vector).max()) < NEAR:
+            kept[count] = vector
+            count += 1
+            chosen.append(place)
+    return chosen
+
+
+def _pieces(text: str) -> NDArray[np.float32]:
+    """[WIDTH], of length 1: how often each piece of a text stands in it, whatever its capitals, digits and blanks."""
+    plain = " ".join(re.sub(r"\d", "0", text[:LONGEST]).casefold().split())
+    data = np.frombuffer(f" {plain} ".ljust(PIECE).encode("utf-32-le"), np.uint32).astype(np.uint64)
+    windows = np.lib.stride_tricks.sliding_window_view(data, PIECE)
+    mixed = (windows * np.array([1, 1_000_003, 998_244_353, 2_654_435_761][:PIECE], np.uint64)).sum(axis=1)
+    mixed = (mixed ^ (mixed >> np.uint64(15))) * np.uint64(0x9E3779B97F4A7C15)
+    found = np.bincount((mixed >> np.uint64(52)).astype(np.int64), minlength=WIDTH).astype(np.float32)
+    return found / np.linalg.norm(found)
+
+
+def _margin(ordered: Sequence[float]) -> float:
+    return ordered[0] - ordered[1] if len(ordered) > 1 else 1.0
+
+
+def _sample(connection: database.Connection, classifier: Classifier) -> list[dict[str, Any]]:
+    """Answers with texts, by chance, each as likely as any other."""
+    asked = {"names": classifier.names, "back": LOOKED_BACK, "pages": PAGES, "most": MOST_TEXTS}
+    row = connection.execute(database.query("pick_share"), asked).fetchone()
+    return connection.execute(
+        database.query("pick_sample"), {**asked, "share": row["share"] if row else 100}
+    ).fetchall()
+
+
+def _rows(connection: database.Connection, classifier: Classifier, texts: Sequence[str]) -> set[str]:
+    """Those of `texts` that are rows of its tables already."""
+    found: set[str] = set()
+    for table in classifier.tables if texts else ():
+        column = sql.Identifier(classifier.text_column)
+        query = sql.SQL("SELECT {}::text AS text FROM {} WHERE {}::text = ANY (%s)").format(
+            column, sql.SQL(table), column
+        )
+        found.update(row["text"] for row in connection.execute(query, [list(texts)]))
+    return found
+
+
+def _new(reason: Reason, row: Mapping[str, Any], priority: float = 0) -> New:
+    return New(
+        reason,
+        row["text"],
+        request_id=row["request_id"],
+        place=row["place"],
+        answered_at=row["at"],
+        champion_version=row["version"],
+        champion_label=row["label"],
+        champion_scores=row["scores"],
+        priority=priority,
+    )
