@@ -13,7 +13,7 @@ from training_endpoint.console.traffic import Traffic
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
-from training_endpoint.http import feedback, fields, metrics, monitor, release, storage
+from training_endpoint.http import feedback, fields, labelling, metrics, monitor, release, storage
 from training_endpoint.http.classifiers import named
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
@@ -114,7 +114,8 @@ def create_app(
     described.install(app, desk)
     release.install(app, desk)
     storage.install(app, janitor)
-    feedback.install(app, settings)
+    for room in (feedback, labelling):
+        room.install(app, settings)
     monitor.install(app, watch)
     console.install(app, desk, janitor, watch, traffic or Traffic(settings))
     return app
