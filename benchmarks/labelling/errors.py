@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.growth.sets import Set
-from benchmarks.labelling.learner import answers, interval, kept
+from benchmarks.labelling.learner import KEPT, SEEDS, answers, interval, kept, sets
 from training_endpoint.data.rows import Rows
 from training_endpoint.judge import mislabelled
 from training_endpoint.judge.evaluate import Labels, Probabilities
@@ -22,8 +22,13 @@ WANTED = 2.0
 """Times what chance finds."""
 
 
-def measure(data: Set, seeds: int, folder: Path, say: Callable[[str], None]) -> list[str]:
+def measure(say: Callable[[str], None]) -> list[str]:
     """Lines of the report's table."""
+    return [line for data in sets() for line in of_set(data, SEEDS, KEPT, say)]
+
+
+def of_set(data: Set, seeds: int, folder: Path, say: Callable[[str], None]) -> list[str]:
+    """Lines of one set."""
     lines = []
     for rate in RATES:
         found: dict[str, list[float]] = {"test rows": [], "new rows": []}

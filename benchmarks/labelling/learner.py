@@ -2,18 +2,31 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.growth.sets import Set
+from benchmarks.training.task import SAMPLE, SST2
+from tests.services import ROOT
 from training_endpoint.data.rows import Rows
 from training_endpoint.judge import evaluate
 from training_endpoint.judge.evaluate import Probabilities
 from training_endpoint.learn import classifier, device, trainer
 from training_endpoint.learn.hyperparameters import Hyperparameters
+
+SETS = (SST2, SST2.with_name("subj"))
+SEEDS = 5
+KEPT = ROOT / ".platform/bench/labelling"
+"""What was made is kept here, so that this can be interrupted."""
+
+
+def sets() -> Iterator[Set]:
+    """SST-2 and Subj; where they are not at hand, the sample."""
+    found = [folder for folder in SETS if folder.is_dir()]
+    return (Set.read(folder, None) for folder in found or [SAMPLE])
 
 
 def answers(data: Set, rows: Rows, seed: int, *texts: "list[str]") -> tuple[Probabilities, ...]:

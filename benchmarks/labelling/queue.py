@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.growth.sets import Set
-from benchmarks.labelling.learner import answers, interval, kept
+from benchmarks.labelling.learner import KEPT, SEEDS, answers, interval, kept, sets
 from training_endpoint.judge.evaluate import Labels, Probabilities
 
 BEGUN = 300
@@ -22,8 +22,15 @@ WAYS = ("random", "margin", "half")
 """Random texts; those of the smallest margin; half of each."""
 
 
-def measure(data: Set, seeds: int, folder: Path, say: Callable[[str], None]) -> list[str]:
+def measure(say: Callable[[str], None]) -> list[str]:
     """Lines of the report's table."""
+    return [line for data in sets() for line in of_set(data, SEEDS, KEPT, say)]
+
+
+def of_set(data: Set, seeds: int, folder: Path, say: Callable[[str], None]) -> list[str]:
+    """Lines of one set."""
+    if len(data.train) < BEGUN + TRAFFIC:
+        return [f"| accuracy after labels, {data.name} | shown | not measured: it has {len(data.train)} rows alone |"]
     found = [figures(data, seed, folder, say) for seed in range(seeds)]
     lines = [f"| accuracy before, {data.name}, {BEGUN} rows | – | {np.mean([one['before'][0] for one in found]):.4f} |"]
     for place, labels in enumerate(LABELS):

@@ -168,6 +168,22 @@ def test_runs_go_on_from_the_champion_and_reproduce_walks_the_chain(
         evidence = connection.execute("SELECT evidence -> 'course' FROM promotion_ledger ORDER BY id").fetchall()
     assert [row[0]["mode"] for row in evidence] == ["full", "warm", "warm", "full"]
 
+    # Only what no model has learned is looked at: not the label that was put right before the second run.
+    train, test = second.evidence["label_errors"]
+    assert (train["source"], train["looked_at"], train["trouble"]) == ("train", 1, "")
+    assert (test["source"], test["looked_at"], test["trouble"]) == ("test", 8, "")
+    training.insert(database, "film_train", [("a book was very great", "bad"), ("a book was very awful", "bad")])
+    fifth = desk.run("fifth")
+    assert fifth.evidence["label_errors"][0] == {"source": "train", "standing": 1, "looked_at": 2, "trouble": ""}
+    assert "label is perhaps wrong (1 of training rows): look at it" in fifth.verdict_text
+    with psycopg.connect(database) as connection:
+        told = connection.execute(
+            "SELECT text, given_label, champion_label, champion_version FROM labelling.items WHERE dropped_at IS NULL"
+        ).fetchall()
+        reason = connection.execute("SELECT reason FROM promotion_ledger ORDER BY id DESC LIMIT 1").fetchone()
+    assert told == [("a book was very great", "bad", "good", 4)]
+    assert reason == (fifth.verdict_text,), "the ledger and the console say it too"
+
 
 @pytest.mark.timeout(600)
 def test_why_a_run_is_a_full_one(desk: Desk, settings: Settings, database: str, tmp_path: Path) -> None:
