@@ -108,6 +108,14 @@ def test_a_label_from_the_queue_is_a_persons_word_too(films: str, tmp_path: Path
     assert put(films, flag("seen by a person"), source="test") == 0
 
 
+def test_a_correction_that_was_refused_is_not_asked_for_again(films: str, tmp_path: Path) -> None:
+    training.insert(films, "film_train", [("dull", "good")])
+    execute(films, "ALTER TABLE film_train ADD CHECK (label = 'good')")
+    put(films, flag("dull"))
+    say(films, "bad", tmp_path)
+    assert put(films, flag("dull")) == 0, "the person would say the same"
+
+
 def test_the_queue_follows_the_newest_run(films: str) -> None:
     assert put(films, flag("one"), flag("two"), source="test") == 2
     assert put(films, flag("two", suspicion=0.3), flag("three"), source="test", version=2) == 2

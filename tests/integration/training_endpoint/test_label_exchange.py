@@ -149,7 +149,7 @@ def test_one_bad_row_and_nothing_is_imported(films: str, client: FlaskClient) ->
 def test_strangers_neither_read_nor_write_it_and_bodies_have_a_bound(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    big = b"item,label\n" + b"1,good\n" * 20_000
+    big = b"item,label\n" + b"999,good\n" * 20_000
     assert client.post("/labelling/import", data=big, content_type="text/csv").status_code == 422, "over 64 KiB"
     monkeypatch.setattr(labelling, "MOST_BYTES", 1_000)
     assert client.post("/labelling/import", data=big, content_type="text/csv").status_code == 413

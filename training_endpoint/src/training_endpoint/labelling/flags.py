@@ -46,7 +46,7 @@ def put(
     """
     whose = {"classifier": classifier, "source": source}
     with database.connect(url) as connection:
-        asked = {"classifier": classifier, "hashes": [flag.key[0] for flag in flags]}
+        asked = {**whose, "hashes": [flag.key[0] for flag in flags]}
         rows = connection.execute(database.query("flags_decided"), asked).fetchall()
         decided = {(bytes(row["text_hash"]), row["label"]) for row in rows}
         wanted = {flag.key: flag for flag in flags if flag.key not in decided}

@@ -1,7 +1,11 @@
 -- name: flags_decided
--- What people said of these texts, whatever they were asked for.
+-- What people said of these texts, whatever they were asked for; and rows whose correction waits, or was refused.
 SELECT text_hash, label FROM labelling.items
 WHERE classifier = %(classifier)s AND text_hash = ANY (%(hashes)s) AND label IS NOT NULL
+UNION
+SELECT text_hash, given_label FROM labelling.items
+WHERE classifier = %(classifier)s AND text_hash = ANY (%(hashes)s) AND label IS NOT NULL AND settled_at IS NULL
+  AND source = %(source)s
 
 -- name: flags_open
 SELECT id, text, text_hash, given_label, coalesce(held_until > clock_timestamp(), false) AS is_held
