@@ -1,8 +1,8 @@
 -- The log of predictions: its days, and who may do what. Replicas, as the role serving, add rows and do nothing else.
 SET search_path = pg_catalog, pg_temp;
 
--- Makes the days ahead and drops one that ended more than `days` days ago, with the feedback of then that is decided;
--- null drops none. Answers which it dropped:
+-- Makes the days ahead and drops one that ended more than `days` days ago, with the feedback of then that is decided and
+-- the texts of then that were to be labelled; null drops none. Answers which it dropped:
 -- call it again until it is null. No lock that it waits for or holds keeps a replica's COPY waiting: a day is attached
 -- beside writers, and dropped only where the lock is to be had at once, else by a later call.
 CREATE OR REPLACE FUNCTION prediction_log.keep(days integer) RETURNS text
@@ -26,6 +26,12 @@ BEGIN
     DELETE FROM prediction_log.feedback f
     WHERE f.state IN ('row', 'refused', 'no_text') AND f.answered_at < clock_timestamp() - make_interval(days => keep.days);
     DELETE FROM prediction_log.hours h WHERE h.hour < clock_timestamp() - make_interval(days => keep.days);
+    -- Of what people label no text outlives the log that it is from; what they said stays, so that none is asked again.
+    DELETE FROM labelling.items i
+    WHERE (i.label IS NULL OR i.dropped_at IS NOT NULL)
+      AND coalesce(i.answered_at, i.created_at) < clock_timestamp() - make_interval(days => keep.days);
+    UPDATE labelling.items i SET text = NULL, champion_scores = NULL
+    WHERE i.settled_at < clock_timestamp() - make_interval(days => keep.days) AND i.text IS NOT NULL;
     SELECT c.relname INTO name
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'prediction_log.answers'::regclass AND c.relname ~ '^answers_\d{8}$'

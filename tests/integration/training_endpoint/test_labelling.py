@@ -2,23 +2,30 @@
 
 import threading
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from mlops_contract.errors import PlatformError
 from tests import training
 from tests.database_roles import connected, url_of
-from training_endpoint.labelling import items, settle
+from training_endpoint import database
+from training_endpoint.data import classifiers, snapshot
+from training_endpoint.judge import looks
+from training_endpoint.labelling import items, pick, settle
 from training_endpoint.labelling.items import New, Person, Reason
+from training_endpoint.release import ledger
+from training_endpoint.release.ledger import Ruling
 
 ANNA, BEN = Person("anna", "session 1"), Person("ben", "session 2")
 ALL: dict[Reason, float] = {"disagreement": 30, "uncertain": 0, "audit": 70, "error": 10}
 
 
-@pytest.fixture
-def films(database: str) -> str:
+@pytest.fixture(name="films")
+def _films(database: str) -> str:
     """The services' address of a database with a classifier over tables of their own."""
     training.dataset(database, [], [])
     with connected(database) as owner:
@@ -96,9 +103,10 @@ def test_a_lease_ends(films: str) -> None:
         connection.execute("UPDATE labelling.items SET held_until = now() - interval '1 s'")
     taken = items.take(films, "films", BEN, ALL)
     assert taken is not None and taken.id == item.id
-    for act in (lambda: items.submit(films, item.id, "good", ANNA), lambda: items.skip(films, item.id, ANNA)):
-        with pytest.raises(PlatformError, match="Somebody else has that text now"):
-            act()
+    with pytest.raises(PlatformError, match="Somebody else has that text now"):
+        items.submit(films, item.id, "good", ANNA)
+    with pytest.raises(PlatformError, match="Somebody else has that text now"):
+        items.skip(films, item.id, ANNA)
     items.submit(films, item.id, "bad", BEN)
 
 
@@ -125,6 +133,7 @@ def test_a_label_is_one_row_however_often_it_is_sent_and_settled(films: str, tmp
     with owned(films) as owner:
         events = owner.execute("SELECT classifier, sum(rows) FROM training_events GROUP BY 1").fetchall()
     assert events == [("films", 3)], "they start a run as any new row does"
+    assert item is not None
     with pytest.raises(PlatformError, match="is a row of the table by now"):
         items.undo(films, item.id, ANNA)
 
@@ -180,11 +189,135 @@ def test_a_table_that_refuses_a_label_or_may_not_be_written_says_so(films: str, 
 
 
 def test_reasons_are_asked_for_by_their_shares(films: str) -> None:
-    for reason in ("disagreement", "uncertain", "audit"):
-        items.add(films, "films", [New(reason, f"{reason} {n}") for n in range(60)])  # type: ignore[arg-type]
+    reasons: tuple[Reason, ...] = ("disagreement", "uncertain", "audit")
+    for reason in reasons:
+        items.add(films, "films", [New(reason, f"{reason} {n}") for n in range(60)])
     asked = Counter[str]()
     for n in range(60):
         item = items.take(films, "films", Person("anna", str(n)), {"disagreement": 30, "uncertain": 0, "audit": 70})
         assert item is not None
         asked[item.reason] += 1
     assert asked["uncertain"] == 0 and 5 < asked["disagreement"] < 32 and asked["audit"] > 25
+
+
+def logged(
+    url: str, *texts: str | None, sure: float = 0.9, version: int = 1, days: float = 0, name: str = "films"
+) -> None:
+    """Answers in the log; the first label's score is `sure`."""
+    at = datetime.now(UTC) - timedelta(days=days, seconds=1)
+    with owned(url) as owner:
+        owner.execute("CREATE TABLE IF NOT EXISTS prediction_log.other PARTITION OF prediction_log.answers DEFAULT")
+        for text in texts:
+            owner.execute(
+                "INSERT INTO prediction_log.answers (at, request_id, place, classifier, version, replica, text, label,"
+                " scores, truncated) VALUES (%s, gen_random_uuid(), 0, %s, %s, 'one', %s, 'good', %s, false)",
+                [at, name, version, text, Jsonb({"good": sure, "bad": 1 - sure})],
+            )
+
+
+def asked(url: str) -> dict[str, list[str]]:
+    with owned(url) as owner:
+        rows = owner.execute("SELECT reason, text FROM labelling.items ORDER BY reason, priority DESC, id").fetchall()
+    found: dict[str, list[str]] = {}
+    for reason, text in rows:
+        found.setdefault(str(reason), []).append(str(text))
+    return found
+
+
+def test_the_queue_is_filled_from_the_log_by_the_shares_up_to_its_bound(films: str, tmp_path: Path) -> None:
+    logged(films, *(f"film {chr(97 + n)}{chr(97 + n)}{chr(98 + n)} number" for n in range(25)))
+    logged(films, *(f"of its model {chr(97 + n)}{chr(97 + n)}{chr(98 + n)}" for n in range(25)), name="text-classifier")
+    logged(films, "too old", days=8)
+    logged(films, "another's", name="mails")
+    logged(films, " ", None)
+    settings = training.settings(
+        films, tmp_path, LABEL_OPEN="10", LABEL_DISAGREEMENTS="0", LABEL_UNCERTAIN="70", LABEL_AUDIT="30"
+    )
+    assert pick.refill(settings) == 10 and pick.refill(settings) == 0
+    found = asked(films)
+    assert {reason: len(texts) for reason, texts in found.items()} == {"audit": 3, "uncertain": 7}
+    assert not {"too old", "another's", " "} & {*found["audit"], *found["uncertain"]}
+    item = items.take(films, "films", ANNA, ALL)
+    assert item is not None and item.request_id and item.champion_scores == pytest.approx({"good": 0.9, "bad": 0.1})
+    items.submit(films, item.id, "good", ANNA)
+    assert pick.refill(settings) == 1, "one for one"
+
+
+def test_texts_that_are_rows_or_were_told_by_feedback_are_not_asked(films: str, tmp_path: Path) -> None:
+    logged(films, "a row to learn from", "a row to test with", "told", "new", "new")
+    training.insert(films.replace("//platform:@", "//postgres:@"), "film_train", [("a row to learn from", "good")])
+    training.insert(films.replace("//platform:@", "//postgres:@"), "film_test", [("a row to test with", "good")])
+    with owned(films) as owner:
+        owner.execute(
+            "INSERT INTO prediction_log.feedback (request_id, place, answered_at, classifier, version, predicted,"
+            " label) SELECT request_id, place, at, classifier, version, label, 'good' FROM prediction_log.answers"
+            " WHERE text = 'told'"
+        )
+    assert pick.refill(training.settings(films, tmp_path)) == 1
+    assert asked(films) == {"audit": ["new"]}
+
+
+def test_by_margin_the_least_sure_comes_first_and_near_copies_are_left_out(films: str, tmp_path: Path) -> None:
+    logged(
+        films, "the reader was never quite sure of this one", "THE READER WAS NEVER QUITE  SURE OF THIS ONE!", sure=0.52
+    )
+    logged(films, "nobody knows what to make of such a film", sure=0.55)
+    logged(films, "plain and good", sure=0.99)
+    with_margin = {"LABEL_CHOICE": "margin", "LABEL_UNCERTAIN": "100", "LABEL_DISAGREEMENTS": "0", "LABEL_AUDIT": "0"}
+    settings = training.settings(films, tmp_path, LABEL_OPEN="2", **with_margin)
+    assert pick.refill(settings) == 2
+    first, second = asked(films)["uncertain"]
+    assert "quite" in first.lower() and second == "nobody knows what to make of such a film"
+
+
+def test_where_there_is_nothing_it_is_said_why(films: str, tmp_path: Path) -> None:
+    def why(**variables: str) -> str:
+        settings = training.settings(films, tmp_path, **variables)
+        pick.refill(settings)
+        assert items.take(films, "films", ANNA, ALL) is None
+        return pick.why_nothing(settings, classifiers.get(films), items.counts(films, "films", ANNA))
+
+    assert "PREDICTION_LOG in .env is off" in why()
+    logged(films, None)
+    assert "The log keeps no texts (PREDICTION_LOG in .env is hashed)" in why()
+    logged(films, "a text")
+    assert "LABEL_OPEN in .env is 0" in why(LABEL_OPEN="0")
+
+
+def test_no_text_outlives_the_log(films: str, tmp_path: Path) -> None:
+    logged(films, "open", "labelled", days=1)
+    items.add(
+        films, "films", [New("audit", text, answered_at=datetime.now(UTC) - timedelta(days=40)) for text in ("a", "b")]
+    )
+    item = items.take(films, "films", ANNA, ALL)
+    assert item is not None
+    items.submit(films, item.id, "good", ANNA)
+    settle.apply(training.settings(films, tmp_path), 0)
+    with owned(films) as owner:
+        owner.execute("UPDATE labelling.items SET settled_at = settled_at - interval '40 days' WHERE label IS NOT NULL")
+        owner.execute("SELECT prediction_log.keep(30)")
+        assert owner.execute("SELECT text, label FROM labelling.items").fetchall() == [(None, "good")]
+    assert items.add(films, "films", [New("audit", "a")]) == 0, "and yet it is known"
+
+
+def test_looks_are_counted_anew_for_audited_rows(films: str, tmp_path: Path) -> None:
+    """A comparison counts half where half of today's test rows are new."""
+    owner_url = films.replace("//platform:@", "//postgres:@")
+    training.insert(owner_url, "film_train", training.TRAIN)
+    training.insert(owner_url, "film_test", [(f"tested {n}", "good") for n in range(40)])
+    before = looks.sketches(snapshot.read(films, 1000, "films", folder=tmp_path))
+    ruling = Ruling(
+        None, False, None, "kept_no_difference", "x", {"difference": {"metric": "accuracy"}, "rows": before}
+    )
+    with database.connect(owner_url) as connection:
+        connection.execute("INSERT INTO training_jobs (job_id, run_id, status) VALUES ('job', 'job', 'running')")
+        ledger.decide_for_job(connection, "m", "job", ruling)
+    assert ledger.looks(films, "m", before, 1).earlier == 1
+    items.add(films, "films", [New("audit", f"audited {n}") for n in range(40)])
+    for _ in range(40):
+        item = items.take(films, "films", ANNA, ALL)
+        assert item is not None
+        items.submit(films, item.id, "good", ANNA)
+    assert settle.apply(training.settings(films, tmp_path), 0) == 40
+    after = looks.sketches(snapshot.read(films, 1000, "films", folder=tmp_path))
+    assert ledger.looks(films, "m", after, 1).earlier == pytest.approx(0.5)

@@ -1,5 +1,6 @@
 """Logging in to the console: the password, its tries, the cookie, and the token that changes want."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ def client(tmp_path: Path) -> FlaskClient:
     return create_app(training.settings("", tmp_path, CONSOLE_PASSWORD=PASSWORD)).test_client()
 
 
+def told(client: FlaskClient) -> Any:
+    """Who is logged in."""
+    return client.get("/console/session").get_json()["person"]
+
+
 def log_in(client: FlaskClient, password: str = PASSWORD, name: str = "anna", **headers: str) -> Any:
     return client.post("/console/login", json={"name": name, "password": password}, headers=headers)
 
@@ -33,15 +39,15 @@ def test_the_cookie_is_the_servers_alone(client: FlaskClient) -> None:
 
 
 def test_who_is_logged_in_is_known_until_he_leaves(client: FlaskClient) -> None:
-    assert client.get("/console/session").json == {"person": None}
-    told = log_in(client).json["person"]
-    assert client.get("/console/session").json["person"] == told and told["name"] == "anna"
+    assert told(client) is None
+    person = log_in(client).json["person"]
+    assert told(client) == person and person["name"] == "anna"
     kept = client.get_cookie("console_session", path="/console")
-    assert client.post("/console/logout", json={"csrf": told["csrf"]}).status_code == 200
-    assert client.get("/console/session").json == {"person": None}
+    assert client.post("/console/logout", json={"csrf": person["csrf"]}).status_code == 200
+    assert told(client) is None
     assert kept is not None
     client.set_cookie("console_session", kept.value, path="/console")
-    assert client.get("/console/session").json == {"person": None}, "a copy of the cookie is worth nothing"
+    assert told(client) is None, "a copy of the cookie is worth nothing"
 
 
 @pytest.mark.parametrize("path", WRITES)
@@ -49,13 +55,13 @@ def test_nothing_changes_without_login_and_token(client: FlaskClient, path: str)
     """On this machine too, and whatever else is sent."""
     for headers in ({}, {"Authorization": "Bearer secret"}, {"Cookie": "console_session=x"}):
         answer = client.post(f"/console/{path}", json={"csrf": "x"}, headers=headers)
-        assert (answer.status_code, answer.json["error"]["code"]) == (401, "login_wanted")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "login_wanted")
         assert "WWW-Authenticate" not in answer.headers, "the page asks, not the browser"
     log_in(client)
     for body in ({}, {"csrf": ""}, {"csrf": 1}, {"csrf": "ä"}, {"csrf": None}):
         answer = client.post(f"/console/{path}", json=body)
-        assert (answer.status_code, answer.json["error"]["code"]) == (403, "wrong_token")
-    token = client.get("/console/session").json["person"]["csrf"]
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "wrong_token")
+    token = told(client)["csrf"]
     as_a_form = client.post(f"/console/{path}", data=f'{{"csrf": "{token}"}}', content_type="text/plain")
     assert as_a_form.status_code == 415, "as a form of another page would send it"
     log_in(other := create_app(training.settings("", Path("/tmp"), CONSOLE_PASSWORD=PASSWORD)).test_client())
@@ -65,10 +71,10 @@ def test_nothing_changes_without_login_and_token(client: FlaskClient, path: str)
 def test_a_wrong_password_is_refused_and_not_tried_for_ever(client: FlaskClient) -> None:
     for _ in range(sessions.TRIES):
         answer = log_in(client, "wrong")
-        assert (answer.status_code, answer.json["error"]["code"]) == (401, "wrong_password")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "wrong_password")
         assert "Set-Cookie" not in answer.headers
     answer = log_in(client)
-    assert (answer.status_code, answer.json["error"]["code"]) == (429, "too_many_tries"), "not even the right one"
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (429, "too_many_tries"), "not even the right one"
 
 
 def test_one_address_locks_no_other_out(client: FlaskClient) -> None:
@@ -86,7 +92,7 @@ def test_whoever_makes_addresses_up_is_stopped_too(client: FlaskClient) -> None:
 
 def test_tries_are_forgotten_and_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(sessions.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     found = Sessions(PASSWORD)
     for _ in range(sessions.TRIES):
         with pytest.raises(PlatformError, match="is CONSOLE_PASSWORD"):
@@ -105,7 +111,7 @@ def test_without_a_password_nobody_can_log_in(tmp_path: Path) -> None:
     client = create_app(training.settings("", tmp_path)).test_client()
     for password in ("", "admin"):
         answer = log_in(client, password)
-        assert answer.status_code == 401 and "sh launch.sh" in answer.json["error"]["message"]
+        assert answer.status_code == 401 and "sh launch.sh" in answer.get_json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +119,7 @@ def test_without_a_password_nobody_can_log_in(tmp_path: Path) -> None:
 )
 def test_a_wrong_login_says_what_is_wrong(client: FlaskClient, body: Any) -> None:
     answer = client.post("/console/login", json=body)
-    assert 400 <= answer.status_code < 500 and answer.json["error"]["message"]
+    assert 400 <= answer.status_code < 500 and answer.get_json()["error"]["message"]
 
 
 def test_the_form_is_there_for_everybody_and_nothing_else_is(tmp_path: Path) -> None:

@@ -61,9 +61,13 @@ async function next() {
   await show(told.item, told.counts, told.note);
 }
 
+const sorted = () => by("sort").getAttribute("aria-pressed") === "true";
+
 async function show(new_item, counts, note) {
+  // Nothing of the next text is on the screen before all of it is.
+  hint = new_item && sorted() ? await People.call(`label/hint?id=${new_item.id}`) : null;
   item = new_item;
-  hint = naming = null;
+  naming = null;
   by("item").hidden = !item;
   by("note").hidden = !note;
   by("note").textContent = note ?? "";
@@ -74,7 +78,6 @@ async function show(new_item, counts, note) {
   if (!item) return;
   by("text").textContent = item.text;
   by("text").scrollTop = 0;
-  if (by("sort").getAttribute("aria-pressed") === "true") await guess();
   classes();
   by("text").focus({ preventScroll: true });
 }
@@ -90,18 +93,17 @@ function shown() {
   const found = item.labels.filter((name) => folded(name).includes(wanted));
   // Those that begin with it come first, that which is it before all.
   const rank = (name) => folded(name) === wanted ? 0 : folded(name).startsWith(wanted) ? 1 : 2;
-  if (by("sort").getAttribute("aria-pressed") === "true" && hint?.scores) found.sort((a, b) => (hint.scores[b] ?? -1) - (hint.scores[a] ?? -1));
+  if (sorted() && hint?.scores) found.sort((a, b) => (hint.scores[b] ?? -1) - (hint.scores[a] ?? -1));
   return wanted ? found.sort((a, b) => rank(a) - rank(b)) : found;
 }
 
 function classes() {
-  const sorted = by("sort").getAttribute("aria-pressed") === "true";
   by("classes").replaceChildren(...shown().map((name, number) => {
     const button = make("button", "");
     button.type = "button";
     if (number < KEYS) button.append(make("kbd", "", String(number + 1)));
     button.append(make("span", "class", name));
-    if (sorted && hint?.scores?.[name] !== undefined) button.append(make("span", "score", percent(hint.scores[name])));
+    if (sorted() && hint?.scores?.[name] !== undefined) button.append(make("span", "score", percent(hint.scores[name])));
     button.addEventListener("click", () => act(() => choose(name)));
     return make("li", "", button);
   }));
@@ -163,9 +165,8 @@ async function answer() {
 }
 
 async function sort() {
-  const on = by("sort").getAttribute("aria-pressed") !== "true";
-  if (on) await guess();
-  by("sort").setAttribute("aria-pressed", String(on));
+  await guess();
+  by("sort").setAttribute("aria-pressed", String(!sorted()));
   classes();
 }
 
