@@ -1,1 +1,1 @@
-"""People in the loop: what a label is worth, what a shadow costs, which labels are wrong."""
+"""What labels are worth: python -m benchmarks.labelling."""

@@ -41,7 +41,7 @@ DECLARE
         'missing_training_triggers,lock_classifiers,training_table_of,training_table_name,let_training_read,'
         'create_classifier,retire_classifier,make_default_classifier,'
         'unwatch_training_table,refuse_ledger_change,seal_ledger_entry,ledger_hash,append_decision,decide_for_job,'
-        'decide_by_hand,decision_took_effect,remove_version_files,version_files_gone}';
+        'decide_by_hand,decide_by_labels,decision_took_effect,remove_version_files,version_files_gone}';
     own_tables text[] := '{training_event_queue,training_event_history,training_events,training_deliveries,'
         'training_untrained,training_leader,training_schema,classifiers,training_jobs,training_coverage,'
         'training_data_coverage,training_backlog,training_events_of_none,classifier_troubles,training_versions,promotion_ledger,ledger_breaks}';

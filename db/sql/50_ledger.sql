@@ -135,7 +135,7 @@ BEGIN
     LOCK TABLE public.promotion_ledger IN SHARE ROW EXCLUSIVE MODE;
     SELECT * INTO newest FROM public.promotion_ledger l WHERE l.model_name = model ORDER BY l.id DESC LIMIT 1;
     RETURN public.append_decision(
-        CASE WHEN regexp_replace(lower(normalize(decides, NFKC)), '[^[:alnum:]]', '', 'g') = 'training'
+        CASE WHEN regexp_replace(lower(normalize(decides, NFKC)), '[^[:alnum:]]', '', 'g') IN ('training', 'labels')
              THEN 'somebody called ' || decides ELSE decides END,
         model, newest.to_version, coalesce(becomes, newest.to_version), the_verdict, because, '{}', NULL, holds);
 END
@@ -151,7 +151,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- Gives up a version's files for good: from here on nobody decides for it or asks for them. False where they are given
--- up already, or needed: by the version in force or to be, by the one that a rollback names, by a job that still judges.
+-- up already, or needed: by the version in force or to be, by the one that a rollback names, by a job that still judges,
+-- by the shadow.
 CREATE OR REPLACE FUNCTION public.remove_version_files(model text, number integer, because text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20s' AS $$
 BEGIN
@@ -161,6 +162,8 @@ BEGIN
     WHERE v.model_name = model AND v.version = number AND v.removed_at IS NULL
       AND NOT EXISTS (
           SELECT FROM public.training_jobs j WHERE j.job_id = v.job_id AND j.status IN ('queued', 'running'))
+      AND NOT EXISTS (
+          SELECT FROM labelling.shadows s WHERE s.model_name = model AND s.version = number AND s.ended_at IS NULL)
       AND number NOT IN (
           SELECT l.to_version FROM public.promotion_ledger l
           WHERE l.model_name = model AND l.to_version IS NOT NULL

@@ -24,6 +24,8 @@ from training_endpoint.release.desk import Desk
 from training_endpoint.release.followers import Followers
 from training_endpoint.repeated import Repeated
 from training_endpoint.settings import Settings
+from training_endpoint.shadow import decisions, rounds
+from training_endpoint.shadow.rounds import Rounds
 from training_endpoint.upkeep.janitor import Janitor
 
 REQUESTS_END_S = 5
@@ -37,6 +39,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
         self.settings = settings
         self.runner = Runner(settings)
         self.reconciler = Followers(settings)
+        self.desk = Desk(settings, self.reconciler)
         self.janitor = Janitor(settings)
         self.watch = Watch(settings, self._train)
         self.traffic = Traffic(settings)
@@ -46,6 +49,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             Repeated("labels", partial(settle.apply, settings), settle.LOOK_S),
             Repeated("what to label", partial(pick.refill, settings), pick.LOOK_S),
             Repeated("traffic", self.traffic.look, traffic.LOOK_S, first=0),
+            Repeated("shadows", partial(decisions.decide, self.desk), decisions.LOOK_S),
+            Repeated("shadows' answers", Rounds(settings).look, rounds.LOOK_S),
         )
         super().__init__()
 
@@ -68,7 +73,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings, Desk(self.settings, self.reconciler), self.janitor, self.watch, self.traffic)
+        return create_app(self.settings, self.desk, self.janitor, self.watch, self.traffic)
 
     def _start(self, worker: Any) -> None:
         worker.cfg.set("graceful_timeout", REQUESTS_END_S)

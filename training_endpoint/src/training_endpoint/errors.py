@@ -339,6 +339,13 @@ class ChampionChanged(PlatformError):
     code = "champion_changed"
 
 
+class NoShadow(PlatformError):
+    """The version is no shadow any more."""
+
+    status = 409
+    code = "no_shadow"
+
+
 class AcceptedAndRefused(PlatformError):
     """One request wants the same feedback accepted and refused."""
 

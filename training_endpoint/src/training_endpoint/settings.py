@@ -66,6 +66,7 @@ class Settings:
     feedback_at_once: bool
     alarm_loss: float
     alarm_starts_run: bool
+    shadow: bool
     label_shares: tuple[int, int, int]
     """Of what people are asked: disagreements, texts to train on, audits; 100 together."""
     label_choice: str
@@ -133,6 +134,7 @@ class Settings:
             keep_cache_days=env.number("KEEP_CACHE_DAYS", 30, 1, 36_500),
             feedback_at_once=env.choice("FEEDBACK", ("at_once", "review"), "at_once") == "at_once",
             alarm_starts_run=env.choice("ALARM_STARTS_RUN", ("on", "off"), "off") == "on",
+            shadow=env.choice("SHADOW", ("on", "off"), "on") == "on",
             alarm_loss=env.number("ALARM_LOSS", 0.02, 0, 1),
             label_shares=_shares(env),
             label_choice=env.choice("LABEL_CHOICE", CHOICES, CHOICES[0]),

@@ -6,6 +6,7 @@ const VERDICTS = {
   first_champion: "First Champion", promoted: "Promoted", kept_no_difference: "Champion kept: no real difference",
   kept_worse: "Champion kept: the challenger is worse", kept_failed_check: "Champion kept: the challenger failed a check",
   kept_pinned: "Champion kept: a person holds it", override: "Decided by hand", unpin: "Released: training decides again",
+  shadow_dropped: "Champion kept: labels say that the shadow is worse",
 };
 const METRICS = { accuracy: "accuracy", macro_f1: "macro F1", log_loss: "log loss" };
 const by = (id) => document.getElementById(id);
@@ -71,6 +72,7 @@ function card(one) {
     if (one.verdict) item.append(make("p", "soft", `${verdict(one.verdict)}, by ${one.who}: ${one.reason}`));
     item.append(one.everywhere ? make("p", "good", "Every replica serves it.")
       : make("p", "wrong", one.trouble || "Not every replica serves it yet."));
+    if (one.shadow) item.append(make("p", "soft", `Shadow: ${one.shadow}`));
   }
   return item;
 }

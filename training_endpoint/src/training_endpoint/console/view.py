@@ -9,6 +9,7 @@ from training_endpoint.data.classifiers import Classifier
 from training_endpoint.data.snapshot import left_out
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.release.desk import Desk
+from training_endpoint.shadow import decisions
 
 MOST_CLASSIFIERS = 200
 MOST_JOBS = 60
@@ -30,7 +31,9 @@ Row = dict[str, Any]
 def served(desk: Desk) -> list[Row]:
     """Of each classifier what is served since when and why, and whether all replicas do already."""
     url = desk.settings.database_url
-    followers = {one.name: desk.reconciler.of(one).state for one in classifiers.live(url)[:MOST_CLASSIFIERS]}
+    live = {one.name: one for one in classifiers.live(url)[:MOST_CLASSIFIERS]}
+    followers = {name: desk.reconciler.of(one).state for name, one in live.items()}
+    standing = decisions.all_standing(desk.settings, live.values())
     rows = _all(url, "console_classifiers", most=MOST_CLASSIFIERS)
     for row in rows:
         state, decision = followers.get(row["name"]), row["decision"]
@@ -38,6 +41,8 @@ def served(desk: Desk) -> list[Row]:
         row["everywhere"] = bool(state and follows and state.served)
         row["trouble"] = state.trouble if state else ""
         row["left_out"] = left_out(row["left_out"] or {})
+        found = standing.get(row["name"])
+        row["shadow"] = found["text"] if found else None
     return rows
 
 

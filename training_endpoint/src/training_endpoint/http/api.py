@@ -13,7 +13,7 @@ from training_endpoint.console.traffic import Traffic
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
-from training_endpoint.http import feedback, fields, labelling, metrics, monitor, release, storage
+from training_endpoint.http import feedback, fields, labelling, metrics, monitor, release, shadow, storage
 from training_endpoint.http.classifiers import named
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
@@ -47,7 +47,6 @@ def create_app(
     description = (Path(__file__).parent / "openapi.json").read_text()
     jobs = Jobs(settings.database_url)
     registry = metrics.registry(jobs, janitor)
-    registry.register(monitor.MonitorCollector(watch))
 
     @app.before_request
     def only_the_platform_changes_anything() -> None:
@@ -114,8 +113,9 @@ def create_app(
     described.install(app, desk)
     release.install(app, desk)
     storage.install(app, janitor)
-    for room in (feedback, labelling):
-        room.install(app, settings)
-    monitor.install(app, watch)
+    for notes in (feedback, labelling):
+        notes.install(app, settings)
+    monitor.install(app, watch, registry)
+    shadow.install(app, settings, registry)
     console.install(app, desk, janitor, watch, traffic or Traffic(settings))
     return app

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from flask import Flask, Response, jsonify, request
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -17,9 +17,10 @@ from training_endpoint.monitor.hours import MOST_DAYS
 from training_endpoint.monitor.watch import Watch
 
 
-def install(app: Flask, watch: Watch) -> None:
-    """Adds the route."""
+def install(app: Flask, watch: Watch, registry: CollectorRegistry) -> None:
+    """Adds the route, and what Prometheus reads."""
     settings = watch.settings
+    registry.register(MonitorCollector(watch))
 
     @app.get("/monitor")
     def monitor() -> Response:

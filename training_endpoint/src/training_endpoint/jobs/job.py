@@ -36,6 +36,7 @@ from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.release import ledger, peers
 from training_endpoint.release.ledger import Ruling
 from training_endpoint.settings import Settings
+from training_endpoint.shadow import shadows
 from training_endpoint.upkeep import space
 
 TRY_AGAIN = os.EX_TEMPFAIL
@@ -127,6 +128,7 @@ def _train(
 
         def decide(connection: Connection) -> None:
             ledger.decide_for_job(connection, settings.model_name, job["job_id"], decided)
+            shadows.after_verdict(connection, settings.model_name, decided, taken.label_names)
             if outcome.verdict.moves_champion:
                 labels = Jsonb(taken.label_names)
                 connection.execute(database.query("classifier_learned"), {"name": taken.name, "labels": labels})

@@ -19,6 +19,7 @@ from training_endpoint.judge.looks import Looks
 from training_endpoint.release import ledger, opponent, registry
 from training_endpoint.release.ledger import Ruling
 from training_endpoint.release.opponent import Opponent
+from training_endpoint.shadow import choice
 
 
 def judge(job: Job, challenger: Challenger, doubts: Sequence[Found] = ()) -> tuple[Outcome, Ruling]:
@@ -54,10 +55,11 @@ def judge(job: Job, challenger: Challenger, doubts: Sequence[Found] = ()) -> tup
             [name for name in job.snapshot.label_names if champion and name not in champion.label_names],
         )
         decision = _heeding(decision, champion, now, pinned, job.snapshot)
+        shadow = choice.choose(settings, decision.verdict, challenger.answers, labels, champion, now, job.snapshot)
     version, served, course = challenger.voucher.version, challenger.served, challenger.course
-    evidence = {**decision.evidence, "course": course, "rows": rows_kept, "served": served.evidence}
+    evidence = {**decision.evidence, "course": course, "rows": rows_kept, "served": served.evidence, **shadow.evidence}
     evidence["label_errors"] = [one.told for one in doubts]
-    told = [decision.text, sentence(course), served.reason, label_errors.sentence(doubts)]
+    told = [decision.text, shadow.text, sentence(course), served.reason, label_errors.sentence(doubts)]
     decision = replace(decision, text="; ".join(filter(None, told)), evidence=evidence)
     decision = replace(decision, text=decision.sentence(job.snapshot.name, version))
     after = version if decision.verdict.moves_champion else now
@@ -79,7 +81,7 @@ def judge(job: Job, challenger: Challenger, doubts: Sequence[Found] = ()) -> tup
             mlflow.log_metrics({f"champion_{name}": value for name, value in champion_metrics.items()})
         room.for_artifacts(settings, job.report, 0, lambda: _log_verdict(job, challenger, champion, found, decision))
     evidence = {**decision.evidence, "challenger_version": version}
-    return outcome, Ruling(now, pinned, after, str(decision.verdict), decision.text, evidence)
+    return outcome, Ruling(now, pinned, after, str(decision.verdict), decision.text, evidence, shadow.begins)
 
 
 def _heeding(

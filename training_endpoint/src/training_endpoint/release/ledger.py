@@ -9,9 +9,13 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from mlops_contract.words import Verdict
 from training_endpoint import database
-from training_endpoint.errors import ChampionChanged, FilesRemoved, JobEnded, LedgerBusy, UnknownVersion
+from training_endpoint.errors import ChampionChanged, FilesRemoved, JobEnded, LedgerBusy, NoShadow, UnknownVersion
 from training_endpoint.judge.looks import Looks, fresh, replaced
+
+SHADOW_DROPPED = "shadow_dropped"
+"""The verdict on a shadow that labels have shown to be worse than the Champion."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Ruling:
     verdict: str
     reason: str
     evidence: dict[str, Any]
+    shadow: bool = False
+    """Whether the challenger is the shadow from now on."""
 
 
 def newest(url: str, model_name: str) -> Decision | None:
@@ -110,6 +116,26 @@ def decide_by_hand(
     return decided
 
 
+def decide_by_labels(
+    connection: database.Connection,
+    model_name: str,
+    version: int,
+    compared_with: int,
+    promotes: bool,
+    reason: str,
+    evidence: dict[str, Any],
+) -> None:
+    """Writes what labels have decided about a shadow, and ends it, within the caller's transaction.
+
+    Raises `ChampionChanged` when it is another one than `compared_with`, or is pinned, `NoShadow` when it ended before.
+    """
+    verdict = Verdict.PROMOTED if promotes else SHADOW_DROPPED
+    values = {"model_name": model_name, "version": version, "compared_with": compared_with, "promotes": promotes}
+    with _explained():
+        query = database.query("ledger_decide_by_labels")
+        connection.execute(query, {**values, "verdict": verdict, "reason": reason, "evidence": Jsonb(evidence)})
+
+
 def took_effect(url: str, decision: Decision, place: str) -> None:
     """Notes that `decision` took effect in `place`: alias or served."""
     with database.connect(url) as connection:
@@ -145,6 +171,8 @@ def _explained() -> Iterator[None]:
             raise UnknownVersion(
                 f"{message}: only such a version can be served. sh launch.sh history names some."
             ) from error
+        if error.sqlstate == "LG005":
+            raise NoShadow(f"{message}: nothing is to be decided.") from error
         if error.sqlstate == "LG004":
             raise FilesRemoved(f"{message}: it cannot be served any more. Train again, or promote another.") from error
         raise

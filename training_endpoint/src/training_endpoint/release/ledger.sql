@@ -42,6 +42,10 @@ SELECT public.decide_for_job(
 -- name: ledger_decide_by_hand
 SELECT public.decide_by_hand(%(who)s, %(model_name)s, %(to_version)s::int, %(pinned)s, %(verdict)s, %(reason)s)
 
+-- name: ledger_decide_by_labels
+SELECT public.decide_by_labels(
+    %(model_name)s, %(version)s::int, %(compared_with)s::int, %(promotes)s, %(verdict)s, %(reason)s, %(evidence)s)
+
 -- name: ledger_took_effect
 SELECT public.decision_took_effect(%(id)s, %(place)s)
 

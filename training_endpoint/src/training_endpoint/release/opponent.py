@@ -43,20 +43,31 @@ def answers(settings: Settings, texts: Sequence[str], label_names: Sequence[str]
     troubles = []
     for version in known[:TRIED]:
         try:
-            voucher = inheritance.voucher(settings, version)
-            folder = gather(partial(versions.files, settings, voucher), "onnx")
-            names, found = answers_of(folder, texts, machine.cores())
+            names, found = of(settings, version, texts, label_names)
         except (FilesLost, UnknownVersion, CannotServe) as error:
             troubles.append(f"version {version} cannot be loaded any more: {error.message}")
             continue
-        aligned = np.zeros((len(texts), len(label_names)))
-        for index, name in enumerate(label_names):
-            if name in names:
-                aligned[:, index] = found[:, names.index(name)]
-        return Opponent(version, aligned, names, "; ".join(troubles)[:500])
+        return Opponent(version, found, names, "; ".join(troubles)[:500])
     if not known:
         return None
     return Opponent(known[0], None, trouble="; ".join(troubles)[:500])
+
+
+def of(
+    settings: Settings, version: int, texts: Sequence[str], label_names: Sequence[str]
+) -> tuple[list[str], Probabilities]:
+    """A version's own labels, and what it answers: [texts, label_names], 0 for a class that it does not know.
+
+    Raises `FilesLost`, `UnknownVersion` or `CannotServe` where it can be loaded no more.
+    """
+    voucher = inheritance.voucher(settings, version)
+    folder = gather(partial(versions.files, settings, voucher), "onnx")
+    names, found = answers_of(folder, texts, machine.cores())
+    aligned = np.zeros((len(texts), len(label_names)))
+    for index, name in enumerate(label_names):
+        if name in names:
+            aligned[:, index] = found[:, names.index(name)]
+    return names, aligned
 
 
 def classifier(settings: Settings, max_length: int) -> tuple[int, Classifier] | None:

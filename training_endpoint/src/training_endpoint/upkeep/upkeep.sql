@@ -7,7 +7,7 @@ ORDER BY model_name, version
 
 -- name: versions_kept
 -- Those that have files, each with its place among its model's Champions, the newest decision first, or among those that
--- never were one, the newest version first. What a job still judges is left out.
+-- never were one, the newest version first. What a job still judges, and a shadow, is left out.
 WITH champions AS (
     SELECT model_name, to_version AS version, max(id) AS decided
     FROM public.promotion_ledger
@@ -20,6 +20,8 @@ FROM public.training_versions v
 LEFT JOIN champions c ON c.model_name = v.model_name AND c.version = v.version
 LEFT JOIN public.training_jobs j ON j.job_id = v.job_id
 WHERE v.removed_at IS NULL AND (j.status IS NULL OR j.status NOT IN ('queued', 'running'))
+  AND NOT EXISTS (
+      SELECT FROM labelling.shadows s WHERE s.model_name = v.model_name AND s.version = v.version AND s.ended_at IS NULL)
 ORDER BY v.model_name, v.version
 
 -- name: version_remove
