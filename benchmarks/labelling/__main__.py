@@ -1,4 +1,4 @@
-"""What labels are worth: until the shadow is decided about, and how often that is wrong; what a Champion learns of those
+"""What labels are worth: until the shadow is decided about, and how often that is wrong; what is learned of those
 that the queue chose and of random ones; how many wrong ones are found.
 
 python -m benchmarks.labelling [--only shadow|aa|queue|errors …]
