@@ -17,6 +17,7 @@ from tests.integration.model_endpoint.conftest import Registered
 from tests.integration.model_endpoint.stack import TOKEN, Serving
 from tests.listening import listening
 from tests.services import wait_until
+from training_endpoint.console.sessions import TRIES
 from training_endpoint.console.traffic import Traffic, quantile
 from training_endpoint.http.api import create_app
 
@@ -176,6 +177,32 @@ def test_the_console_is_reached_by_reading_alone(two: Serving, tmp_path: Path) -
         assert requests.get(f"{door}/console/", timeout=5).status_code == 200, "on this machine"
         before = {"X-Forwarded-For": "203.0.113.9"}
         assert requests.get(f"{door}/console/", headers=before, timeout=5).status_code == 401, "a proxy before nginx"
+
+
+def test_people_log_in_through_the_door(two: Serving, tmp_path: Path) -> None:
+    """With the password on this machine too; nginx says whose tries they are, hands the cookie on, and no other call."""
+    password = "for people alone"
+    with listening(create_app(training.settings("", tmp_path, CONSOLE_PASSWORD=password))) as address:
+        door = two.door(NGINX_CONSOLE=address)
+        session = requests.Session()
+        told = session.post(f"{door}/console/login", json={"name": "anna", "password": password}, timeout=5).json()
+        assert session.get(f"{door}/console/session", timeout=5).json() == told and told["person"]["name"] == "anna"
+        assert session.get(f"{door}/console/label", timeout=5).status_code == 200
+        csrf = {"csrf": told["person"]["csrf"]}
+        asked = session.post(f"{door}/console/label/next", json=csrf, timeout=10)
+        assert asked.json()["error"]["code"] == "database_unavailable", "it came as far as that"
+        for path in ("label", "label/", "state", "label/next/x", "label/NEXT", "logins", "label/label.js"):
+            assert session.post(f"{door}/console/{path}", json=csrf, timeout=5).status_code == 405, path
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+            assert session.request(method, f"{door}/console/login", timeout=5).status_code == 405
+        for number in range(TRIES):
+            made_up = {"X-Forwarded-For": f"198.51.100.{number}"}
+            wrong = requests.post(
+                f"{door}/console/login", json={"name": "x", "password": "x"}, headers=made_up, timeout=5
+            )
+            assert wrong.status_code == 401
+        right = {"name": "anna", "password": password}
+        assert requests.post(f"{door}/console/login", json=right, timeout=5).status_code == 429
 
 
 def test_the_console_counts_what_replicas_answer(two: Serving, tmp_path: Path) -> None:

@@ -303,3 +303,29 @@ def test_roll_back_from_the_timeline(place: Place, browser: Browser) -> None:
     page.get_by_label("Why").fill("no, the other")
     page.locator("#back-do").click()
     expect(page.locator("#back-trouble")).to_contain_text("Somebody has decided since you looked")
+
+
+def test_feedback_that_waits_is_decided_there(make: Make, browser: Browser) -> None:
+    release = make(CONSOLE_PASSWORD=PASSWORD, FEEDBACK="review")
+    url = release.settings.database_url
+    training.dataset(url, [], [])
+    with connected(url) as owner:
+        for text, label in ((ATTACK, "good"), ("another", "bad")):
+            owner.execute(
+                "INSERT INTO prediction_log.feedback (request_id, place, answered_at, classifier, version, predicted,"
+                " label, text) VALUES (gen_random_uuid(), 0, now(), 'films', 1, 'bad', %s, %s)",
+                [label, text],
+            )
+    with listening(create_app(release.settings, release.desk)) as address:
+        place = Place(release, f"http://{address}/console", [])
+        page = log_in(place, browser)
+        expect(page.locator("#notes > li")).to_have_count(2)
+        expect(page.locator("#notes")).to_contain_text(ATTACK)
+        page.get_by_role("button", name="It is “good”").click()
+        expect(page.locator("#notes > li")).to_have_count(1)
+        page.get_by_role("button", name="Refuse").click()
+        expect(page.locator("#review")).to_be_hidden()
+        assert place.complaints == []
+    with connected(url) as owner:
+        states = owner.execute("SELECT text, state FROM prediction_log.feedback ORDER BY id").fetchall()
+    assert states == [(ATTACK, "accepted"), ("another", "refused")]

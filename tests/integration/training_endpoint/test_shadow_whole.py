@@ -1,33 +1,26 @@
-"""The shadow from a real job to a real promotion: MLflow, the database, trained models, a process of its own."""
+"""The shadow from a job to its promotion, by the service as it is started: MLflow, the database, trained models."""
 
 import json
-import os
 import random
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
+import requests
 
-from mlops_contract.words import JobStatus
-from tests import tiny_models, training
+from tests import services, tiny_models, training
 from tests.database_roles import connected, url_of
+from tests.services import wait_until
 from tests.tiny_models import WORDS
-from training_endpoint import database as databases
-from training_endpoint.data import classifiers
-from training_endpoint.jobs import job
-from training_endpoint.jobs.queue import Jobs
-from training_endpoint.labelling import items, settle
+from training_endpoint.labelling import items
 from training_endpoint.labelling.items import Person
 from training_endpoint.release import alias, ledger, opponent
-from training_endpoint.release.desk import Desk
-from training_endpoint.release.reconciler import Reconciler
 from training_endpoint.settings import Settings
-from training_endpoint.shadow import decisions, shadows
-from training_endpoint.shadow.rounds import Rounds
 
 ANNA = Person("anna", "session 1")
 GOOD, BAD, OTHERS = WORDS[:4], WORDS[4:8], WORDS[8:]
@@ -44,15 +37,42 @@ def sentences(count: int, seed: int) -> list[tuple[str, str]]:
     return made
 
 
-def run(settings: Settings, **overrides: float) -> dict[str, Any]:
+@contextmanager
+def endpoint(variables: dict[str, str], folder: Path) -> Iterator[str]:
+    """A running training endpoint; yields its URL once it answers."""
+    port = services.free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {**variables, "HOST": "127.0.0.1", "PORT": str(port), "PYTHONPATH": ":".join(sys.path)}
+    with services.process([sys.executable, "-m", "training_endpoint"], folder / "endpoint.log", environment):
+        wait_until("the endpoint answers", lambda: requests.get(f"{url}/health", timeout=5).ok, 90)
+        yield url
+
+
+def run(url: str, **overrides: float) -> dict[str, Any]:
     """One job, to its end."""
-    jobs = Jobs(settings.database_url)
-    made, _ = jobs.submit(f"run-{time.monotonic_ns()}", overrides)
-    jobs.claim()
-    assert job.main(made["job_id"], settings, time.monotonic()) == 0
-    ended = jobs.get(made["job_id"])
-    assert ended["status"] == JobStatus.SUCCEEDED, ended["error"]
-    return ended
+    asked = {"run_id": f"run-{time.monotonic_ns()}", "epochs": 3, "learning_rate": 2e-3, **overrides}
+    job = requests.post(f"{url}/train", headers={"Authorization": "Bearer t"}, json=asked, timeout=10).json()
+
+    def over() -> bool:
+        job.update(requests.get(f"{url}{job['url']}", timeout=10).json())
+        return job["status"] in ("succeeded", "failed", "cancelled")
+
+    wait_until("the job ends", over, 180, 0.5)
+    assert job["status"] == "succeeded", job["error"]
+    return dict(job)
+
+
+def stands(url: str) -> dict[str, Any]:
+    told: dict[str, Any] = requests.get(f"{url}/shadow", timeout=10).json()["shadow"]
+    return told
+
+
+def say(settings: Settings, count: int) -> None:
+    """Labels, each what the shadow answers."""
+    for _ in range(count):
+        item = items.take(settings.database_url, "films", ANNA, {"disagreement": 1.0})
+        assert item is not None
+        items.submit(settings.database_url, item.id, str(item.shadow_label), ANNA)
 
 
 def log(database: str, settings: Settings, version: int, asked: list[str]) -> None:
@@ -69,14 +89,11 @@ def log(database: str, settings: Settings, version: int, asked: list[str]) -> No
     assert set(names) == {"bad", "good"}
 
 
-def said(job: dict[str, Any]) -> str:
-    return str(job["detail"]["verdict_text"])
-
-
 def test_a_challenger_of_a_job_is_promoted_by_labels_on_what_it_answers_otherwise(
-    database: str, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: str, mlflow_url: str, tmp_path: Path
 ) -> None:
-    training.dataset(database, sentences(200, 1), sentences(40, 2))
+    learned = sentences(200, 1)
+    training.dataset(database, learned, sentences(40, 2))
     with connected(database) as owner:
         owner.execute("ALTER TABLE film_train OWNER TO platform; ALTER TABLE film_test OWNER TO platform")
     variables = {
@@ -89,50 +106,34 @@ def test_a_challenger_of_a_job_is_promoted_by_labels_on_what_it_answers_otherwis
         "MAX_OVERLAP": "1",
     }
     settings = Settings.from_env(variables)
-    url = settings.database_url
-    champion = run(settings, epochs=3, learning_rate=2e-3, seed=1)
-    assert champion["verdict"] == "first_champion"
-    challenger = run(settings, epochs=3, learning_rate=2e-3, seed=2)
-    assert challenger["verdict"] == "kept_no_difference", challenger["detail"]
-    assert "it is the shadow now: labels on what it and the Champion answer differently decide" in said(challenger)
-    # The same again is not right on more test rows, so the first one stays.
-    again = run(settings, epochs=3, learning_rate=2e-3, seed=2)
-    shadow = shadows.current(url, "text-classifier")
-    assert shadow is not None and shadow.version == challenger["model_version"]
-    assert f"version {shadow.version} stays the shadow, with " in said(again)
+    with endpoint(variables, tmp_path) as url:
+        champion = run(url, seed=1)
+        assert champion["verdict"] == "first_champion" and stands(url) is None
+        challenger = run(url, seed=2)
+        assert challenger["verdict"] == "kept_no_difference", challenger["verdict_text"]
+        begins = "it is the shadow now: labels on what it and the Champion answer differently decide"
+        assert begins in challenger["verdict_text"]
+        version = challenger["model_version"]
+        # The same again is not right on more test rows, so the first one stays.
+        assert f"version {version} stays the shadow, with " in run(url, seed=2)["verdict_text"]
+        assert stands(url)["version"] == version
 
-    # What the Champion was asked since: nonsense, on which two models differ.
-    chance = random.Random(3)
-    asked = list({" ".join(chance.choices(WORDS, k=chance.randint(1, 9))) for _ in range(600)})
-    learned = sentences(200, 1)[0][0]
-    asked[0] = learned
-    log(database, settings, champion["model_version"], asked)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-    rounds = Rounds(settings)
-    rounds.look()
-    assert rounds.rests == {}, "its process ended well"
-    shadow = shadows.current(url, "text-classifier")
-    assert shadow is not None and shadow.answered >= 64 and shadow.differed >= 10
-    with databases.connect(url) as own:
-        waiting = own.execute("SELECT text, champion_label, shadow_label FROM labelling.items").fetchall()
-    assert all(row["champion_label"] != row["shadow_label"] for row in waiting)
-    assert learned not in {row["text"] for row in waiting}
+        # What the Champion was asked since: nonsense, on which two models differ, and a text that both have learned.
+        chance = random.Random(3)
+        nonsense = {" ".join(chance.choices(WORDS, k=chance.randint(1, 9))) for _ in range(600)}
+        log(database, settings, champion["model_version"], [learned[0][0], *nonsense])
+        wait_until("the shadow has answered", lambda: stands(url)["waiting"] >= 10, 60, 0.5)
+        with connected(database) as owner:
+            waiting = owner.execute("SELECT text, champion_label, shadow_label FROM labelling.items").fetchall()
+        assert all(theirs != own for _, theirs, own in waiting) and learned[0][0] not in {text for text, *_ in waiting}
+        say(settings, 3)
+        wait_until("three labels count", lambda: stands(url)["labels"] == 3, 60, 0.5)
 
-    desk = Desk(settings, Reconciler(settings))
-    for _ in range(7):
-        decisions.decide(desk)
-        assert desk.champion() == champion["model_version"]
-        item = items.take(url, "films", ANNA, {"disagreement": 1.0})
-        assert item is not None
-        items.submit(url, item.id, str(item.shadow_label), ANNA)
-        settle.apply(settings, undo_s=0)
-    decisions.decide(desk)
-    newest = ledger.newest(url, "text-classifier")
-    assert newest is not None and (newest.who, newest.to_version) == ("labels", shadow.version)
-    assert newest.evidence["shadow"]["won"] == 7
-    desk.reconciler.step()
-    assert alias.named(settings) == shadow.version
-    told = decisions.standing(settings, classifiers.get(url, "films"))
-    assert told and told["outcome"] == "promoted"
+    with endpoint(variables, tmp_path) as url:  # started again in the middle
+        assert stands(url)["labels"] == 3
+        say(settings, 4)
+        wait_until("labels have decided", lambda: stands(url)["outcome"] == "promoted", 60, 0.5)
+        wait_until("MLflow follows", lambda: alias.named(settings) == version, 30, 0.5)
+        newest = ledger.newest(settings.database_url, "text-classifier")
+        assert newest is not None and (newest.who, newest.to_version) == ("labels", version)
+        assert newest.evidence["shadow"]["won"] == 7

@@ -146,8 +146,12 @@ class Settings:
 
 
 def _shares(env: Env) -> tuple[int, int, int]:
-    usual = {"LABEL_DISAGREEMENTS": 40, "LABEL_UNCERTAIN": 40, "LABEL_AUDIT": 20}
-    first, second, third = (env.integer(name, share, 0, 100) for name, share in usual.items())
-    if first + second + third != 100:
-        raise SettingError(f"{', '.join(usual)} are {first}, {second} and {third}: together they must be 100.")
-    return first, second, third
+    shares = (
+        env.integer("LABEL_DISAGREEMENTS", 40, 0, 100),
+        env.integer("LABEL_UNCERTAIN", 40, 0, 100),
+        env.integer("LABEL_AUDIT", 20, 0, 100),
+    )
+    if sum(shares) != 100:
+        said = "LABEL_DISAGREEMENTS, LABEL_UNCERTAIN and LABEL_AUDIT"
+        raise SettingError(f"{said} are {shares[0]}, {shares[1]} and {shares[2]}: together they must be 100.")
+    return shares

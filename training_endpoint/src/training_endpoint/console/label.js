@@ -35,6 +35,7 @@ async function act(work) {
 function entrance() {
   const inside = People.person !== null;
   by("login").hidden = inside;
+  by("review").hidden ||= !inside;
   by("work").hidden = by("who").hidden = !inside;
   by("name").textContent = inside ? People.person.name : "";
   if (!inside) {
@@ -52,8 +53,25 @@ async function enter() {
   const asked = decodeURIComponent(location.hash.slice(1));
   by("classifier").replaceChildren(...classifiers.map((name) => make("option", "", name)));
   by("classifier").value = classifiers.includes(asked) ? asked : classifiers[0] ?? "";
-  if (classifiers.length) await next();
-  else show(null, null, "There is no classifier yet: sh launch.sh imports the dataset that DATASET names.");
+  if (classifiers.length) {
+    await next();
+    await review();
+  } else show(null, null, "There is no classifier yet: sh launch.sh imports the dataset that DATASET names.");
+}
+
+async function review() {
+  const told = await People.call(`label/notes?classifier=${encodeURIComponent(by("classifier").value)}`);
+  by("review").hidden = !told.notes.length;
+  by("notes").replaceChildren(...told.notes.map((note) => {
+    const decide = (said, field) => {
+      const button = make("button", "", said);
+      button.type = "button";
+      button.addEventListener("click", () => act(async () => { await People.send("label/review", { [field]: [note.id] }); await review(); }));
+      return button;
+    };
+    return make("li", "", make("blockquote", "", note.text), make("p", "soft", `Version ${note.version} said “${note.predicted}”, an application says “${note.label}”.`),
+      make("p", "choices", decide(`It is “${note.label}”`, "accept"), decide("Refuse", "refuse")));
+  }));
 }
 
 async function next() {
@@ -183,6 +201,7 @@ by("classifier").addEventListener("change", () => act(async () => {
   location.hash = encodeURIComponent(by("classifier").value);
   done.length = 0;
   await next();
+  await review();
 }));
 by("kind").addEventListener("change", () => act(next));
 by("filter").addEventListener("input", () => { if (item) classes(); });

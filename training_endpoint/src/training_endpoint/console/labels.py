@@ -1,22 +1,26 @@
-"""Labelling over HTTP, for whoever is logged in."""
+"""Labelling over HTTP, for whoever is logged in, and a person's word on feedback."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from training_endpoint.console import view
 from training_endpoint.console.sessions import Session
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import InvalidOverride
+from training_endpoint.http import feedback as reviews
 from training_endpoint.http import fields
 from training_endpoint.labelling import classes, items, pick
 from training_endpoint.labelling.items import REASONS, Item, Reason
+from training_endpoint.monitor import feedback
 from training_endpoint.settings import Settings
 
 MOST_NAME = 60
 MOST_LABEL = 200
+MOST_NOTES = 20
+"""Of feedback that waits for a person, at a time."""
 MOST_ID = (1 << 63) - 1
 
 
@@ -72,6 +76,18 @@ def install(people: Blueprint, settings: Settings, mine: Callable[[], Session]) 
             scores=item.champion_scores,
             given=item.given_label,
         )
+
+    @people.get("/label/notes")
+    def notes() -> Response:
+        if settings.feedback_at_once:
+            return jsonify(notes=[])
+        classifier = classifiers.get(url, request.args.get("classifier"))
+        found = [row for name in classifier.names for row in feedback.newest(url, name, "waiting", MOST_NOTES)]
+        return jsonify(notes=[reviews.shown(row) for row in found[:MOST_NOTES]])
+
+    @people.post("/label/review")
+    def review() -> Response:
+        return jsonify(reviews.decided(settings, fields.only("csrf", "accept", "refuse")))
 
 
 def _named(asked: dict[str, Any]) -> str | None:

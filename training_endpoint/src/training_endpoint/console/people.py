@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
@@ -21,7 +22,7 @@ from training_endpoint.release.desk import Desk
 MOST_NAME = 60
 MOST_REASON = 1_000
 MOST_ID = (1 << 31) - 1
-OPEN = ("people.page", "people.file", "people.session", "people.login")
+OPEN = ("people.page", "people.session", "people.login")
 """What is seen before anybody has logged in."""
 FILES = {
     "label.js": "text/javascript",
@@ -39,17 +40,16 @@ def install(
     """Adds the routes; `read` gives a file of this package, `guard` sets an answer's headers."""
     settings, url = desk.settings, desk.settings.database_url
     people = Blueprint("people", __name__, url_prefix=door.PATH)
-    one_rollback = threading.Lock()
-    waiting = ThreadPoolExecutor(4, "rollback")
     files = {name: read(name) for name in ("label.html", *FILES)}
     people.after_request(guard)
+    seen_by_all = set(OPEN)
 
     def mine() -> Session:
         return sessions.get(request.cookies.get(COOKIE))
 
     @people.before_request
     def who() -> None:
-        if request.endpoint in OPEN:
+        if request.endpoint in seen_by_all:
             return
         session = mine()
         if request.method not in ("GET", "HEAD", "OPTIONS"):
@@ -59,9 +59,13 @@ def install(
     def page() -> Response:
         return Response(files["label.html"], mimetype="text/html")
 
-    @people.get("/label/<any('label.js', 'label.css', 'people.js', 'console.css'):name>")
     def file(name: str) -> Response:
         return Response(files[name], mimetype=FILES[name])
+
+    for name in FILES:
+        endpoint = name.replace(".", "_")
+        people.add_url_rule(f"/label/{name}", endpoint, partial(file, name))
+        seen_by_all.add(f"people.{endpoint}")
 
     @people.get("/session")
     def session() -> Response:
@@ -92,6 +96,16 @@ def install(
         response.delete_cookie(COOKIE, path=door.PATH)
         return response
 
+    _install_rollback(people, desk, mine)
+    labels.install(people, settings, mine)
+    app.register_blueprint(people)
+
+
+def _install_rollback(people: Blueprint, desk: Desk, mine: Callable[[], Session]) -> None:
+    url = desk.settings.database_url
+    one_rollback = threading.Lock()
+    waiting = ThreadPoolExecutor(4, "rollback")
+
     @people.post("/rollback")
     def rollback() -> tuple[Response, int]:
         asked = fields.only("csrf", "classifier", "version", "decision", "reason")
@@ -110,9 +124,6 @@ def install(
                 return jsonify(doing.result(SWITCH_S)), 200
             except NotYet:
                 return jsonify(own.state()), 202
-
-    labels.install(people, settings, mine)
-    app.register_blueprint(people)
 
 
 def _addresses() -> tuple[tuple[str, int], ...]:

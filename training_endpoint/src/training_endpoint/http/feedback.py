@@ -25,18 +25,23 @@ def install(app: Flask, settings: Settings) -> None:
         found = feedback.newest(
             settings.database_url, _classifier(request.args.get("classifier")), state, fields.limit("limit", 100, MOST)
         )
-        return jsonify(feedback=[_shown(row) for row in found])
+        return jsonify(feedback=[shown(row) for row in found])
 
     @app.post("/feedback")
     def decide() -> Response:
-        asked = fields.only("accept", "refuse")
-        accepted, refused = _ids(asked, "accept"), _ids(asked, "refuse")
-        if set(accepted) & set(refused):
-            raise AcceptedAndRefused("The same id is to be accepted and refused: choose one.")
-        url = settings.database_url
-        return jsonify(
-            accepted=feedback.decide(url, accepted, accept=True), refused=feedback.decide(url, refused, accept=False)
-        )
+        return jsonify(decided(settings, fields.only("accept", "refuse")))
+
+
+def decided(settings: Settings, asked: dict[str, Any]) -> dict[str, list[int]]:
+    """Carries out a person's word; tells which notes it reached."""
+    accepted, refused = _ids(asked, "accept"), _ids(asked, "refuse")
+    if set(accepted) & set(refused):
+        raise AcceptedAndRefused("The same id is to be accepted and refused: choose one.")
+    url = settings.database_url
+    return {
+        "accepted": feedback.decide(url, accepted, accept=True),
+        "refused": feedback.decide(url, refused, accept=False),
+    }
 
 
 def _classifier(name: str | None) -> str | None:
@@ -55,6 +60,7 @@ def _ids(asked: dict[str, Any], name: str) -> list[int]:
     return found
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A note as GET /feedback shows it; times are ISO 8601."""
     times = {name: row[name].isoformat() if row[name] else None for name in ("at", "decided_at")}
     return {**row, **times}

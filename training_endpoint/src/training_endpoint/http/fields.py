@@ -59,8 +59,9 @@ def limit(name: str, usual: int, most: int) -> int:
 
 
 def whole(fields: dict[str, Any], name: str, most: int) -> int:
-    """The whole number of a field, from 1 to `most`."""
+    """The whole number of a field, from 1 to `most`; in JSON 2.0 is the same number as 2."""
     value = fields.get(name)
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     if type(value) is not int or not 1 <= value <= most:
         raise InvalidOverride(f"{name} must be a whole number from 1 to {most}.")
     return value

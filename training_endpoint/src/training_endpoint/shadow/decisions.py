@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from mlops_contract.store import FilesLost
+from mlops_contract.store import FilesLost, StoreUnavailable
 from training_endpoint import database
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
-from training_endpoint.errors import ChampionChanged, MlflowUnavailable, NoShadow, UnknownVersion
+from training_endpoint.errors import ChampionChanged, LedgerBusy, MlflowUnavailable, NoShadow, UnknownVersion
 from training_endpoint.judge.evidence import Side, Tally
 from training_endpoint.release import inheritance, ledger, peers, versions
 from training_endpoint.release.desk import Desk
@@ -56,7 +56,7 @@ def _carry_out(desk: Desk, classifier: Classifier, shadow: Shadow, counted: Tall
     if promotes:
         try:
             voucher = inheritance.voucher(settings, shadow.version)
-            with suppress(MlflowUnavailable):  # this service has them, or the reconciler waits for MLflow
+            with suppress(MlflowUnavailable, StoreUnavailable):  # then the reconciler waits for them
                 versions.files(settings, voucher, "serving/")
         except (FilesLost, UnknownVersion) as error:
             _end(settings, shadow, f"it cannot be loaded any more: {error.message}")
@@ -71,7 +71,7 @@ def _carry_out(desk: Desk, classifier: Classifier, shadow: Shadow, counted: Tall
             if promotes:
                 learned = {"name": classifier.name, "labels": shadows.as_json(shadow.labels)}
                 connection.execute(database.query("classifier_learned"), learned)
-    except (ChampionChanged, NoShadow):  # the next look sees what there is
+    except (ChampionChanged, NoShadow, LedgerBusy):  # the next look sees what there is
         return
     desk.reconciler.wake(afresh=True)
     log.info("%s: %s", classifier.name, said)
