@@ -79,7 +79,8 @@ def sentence(found: Sequence[Found]) -> str:
 
 def _found(source: Source, job: Job, look: Callable[[], Found]) -> Found:
     try:
-        return look()
+        with job.clock("doubting"):
+            return look()
     except PlatformError as error:
         trouble = error.message.rstrip(".")
     except Exception as error:  # whatever the library makes of strange scores: the run is worth more
