@@ -172,16 +172,20 @@ def test_runs_go_on_from_the_champion_and_reproduce_walks_the_chain(
     train, test = second.evidence["label_errors"]
     assert (train["source"], train["looked_at"], train["trouble"]) == ("train", 1, "")
     assert (test["source"], test["looked_at"], test["trouble"]) == ("test", 8, "")
-    training.insert(database, "film_train", [("a book was very great", "bad"), ("a book was very awful", "bad")])
+    wrong = [(f"it was a {word} film", "bad") for word in GOOD]
+    training.insert(database, "film_train", [*wrong, *((f"it was a {word} film", "bad") for word in BAD)])
     fifth = desk.run("fifth")
-    assert fifth.evidence["label_errors"][0] == {"source": "train", "standing": 1, "looked_at": 2, "trouble": ""}
-    assert "label is perhaps wrong (1 of training rows): look at it" in fifth.verdict_text
+    found = fifth.evidence["label_errors"][0]
+    assert found["standing"] in range(1, 5) and (found["looked_at"], found["trouble"]) == (8, ""), found
+    assert f"perhaps wrong ({found['standing']} of training rows" in fifth.verdict_text
     with psycopg.connect(database) as connection:
         told = connection.execute(
-            "SELECT text, given_label, champion_label, champion_version FROM labelling.items WHERE dropped_at IS NULL"
+            "SELECT text, given_label, champion_label, champion_version FROM labelling.items"
+            " WHERE dropped_at IS NULL AND source = 'train'"
         ).fetchall()
         reason = connection.execute("SELECT reason FROM promotion_ledger ORDER BY id DESC LIMIT 1").fetchone()
-    assert told == [("a book was very great", "bad", "good", 4)]
+    assert told and {row[0] for row in told} <= {text for text, _ in wrong}
+    assert {row[1:] for row in told} == {("bad", "good", 4)}
     assert reason == (fifth.verdict_text,), "the ledger and the console say it too"
 
 

@@ -13,13 +13,14 @@ from tests.database_roles import connected, url_of
 from training_endpoint.clock import Clock
 from training_endpoint.data import lineage, snapshot
 from training_endpoint.data.snapshot import Snapshot
-from training_endpoint.jobs import label_errors
+from training_endpoint.jobs import course, label_errors
 from training_endpoint.jobs.context import Job
 from training_endpoint.judge import mislabelled
 from training_endpoint.labelling import flags, items, settle
 from training_endpoint.labelling.flags import Flag
 from training_endpoint.labelling.items import Person
 from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.release import ledger, opponent
 from training_endpoint.release.opponent import Opponent
 
 ANNA = Person("anna", "session 1")
@@ -255,9 +256,9 @@ def champion(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         lineage.write(taken, 100_000, tmp_path / "behind")
         return seen
 
-    monkeypatch.setattr(label_errors.ledger, "newest", lambda *_: SimpleNamespace(to_version=7))
-    monkeypatch.setattr(label_errors.course, "rows_behind", lambda *_: tmp_path / "behind")
-    monkeypatch.setattr(label_errors.opponent, "answers", answers)
+    monkeypatch.setattr(ledger, "newest", lambda *_: SimpleNamespace(to_version=7))
+    monkeypatch.setattr(course, "rows_behind", lambda *_: tmp_path / "behind")
+    monkeypatch.setattr(opponent, "answers", answers)
     return known
 
 

@@ -28,6 +28,7 @@ def suspects(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.int
         found = find_label_issues(
             places,
             scores / scores.sum(axis=1, keepdims=True),
+            filter_by="confident_learning",  # row by row: one among few is found too
             return_indices_ranked_by="normalized_margin",
             n_jobs=1,
         )

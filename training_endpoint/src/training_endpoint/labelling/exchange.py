@@ -70,8 +70,8 @@ def take(url: str, said: Sequence[Said], who: str, *, new: bool) -> dict[str, An
                 counts["gone"] += 1
             else:
                 labeller = one.labeller[:MOST_WHO] or who
-                asked = {"id": number, "label": label, "person": labeller}
-                connection.execute(database.query("exchange_label"), asked)
+                named = {"id": number, "label": label, "person": labeller}
+                connection.execute(database.query("exchange_label"), named)
                 counts["labelled"] += 1
     return {**counts, "several": several[:MOST_TOLD], "kept": kept[:MOST_TOLD]}
 
