@@ -31,25 +31,24 @@ def of_set(data: Set, seeds: int, folder: Path, say: Callable[[str], None]) -> l
     """Lines of one set."""
     lines = []
     for rate in RATES:
-        found: dict[str, list[float]] = {"test rows": [], "new rows": []}
-        flags: dict[str, list[tuple[int, int, int]]] = {name: [] for name in found}
+        found: dict[str, list[tuple[int, int, int, int]]] = {"test rows": [], "new rows": []}
         for seed in range(seeds):
-            for name, (right, flagged, flipped, _) in figures(data, rate, seed, folder).items():
-                found[name].append(right / flipped)
-                flags[name].append((right, flagged, flipped))
-            say(f"errors: {data.name}, {rate:.0%} flipped, seed {seed}: "
-                + ", ".join(f"{values[-1]:.0%} of {name}" for name, values in found.items()))  # fmt: skip
-        for name, values in found.items():
-            mean, low, high = interval(values)
+            for name, counted in figures(data, rate, seed, folder).items():
+                found[name].append(counted)
+            say(f"errors: {data.name}, {rate:.0%} flipped, seed {seed}")
+        for name, several in found.items():
+            mean, low, high = interval([right / flipped for right, _, flipped, _ in several])
+            flags, flipped, right = (sum(column) for column in list(zip(*several, strict=True))[1:])
             lines.append(
                 f"| {rate:.0%} of labels flipped, {data.name}, {name}: found among as many flags | "
-                f"{WANTED * rate:.0%} (chance {rate:.0%}) | {mean:.1%} ({low:.1%} to {high:.1%}) |"
+                f"{WANTED * rate:.0%} (chance {rate:.0%}) | {mean:.1%} ({low:.1%} to {high:.1%}); all flags, "
+                f"{flags / flipped:.1f} times as many: {right / flipped:.0%} of the flipped, {right / flags:.0%} of the flags |"
             )
     return lines
 
 
 def figures(data: Set, rate: float, seed: int, folder: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Of test and of new rows: flipped ones among as many flags, all flags, flipped rows, and rows."""
+    """Of test and of new rows: flipped ones among as many flags; all flags, flipped rows, flipped ones among all flags."""
     trained, test, new = _parts(data, seed)
     flips = [_flipped(data, rows, rate, [seed, number]) for number, rows in enumerate((trained, test, new))]
 

@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from training_endpoint.judge.evaluate import Labels, Probabilities
 
+UNLIKELY = 0.05
+"""A label of that probability or less is in doubt, however the others are."""
+
 
 def suspects(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.int64]:
     """The places of the rows whose label is perhaps wrong, the most suspicious first.
@@ -23,16 +26,15 @@ def suspects(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.int
         return np.empty(0, np.int64)
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 - takes seconds
 
+    scores = scores / scores.sum(axis=1, keepdims=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that classes have few rows
-        found = find_label_issues(
-            places,
-            scores / scores.sum(axis=1, keepdims=True),
-            filter_by="confident_learning",  # row by row: one among few is found too
-            return_indices_ranked_by="normalized_margin",
-            n_jobs=1,
-        )
-    return np.asarray(told[found], np.int64)
+        doubted = find_label_issues(places, scores, n_jobs=1)
+    # One wrong label among few right ones is too little for the library's estimate of how many there are.
+    doubted |= scores[np.arange(len(told)), places] <= UNLIKELY
+    found = np.flatnonzero(doubted)
+    order = np.argsort(-suspicion(scores[found], places[found]), kind="stable")
+    return np.asarray(told[found[order]], np.int64)
 
 
 def suspicion(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.float64]:
