@@ -42,13 +42,13 @@ def of_set(data: Set, seeds: int, folder: Path, say: Callable[[str], None]) -> l
             lines.append(
                 f"| {rate:.0%} of labels flipped, {data.name}, {name}: found among as many flags | "
                 f"{WANTED * rate:.0%} (chance {rate:.0%}) | {mean:.1%} ({low:.1%} to {high:.1%}); all flags, "
-                f"{flags / flipped:.1f} times as many: {right / flipped:.0%} of the flipped, {right / flags:.0%} of the flags |"
+                f"{flags / flipped:.1f} times as many, hold {right / flipped:.0%} of them; {right / flags:.0%} are right |"
             )
     return lines
 
 
 def figures(data: Set, rate: float, seed: int, folder: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Of test and of new rows: flipped ones among as many flags; all flags, flipped rows, flipped ones among all flags."""
+    """Of test and of new rows: flipped ones among as many flags; all flags, flipped rows, those among all flags."""
     trained, test, new = _parts(data, seed)
     flips = [_flipped(data, rows, rate, [seed, number]) for number, rows in enumerate((trained, test, new))]
 
