@@ -42,7 +42,7 @@ def of_set(data: Set, seeds: int, folder: Path, say: Callable[[str], None]) -> l
             lines.append(
                 f"| {rate:.0%} of labels flipped, {data.name}, {name}: found among as many flags | "
                 f"{WANTED * rate:.0%} (chance {rate:.0%}) | {mean:.1%} ({low:.1%} to {high:.1%}); all flags, "
-                f"{flags / flipped:.1f} times as many, hold {right / flipped:.0%} of them; {right / flags:.0%} are right |"
+                f"{flags / flipped:.1f} times as many, hold {right / flipped:.0%}; {right / flags:.0%} are right |"
             )
     return lines
 
