@@ -180,7 +180,7 @@ def test_the_console_is_reached_by_reading_alone(two: Serving, tmp_path: Path) -
 
 
 def test_people_log_in_through_the_door(two: Serving, tmp_path: Path) -> None:
-    """With the password on this machine too; nginx says whose tries they are, hands the cookie on, and no other call."""
+    """On this machine too; nginx says whose tries they are, and hands on the cookie and no other call."""
     password = "for people alone"
     with listening(create_app(training.settings("", tmp_path, CONSOLE_PASSWORD=password))) as address:
         door = two.door(NGINX_CONSOLE=address)

@@ -1,5 +1,7 @@
 """The queue of what to label: each text is one person's at a time, and each label becomes one row."""
 
+import random
+import string
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -215,6 +217,10 @@ def logged(
             )
 
 
+def unlike(number: int) -> str:
+    return "".join(random.Random(number).choices(string.ascii_lowercase + " ", k=40))
+
+
 def asked(url: str) -> dict[str, list[str]]:
     with owned(url) as owner:
         rows = owner.execute("SELECT reason, text FROM labelling.items ORDER BY reason, priority DESC, id").fetchall()
@@ -225,8 +231,8 @@ def asked(url: str) -> dict[str, list[str]]:
 
 
 def test_the_queue_is_filled_from_the_log_by_the_shares_up_to_its_bound(films: str, tmp_path: Path) -> None:
-    logged(films, *(f"film {chr(97 + n)}{chr(97 + n)}{chr(98 + n)} number" for n in range(25)))
-    logged(films, *(f"of its model {chr(97 + n)}{chr(97 + n)}{chr(98 + n)}" for n in range(25)), name="text-classifier")
+    logged(films, *(unlike(n) for n in range(25)))
+    logged(films, *(unlike(n) for n in range(25, 50)), name="text-classifier")
     logged(films, "too old", days=8)
     logged(films, "another's", name="mails")
     logged(films, " ", None)
@@ -268,6 +274,16 @@ def test_by_margin_the_least_sure_comes_first_and_near_copies_are_left_out(films
     assert pick.refill(settings) == 2
     first, second = asked(films)["uncertain"]
     assert "quite" in first.lower() and second == "nobody knows what to make of such a film"
+
+
+def test_a_classifier_whose_table_is_gone_keeps_no_other_waiting(films: str, tmp_path: Path) -> None:
+    with owned(films) as owner:
+        owner.execute("CREATE TABLE mails (body text, spam text)")
+        owner.execute("SELECT create_classifier('mails', 'mails', text_column => 'body', label_column => 'spam')")
+        owner.execute("DROP TABLE film_train")
+    logged(films, "a film")
+    logged(films, "a mail", name="mails")
+    assert pick.refill(training.settings(films, tmp_path)) == 2
 
 
 def test_where_there_is_nothing_it_is_said_why(films: str, tmp_path: Path) -> None:

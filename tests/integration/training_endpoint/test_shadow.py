@@ -318,13 +318,21 @@ def test_another_champion_ends_it(made: Release, postgres: str) -> None:
     version = challenged(made)
     logged(postgres, TEXTS)
     answer(made, "lovely")
+    url = made.settings.database_url
+    held = items.take(url, "films", ANNA, {"disagreement": 1.0})
     other = challenged(made, "promoted", shadow=False)
     told = decisions.standing(made.settings, films(made))
     assert told and told["text"] == (
         f"version {version} is the shadow no more (ended): version {other} is the Champion now, and what was counted "
         "was against another one"
     )
+    assert held and [text for text, *_ in asked(made)] == [held.text], "it is on somebody's screen"
+    items.let_go(url, ANNA)
+    decisions.decide(made.desk)
     assert asked(made) == []
+    with connected(url, "platform") as connection:
+        because = connection.execute("SELECT DISTINCT because FROM labelling.items").fetchall()
+    assert because == [(f"asked for the sake of version {version}, which is the shadow no more",)]
     again = challenged(made)
     assert current(made).champion_version == other
     made.settle()

@@ -50,7 +50,7 @@ def endpoint(variables: dict[str, str], folder: Path) -> Iterator[str]:
 
 def run(url: str, **overrides: float) -> dict[str, Any]:
     """One job, to its end."""
-    asked = {"run_id": f"run-{time.monotonic_ns()}", "epochs": 3, "learning_rate": 2e-3, **overrides}
+    asked = {"run_id": f"run-{time.monotonic_ns()}", "epochs": 4, "learning_rate": 1e-3, **overrides}
     job = requests.post(f"{url}/train", headers={"Authorization": "Bearer t"}, json=asked, timeout=10).json()
 
     def over() -> bool:
@@ -92,7 +92,7 @@ def log(database: str, settings: Settings, version: int, asked: list[str]) -> No
 def test_a_challenger_of_a_job_is_promoted_by_labels_on_what_it_answers_otherwise(
     database: str, mlflow_url: str, tmp_path: Path
 ) -> None:
-    learned = sentences(200, 1)
+    learned = sentences(400, 1)
     training.dataset(database, learned, sentences(40, 2))
     with connected(database) as owner:
         owner.execute("ALTER TABLE film_train OWNER TO platform; ALTER TABLE film_test OWNER TO platform")
@@ -120,7 +120,7 @@ def test_a_challenger_of_a_job_is_promoted_by_labels_on_what_it_answers_otherwis
 
         # What the Champion was asked since: nonsense, on which two models differ, and a text that both have learned.
         chance = random.Random(3)
-        nonsense = {" ".join(chance.choices(WORDS, k=chance.randint(1, 9))) for _ in range(600)}
+        nonsense = {" ".join(chance.choices(WORDS, k=chance.randint(1, 9))) for _ in range(2000)}
         log(database, settings, champion["model_version"], [learned[0][0], *nonsense])
         wait_until("the shadow has answered", lambda: stands(url)["waiting"] >= 10, 60, 0.5)
         with connected(database) as owner:

@@ -3,12 +3,14 @@
 The disagreements of the shadow and the label errors come from elsewhere; how often each is asked is decided here.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
@@ -25,15 +27,19 @@ LOOKED_BACK = timedelta(days=7)
 PAGES = 2_000
 """Of 8 KB that are read of the log at a time, drawn by chance, however large it is."""
 MOST_TEXTS = 4_000
+MOST = 200
+"""Of each reason that are added at a time."""
 ERRORS = 10
 """Beside the shares, which are 100 together: one in eleven is a label error, while there are any."""
-NEAR = 0.9
+NEAR = 0.85
 """Texts whose pieces have a cosine above this are near-copies: one of them is asked."""
 PIECE = 4
 """Characters of a piece."""
 WIDTH = 4_096
 LONGEST = 2_000
 """Of a text, in characters, that is looked at for near-copies."""
+
+log = logging.getLogger(__name__)
 
 
 def shares(settings: Settings) -> dict[Reason, float]:
@@ -56,7 +62,7 @@ def refill(settings: Settings) -> int:
 def fill(settings: Settings, classifier: Classifier) -> int:
     """One classifier's."""
     url, came = settings.database_url, 0
-    audits, uncertain = (room(settings, classifier.name, reason) for reason in ("audit", "uncertain"))
+    audits, uncertain = (min(MOST, room(settings, classifier.name, reason)) for reason in ("audit", "uncertain"))
     if not audits and not uncertain:
         return 0
     with database.connect(url) as connection:
@@ -82,20 +88,21 @@ def why_nothing(settings: Settings, classifier: Classifier, counts: Mapping[str,
     """A sentence for a person for whom there is no text."""
     with database.connect(settings.database_url) as connection:
         (kept,) = connection.execute(database.query("log_kept"), {"names": classifier.names}).fetchall()
-    if counts["open"] > counts["skipped"] + counts["held"] or (counts["open"] and not counts["skipped"]):
-        return "Others have on their screens what there is of this kind; more is chosen within a minute."
-    if counts["skipped"]:
-        return f"You have skipped what there is ({counts['skipped']}); more is chosen within a minute."
-    if not settings.label_open:
-        return "LABEL_OPEN in .env is 0: nothing is chosen to be labelled."
-    if kept["answers"] and not kept["texts"]:
-        return "The log keeps no texts (PREDICTION_LOG in .env is hashed), so there is nothing to choose from."
-    if not kept["answers"]:
-        return (
-            f"The log has no answer of {classifier.name}: either nothing was asked yet, or nothing is kept "
-            "(PREDICTION_LOG in .env is off)."
-        )
-    return "All that was chosen is labelled; more is chosen within a minute, once there are new answers in the log."
+    reasons = {
+        "Nothing of this kind waits now; of other kinds there are texts.": (
+            counts["open"] > counts["skipped"] + counts["held"]
+        ),
+        f"You have skipped what there is ({counts['skipped']}); more is chosen within a minute.": counts["skipped"],
+        "Others have on their screens what there is; more is chosen within a minute.": counts["held"],
+        "LABEL_OPEN in .env is 0: nothing is chosen to be labelled.": not settings.label_open,
+        f"The log has no answer of {classifier.name}: either nothing was asked yet, or nothing is kept (PREDICTION_LOG "
+        "in .env is off).": not kept["answers"],
+        "The log keeps no texts (PREDICTION_LOG in .env is hashed), so there is nothing to choose from.": (
+            not kept["texts"]
+        ),
+    }
+    usual = "All that was chosen is labelled; more is chosen within a minute, once there are new answers in the log."
+    return next((said for said, holds in reasons.items() if holds), usual)
 
 
 def margins(scores: Iterable[Mapping[str, float]]) -> NDArray[np.float64]:
@@ -153,7 +160,13 @@ def _rows(connection: database.Connection, classifier: Classifier, texts: Sequen
         query = sql.SQL("SELECT {}::text AS text FROM {} WHERE {}::text = ANY (%s)").format(
             column, sql.SQL(table), column
         )
-        found.update(row["text"] for row in connection.execute(query, [list(texts)]))
+        try:
+            with connection.transaction():
+                found.update(row["text"] for row in connection.execute(query, [list(texts)]))
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:  # it is gone, or may not be read: training says so, and other classifiers go on
+            log.debug("%s: %s", table, error)
     return found
 
 

@@ -41,6 +41,8 @@ def decide(desk: Desk) -> None:
             side = counted.decides(settings.significance)
             if side and not (side is Side.SHADOW and newest and newest.pinned):
                 _carry_out(desk.of(classifier), classifier, shadow, counted, side)
+    with database.connect(url) as connection:
+        shadows.withdraw(connection)
 
 
 def _end(settings: Settings, shadow: Shadow, because: str) -> None:
@@ -67,7 +69,7 @@ def _carry_out(desk: Desk, classifier: Classifier, shadow: Shadow, counted: Tall
         with database.connect(settings.database_url) as connection:
             values = (shadow.model_name, shadow.version, shadow.champion_version, promotes, said, proof)
             ledger.decide_by_labels(connection, *values)
-            shadows.withdraw(connection, shadow.model_name, shadow.version)
+            shadows.withdraw(connection)
             if promotes:
                 learned = {"name": classifier.name, "labels": shadows.as_json(shadow.labels)}
                 connection.execute(database.query("classifier_learned"), learned)

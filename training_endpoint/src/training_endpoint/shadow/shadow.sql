@@ -17,12 +17,17 @@ UPDATE labelling.shadows SET ended_at = clock_timestamp(), outcome = %(outcome)s
 WHERE model_name = %(model)s AND ended_at IS NULL
 RETURNING version
 
--- name: shadow_withdraw
--- What was to be labelled for a shadow that has ended. What somebody has on the screen is labelled all the same.
-UPDATE labelling.items SET dropped_at = clock_timestamp(), because = %(because)s
-WHERE reason = 'disagreement' AND shadow_version = %(version)s AND label IS NULL AND dropped_at IS NULL
-  AND (held_until IS NULL OR held_until <= clock_timestamp())
-  AND classifier IN (SELECT name FROM public.classifiers WHERE coalesce(model_name, name) = %(model)s)
+-- name: shadows_withdraw
+-- What was to be labelled for shadows that have ended. What somebody has on the screen waits for a later call.
+UPDATE labelling.items i
+SET dropped_at = clock_timestamp(),
+    because = 'asked for the sake of version ' || i.shadow_version || ', which is the shadow no more'
+WHERE i.reason = 'disagreement' AND i.shadow_version IS NOT NULL AND i.label IS NULL AND i.dropped_at IS NULL
+  AND (i.held_until IS NULL OR i.held_until <= clock_timestamp())
+  AND NOT EXISTS (
+      SELECT FROM public.classifiers c
+      JOIN labelling.shadows s ON s.model_name = coalesce(c.model_name, c.name) AND s.ended_at IS NULL
+      WHERE c.name = i.classifier AND s.version = i.shadow_version)
 
 -- name: shadow_tally
 -- Labels that nobody can take back any more, of texts that were asked because shadow and Champion differ.

@@ -82,14 +82,13 @@ def end(connection: database.Connection, model: str, outcome: Outcome, because: 
     row = connection.execute(database.query("shadow_end"), values).fetchone()
     if row is None:
         return None
-    withdraw(connection, model, row["version"])
+    withdraw(connection)
     return int(row["version"])
 
 
-def withdraw(connection: database.Connection, model: str, version: int) -> None:
-    """Nobody needs to label for a shadow that has ended."""
-    because = f"asked for the sake of version {version}, which is the shadow no more"
-    connection.execute(database.query("shadow_withdraw"), {"model": model, "version": version, "because": because})
+def withdraw(connection: database.Connection) -> None:
+    """Nobody needs to label for shadows that have ended."""
+    connection.execute(database.query("shadows_withdraw"))
 
 
 def tally(url: str, classifier: Classifier, shadow: Shadow) -> tuple[Tally, int]:
