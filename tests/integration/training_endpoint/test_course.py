@@ -185,7 +185,7 @@ def test_runs_go_on_from_the_champion_and_reproduce_walks_the_chain(
         ).fetchall()
         reason = connection.execute("SELECT reason FROM promotion_ledger ORDER BY id DESC LIMIT 1").fetchone()
     assert told and {row[0] for row in told} <= {text for text, _ in wrong}
-    assert {row[1:] for row in told} == {("bad", "good", 4)}
+    assert {row[1:] for row in told} == {("bad", "good", fourth.champion_version)}
     assert reason == (fifth.verdict_text,), "the ledger and the console say it too"
 
 
