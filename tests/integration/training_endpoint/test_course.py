@@ -179,13 +179,13 @@ def test_runs_go_on_from_the_champion_and_reproduce_walks_the_chain(
     assert found["standing"] in range(1, 5) and (found["looked_at"], found["trouble"]) == (8, ""), found
     assert f"perhaps wrong ({found['standing']} of training rows" in fifth.verdict_text
     with psycopg.connect(database) as connection:
-        told = connection.execute(
+        doubted = connection.execute(
             "SELECT text, given_label, champion_label, champion_version FROM labelling.items"
             " WHERE dropped_at IS NULL AND source = 'train'"
         ).fetchall()
         reason = connection.execute("SELECT reason FROM promotion_ledger ORDER BY id DESC LIMIT 1").fetchone()
-    assert told and {row[0] for row in told} <= {text for text, _ in wrong}
-    assert {row[1:] for row in told} == {("bad", "good", fourth.champion_version)}
+    assert doubted and {row[0] for row in doubted} <= {text for text, _ in wrong}
+    assert {row[1:] for row in doubted} == {("bad", "good", fourth.champion_version)}
     assert reason == (fifth.verdict_text,), "the ledger and the console say it too"
 
 
