@@ -1,13 +1,14 @@
-"""What labels are worth: until the shadow is decided about, and how often that is wrong.
+"""What labels are worth: until the shadow is decided about, and how often that is wrong; what is learned of those
+that the queue chose and of random ones; how many wrong ones are found.
 
-python -m benchmarks.labelling [--only shadow|aa …]
+python -m benchmarks.labelling [--only shadow|aa|queue|errors …]
 """
 
 import argparse
 import importlib
 import sys
 
-PARTS = ("shadow", "aa")
+PARTS = ("shadow", "aa", "queue", "errors")
 """Modules of this package, each with `measure(say)`, which gives lines of a table: what, wanted, reached."""
 
 

@@ -168,6 +168,26 @@ def test_runs_go_on_from_the_champion_and_reproduce_walks_the_chain(
         evidence = connection.execute("SELECT evidence -> 'course' FROM promotion_ledger ORDER BY id").fetchall()
     assert [row[0]["mode"] for row in evidence] == ["full", "warm", "warm", "full"]
 
+    # Only what no model has learned is looked at: not the label that was put right before the second run.
+    train, test = second.evidence["label_errors"]
+    assert (train["source"], train["looked_at"], train["trouble"]) == ("train", 1, "")
+    assert (test["source"], test["looked_at"], test["trouble"]) == ("test", 8, "")
+    wrong = [(f"it was a {word} film", "bad") for word in GOOD]
+    training.insert(database, "film_train", [*wrong, *((f"it was a {word} film", "bad") for word in BAD)])
+    fifth = desk.run("fifth")
+    found = fifth.evidence["label_errors"][0]
+    assert found["standing"] in range(1, 5) and (found["looked_at"], found["trouble"]) == (8, ""), found
+    assert f"perhaps wrong ({found['standing']} of training rows" in fifth.verdict_text
+    with psycopg.connect(database) as connection:
+        doubted = connection.execute(
+            "SELECT text, given_label, champion_label, champion_version FROM labelling.items"
+            " WHERE dropped_at IS NULL AND source = 'train'"
+        ).fetchall()
+        reason = connection.execute("SELECT reason FROM promotion_ledger ORDER BY id DESC LIMIT 1").fetchone()
+    assert doubted and {row[0] for row in doubted} <= {text for text, _ in wrong}
+    assert {row[1:] for row in doubted} == {("bad", "good", fourth.champion_version)}
+    assert reason == (fifth.verdict_text,), "the ledger and the console say it too"
+
 
 @pytest.mark.timeout(600)
 def test_why_a_run_is_a_full_one(desk: Desk, settings: Settings, database: str, tmp_path: Path) -> None:

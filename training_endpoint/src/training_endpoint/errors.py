@@ -132,6 +132,13 @@ class NewLabel(PlatformError):
     code = "new_label"
 
 
+class BadFile(PlatformError):
+    """A file of labels has rows that cannot be taken; the message tells them by their lines. Nothing has changed."""
+
+    status = 422
+    code = "bad_file"
+
+
 class NoSuchItem(PlatformError):
     """The queue of texts to label has none of this id."""
 

@@ -14,7 +14,7 @@ from training_endpoint.console.tries import Tries
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
-from training_endpoint.http import feedback, fields, metrics, monitor, release, shadow, storage
+from training_endpoint.http import feedback, fields, labelling, metrics, monitor, release, shadow, storage
 from training_endpoint.http.classifiers import named
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.learn.hyperparameters import Hyperparameters
@@ -114,7 +114,8 @@ def create_app(
     described.install(app, desk)
     release.install(app, desk)
     storage.install(app, janitor)
-    feedback.install(app, settings)
+    for notes in (feedback, labelling):
+        notes.install(app, settings)
     monitor.install(app, watch, registry)
     shadow.install(app, settings, registry)
     console.install(app, desk, janitor, watch, traffic or Traffic(settings), tries)

@@ -118,7 +118,10 @@ def _decide(job: Job) -> Course:
 def _warm(job: Job, version: int, base: str) -> Course:
     """The course from `version`; raises `_Full` where it would not be as good."""
     settings, parameters, snapshot = job.settings, job.parameters, job.snapshot
-    behind = _behind(settings, version)
+    try:
+        behind = rows_behind(settings, version)
+    except (FilesLost, UnknownVersion):
+        raise _Full(f"nothing vouches for the rows behind version {version}") from None
     before, labels = lineage.course(behind), lineage.fields(behind)["label_names"]
     if labels != snapshot.label_names:
         raise _Full(_other_labels(labels, snapshot.label_names, version))
@@ -149,13 +152,10 @@ def _warm(job: Job, version: int, base: str) -> Course:
     return Course(WARM, why, base, version, chain, new, gone, len(places) - new, places)
 
 
-def _behind(settings: Settings, version: int) -> Path:
-    """The folder with the lineage of a version, as training vouches for it."""
-    try:
-        voucher = inheritance.voucher(settings, version)
-        return versions.files(settings, voucher, f"{lineage.FOLDER}/") / lineage.FOLDER
-    except (FilesLost, UnknownVersion):
-        raise _Full(f"nothing vouches for the rows behind version {version}") from None
+def rows_behind(settings: Settings, version: int) -> Path:
+    """The folder with the lineage of a version, as training vouches for it; raises `FilesLost` or `UnknownVersion`."""
+    voucher = inheritance.voucher(settings, version)
+    return versions.files(settings, voucher, f"{lineage.FOLDER}/") / lineage.FOLDER
 
 
 def _whole_from_champion(settings: Settings, snapshot: Snapshot, version: int | None, base: str) -> Course:

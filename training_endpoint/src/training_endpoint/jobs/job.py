@@ -203,6 +203,7 @@ def _said(taken: Snapshot) -> str:
 
 def _import_all() -> None:
     """What a job imports sooner or later, some ten seconds' worth where the processor is slow."""
+    import cleanlab.filter  # noqa: F401, PLC0415
     import matplotlib.figure  # noqa: F401, PLC0415
     import mlflow.transformers  # noqa: F401, PLC0415
     import onnxruntime.transformers.optimizer  # noqa: F401, PLC0415

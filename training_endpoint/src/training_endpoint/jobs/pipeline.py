@@ -7,7 +7,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from training_endpoint.errors import ChampionChanged, JobEnded
-from training_endpoint.jobs import challenger
+from training_endpoint.jobs import challenger, label_errors
 from training_endpoint.jobs.context import Job, Outcome
 from training_endpoint.jobs.verdict import judge
 from training_endpoint.judge import export
@@ -25,6 +25,7 @@ def run(job: Job) -> Outcome:
             job.report(phase="starting", progress=0.0, message="loading the base model")
             mlflow_run = registry.start_run(job.settings, job.run_id, job.job_id)
             job.report(mlflow_run_id=mlflow_run)
+        new_rows = label_errors.of_new_rows(job)
         registered = challenger.kept(job) or challenger.make(job, mlflow_run)
         voucher, snapshot = registered.voucher, job.snapshot
         reference.keep(
@@ -38,8 +39,9 @@ def run(job: Job) -> Outcome:
             registered.served.folder,
             partial(export.answers_to, folder=registered.served.folder, weights=job.work / challenger.MODEL / "model"),
         )
+        doubts = [new_rows, label_errors.of_test_rows(job, registered)]
         while True:
-            outcome, ruling = judge(job, registered)
+            outcome, ruling = judge(job, registered, doubts)
             try:
                 job.conclude(outcome, ruling)
                 break

@@ -1,15 +1,17 @@
 """The challenger against what the ledger names now: the verdict, and what it asks of the ledger."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import mlflow
 
 from mlops_contract.words import Verdict
 from training_endpoint.data.snapshot import Snapshot, left_out
-from training_endpoint.jobs import room
+from training_endpoint.jobs import label_errors, room
 from training_endpoint.jobs.context import Challenger, Job, Outcome
 from training_endpoint.jobs.course import sentence
+from training_endpoint.jobs.label_errors import Found
 from training_endpoint.judge import compare, evaluate, looks, plots
 from training_endpoint.judge.checks import ChampionAnswers, checks
 from training_endpoint.judge.compare import Decision
@@ -20,8 +22,8 @@ from training_endpoint.release.opponent import Opponent
 from training_endpoint.shadow import choice
 
 
-def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
-    """Compares with what the ledger names now."""
+def judge(job: Job, challenger: Challenger, doubts: Sequence[Found] = ()) -> tuple[Outcome, Ruling]:
+    """Compares with what the ledger names now; `doubts` are told beside the verdict, and decide nothing."""
     settings, labels = job.settings, job.labels
     metrics = challenger.voucher.metrics
     job.report(phase="comparing", progress=0.95, metrics=metrics, message="comparing with the Champion")
@@ -56,7 +58,8 @@ def judge(job: Job, challenger: Challenger) -> tuple[Outcome, Ruling]:
         shadow = choice.choose(settings, decision.verdict, challenger.answers, labels, champion, now, job.snapshot)
     version, served, course = challenger.voucher.version, challenger.served, challenger.course
     evidence = {**decision.evidence, "course": course, "rows": rows_kept, "served": served.evidence, **shadow.evidence}
-    told = [decision.text, shadow.text, sentence(course), served.reason]
+    evidence["label_errors"] = [one.told for one in doubts]
+    told = [decision.text, shadow.text, sentence(course), served.reason, label_errors.sentence(doubts)]
     decision = replace(decision, text="; ".join(filter(None, told)), evidence=evidence)
     decision = replace(decision, text=decision.sentence(job.snapshot.name, version))
     after = version if decision.verdict.moves_champion else now
