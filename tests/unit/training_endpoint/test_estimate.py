@@ -81,6 +81,14 @@ def test_what_no_test_row_was_like_is_not_reckoned_beyond_them() -> None:
     assert estimate.confidences(one, found, [None]) == estimate.confidences(one, found)
 
 
+def test_a_model_that_knows_two_scores_alone_is_as_right_as_on_its_test_rows() -> None:
+    probabilities = np.array([[0.1, 0.9], [0.3, 0.7]] * 500)
+    labels = np.array([[int(n > 0), int(n > 2)] for n in range(10)] * 50).ravel()
+    known = estimate.reference(Answered(probabilities, labels), NAMES, ["x"] * 1000)
+    for estimated in (estimate.cbpe, estimate.atc, estimate.both):
+        assert estimated(known.summary, known).accuracy == pytest.approx(0.8, abs=0.01)
+
+
 def test_a_reference_of_an_earlier_release_is_read() -> None:
     known = of_tests(np.random.default_rng(4)).as_dict()
     del known["calibration"]

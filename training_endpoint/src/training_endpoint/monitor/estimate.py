@@ -232,8 +232,10 @@ def cbpe(window: Summary, tested: Reference) -> Estimate:
 
 
 def atc(window: Summary, tested: Reference) -> Estimate:
-    """The same by the threshold."""
-    return _within(window.above / window.rows, _variance(window.above, window.rows) + _spread(tested))
+    """The same by the threshold; where many test rows are just as sure as that, more are above it than were right."""
+    beyond = tested.summary.above / tested.summary.rows - tested.accuracy
+    share = min(1.0, max(0.0, window.above / window.rows - beyond))
+    return _within(share, _variance(window.above, window.rows) + _spread(tested))
 
 
 def both(window: Summary, tested: Reference) -> Estimate:
