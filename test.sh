@@ -39,7 +39,7 @@ tests() { # tests FOLDER [PYTEST…]
   status=0
   # Its files share nothing, so two go side by side.
   side_by_side=''
-  case $folder in tests/unit | tests/integration) side_by_side='-n 2 --dist loadfile' ;; esac
+  [ "$folder" != tests/integration ] || side_by_side='-n 2 --dist loadfile'
   # shellcheck disable=SC2086 # words
   python -m pytest "$folder" --durations=15 $side_by_side "$@" || status=$?
   [ "$status" -eq 5 ] || return "$status"
