@@ -3,17 +3,17 @@ DO $$
 BEGIN
     -- Somebody's own schema of that name steps aside.
     IF EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
-               WHERE n.nspname = 'labelling' AND r.rolname <> 'training_predictions') THEN
-        RAISE WARNING 'the schema labelling is renamed to not_ours_labelling: the platform has its queue there';
-        ALTER SCHEMA labelling RENAME TO not_ours_labelling;
+               WHERE n.nspname = 'label_queue' AND r.rolname <> 'training_predictions') THEN
+        RAISE WARNING 'the schema label_queue is renamed to not_ours_label_queue: the platform has its queue there';
+        ALTER SCHEMA label_queue RENAME TO not_ours_label_queue;
     END IF;
 END
 $$;
-CREATE SCHEMA IF NOT EXISTS labelling AUTHORIZATION training_predictions;
+CREATE SCHEMA IF NOT EXISTS label_queue AUTHORIZATION training_predictions;
 
 -- An item is open until it has a label, labelled until that label is settled (the row is written, in one transaction
 -- with settled_at), and dropped where it is wanted no longer or its table refused the label.
-CREATE TABLE IF NOT EXISTS labelling.items (
+CREATE TABLE IF NOT EXISTS label_queue.items (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     classifier text NOT NULL,
     reason text NOT NULL CHECK (reason IN ('disagreement', 'uncertain', 'audit', 'error')),
@@ -46,11 +46,11 @@ CREATE TABLE IF NOT EXISTS labelling.items (
     CHECK ((reason = 'error') = (source IS NOT NULL))
 );
 -- A text is asked once; as a row of a table it may be asked again.
-CREATE UNIQUE INDEX IF NOT EXISTS items_once ON labelling.items (classifier, text_hash, source) NULLS NOT DISTINCT
+CREATE UNIQUE INDEX IF NOT EXISTS items_once ON label_queue.items (classifier, text_hash, source) NULLS NOT DISTINCT
     WHERE dropped_at IS NULL;
-CREATE INDEX IF NOT EXISTS items_open ON labelling.items (classifier, reason, priority DESC, id)
+CREATE INDEX IF NOT EXISTS items_open ON label_queue.items (classifier, reason, priority DESC, id)
     WHERE label IS NULL AND dropped_at IS NULL;
-CREATE INDEX IF NOT EXISTS items_labelled ON labelling.items (labelled_at)
+CREATE INDEX IF NOT EXISTS items_labelled ON label_queue.items (labelled_at)
     WHERE label IS NOT NULL AND settled_at IS NULL AND dropped_at IS NULL;
-CREATE INDEX IF NOT EXISTS items_of_shadow ON labelling.items (classifier, shadow_version) WHERE shadow_version IS NOT NULL;
-ALTER TABLE labelling.items OWNER TO training_predictions;
+CREATE INDEX IF NOT EXISTS items_of_shadow ON label_queue.items (classifier, shadow_version) WHERE shadow_version IS NOT NULL;
+ALTER TABLE label_queue.items OWNER TO training_predictions;

@@ -1,6 +1,6 @@
 -- The shadow of a classifier: a version that may be better than the Champion, and about which labels decide.
 -- One at a time for each model; what became of earlier ones stays.
-CREATE TABLE IF NOT EXISTS labelling.shadows (
+CREATE TABLE IF NOT EXISTS label_queue.shadows (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     model_name text NOT NULL,
     version integer NOT NULL,
@@ -18,6 +18,6 @@ CREATE TABLE IF NOT EXISTS labelling.shadows (
     because text,
     CHECK ((ended_at IS NULL) = (outcome IS NULL))
 );
-CREATE UNIQUE INDEX IF NOT EXISTS shadows_one ON labelling.shadows (model_name) WHERE ended_at IS NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS shadows_version ON labelling.shadows (model_name, version);
-ALTER TABLE labelling.shadows OWNER TO training_predictions;
+CREATE UNIQUE INDEX IF NOT EXISTS shadows_one ON label_queue.shadows (model_name) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS shadows_version ON label_queue.shadows (model_name, version);
+ALTER TABLE label_queue.shadows OWNER TO training_predictions;

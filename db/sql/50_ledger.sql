@@ -163,7 +163,7 @@ BEGIN
       AND NOT EXISTS (
           SELECT FROM public.training_jobs j WHERE j.job_id = v.job_id AND j.status IN ('queued', 'running'))
       AND NOT EXISTS (
-          SELECT FROM labelling.shadows s WHERE s.model_name = model AND s.version = number AND s.ended_at IS NULL)
+          SELECT FROM label_queue.shadows s WHERE s.model_name = model AND s.version = number AND s.ended_at IS NULL)
       AND number NOT IN (
           SELECT l.to_version FROM public.promotion_ledger l
           WHERE l.model_name = model AND l.to_version IS NOT NULL

@@ -27,10 +27,10 @@ BEGIN
     WHERE f.state IN ('row', 'refused', 'no_text') AND f.answered_at < clock_timestamp() - make_interval(days => keep.days);
     DELETE FROM prediction_log.hours h WHERE h.hour < clock_timestamp() - make_interval(days => keep.days);
     -- Of what people label no text outlives the log that it is from; what they said stays, so that none is asked again.
-    DELETE FROM labelling.items i
+    DELETE FROM label_queue.items i
     WHERE (i.label IS NULL OR i.dropped_at IS NOT NULL)
       AND coalesce(i.answered_at, i.created_at) < clock_timestamp() - make_interval(days => keep.days);
-    UPDATE labelling.items i SET text = NULL, champion_scores = NULL
+    UPDATE label_queue.items i SET text = NULL, champion_scores = NULL
     WHERE i.settled_at < clock_timestamp() - make_interval(days => keep.days) AND i.text IS NOT NULL;
     SELECT c.relname INTO name
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

@@ -1,9 +1,9 @@
 -- The shadow: who may do what, and how labels decide about it.
 SET search_path = pg_catalog, pg_temp;
 
-GRANT SELECT, INSERT, UPDATE ON labelling.shadows TO platform;
-GRANT USAGE ON SCHEMA labelling TO training_ledger;
-GRANT SELECT, UPDATE ON labelling.shadows TO training_ledger;
+GRANT SELECT, INSERT, UPDATE ON label_queue.shadows TO platform;
+GRANT USAGE ON SCHEMA label_queue TO training_ledger;
+GRANT SELECT, UPDATE ON label_queue.shadows TO training_ledger;
 
 -- Labels have decided about a shadow: it becomes the Champion, or it is dropped and the Champion stays. The decision and
 -- the shadow's end are one. LG001 when the Champion is another one by now, or held where it would be moved; LG005 when
@@ -20,7 +20,7 @@ BEGIN
     IF newest.to_version IS DISTINCT FROM compared_with OR (promotes AND newest.pinned) THEN
         RAISE EXCEPTION 'the Champion has changed' USING ERRCODE = 'LG001';
     END IF;
-    UPDATE labelling.shadows s
+    UPDATE label_queue.shadows s
     SET ended_at = clock_timestamp(), outcome = CASE WHEN promotes THEN 'promoted' ELSE 'dropped' END,
         because = decide_by_labels.because
     WHERE s.model_name = model AND s.version = shadow AND s.champion_version = compared_with AND s.ended_at IS NULL;

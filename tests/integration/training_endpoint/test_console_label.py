@@ -114,7 +114,7 @@ def test_by_keyboard_alone(place: Place, browser: Browser) -> None:
     expect(page.locator("#note")).to_contain_text("You have skipped what there is (1)")
     assert place.rows() == [("a dull film", "bad"), ("a fine film", "good"), ("a fourth", "good")]
     with connected(place.database) as owner:
-        assert owner.execute("SELECT DISTINCT labeller FROM labelling.items WHERE label IS NOT NULL").fetchall() == [
+        assert owner.execute("SELECT DISTINCT labeller FROM label_queue.items WHERE label IS NOT NULL").fetchall() == [
             ("anna",)
         ]
         assert owner.execute("SELECT sum(rows) FROM training_events").fetchall() == [(3,)], "the trigger saw them"

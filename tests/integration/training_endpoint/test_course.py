@@ -180,7 +180,7 @@ def test_runs_go_on_from_the_champion_and_reproduce_walks_the_chain(
     assert f"perhaps wrong ({found['standing']} of training rows" in fifth.verdict_text
     with psycopg.connect(database) as connection:
         doubted = connection.execute(
-            "SELECT text, given_label, champion_label, champion_version FROM labelling.items"
+            "SELECT text, given_label, champion_label, champion_version FROM label_queue.items"
             " WHERE dropped_at IS NULL AND source = 'train'"
         ).fetchall()
         reason = connection.execute("SELECT reason FROM promotion_ledger ORDER BY id DESC LIMIT 1").fetchone()

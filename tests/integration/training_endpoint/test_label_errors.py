@@ -67,7 +67,7 @@ def say(url: str, label: str, tmp_path: Path) -> items.Item:
 def asked(url: str, source: str = "train") -> list[Any]:
     return execute(
         url,
-        "SELECT text, given_label FROM labelling.items WHERE label IS NULL AND dropped_at IS NULL AND source = %s"
+        "SELECT text, given_label FROM label_queue.items WHERE label IS NULL AND dropped_at IS NULL AND source = %s"
         " ORDER BY priority DESC",
         source,
     )
@@ -124,7 +124,7 @@ def test_the_queue_follows_the_newest_run(films: str) -> None:
     put(films, flag("new"))
     assert put(films) == 1, "a training row is new to one run, and waits until somebody looks at it"
     assert put(films, there=False) == 0, "or until it is gone"
-    assert execute(films, "SELECT DISTINCT text FROM labelling.items WHERE dropped_at IS NOT NULL") == [(None,)]
+    assert execute(films, "SELECT DISTINCT text FROM label_queue.items WHERE dropped_at IS NOT NULL") == [(None,)]
     held = items.take(films, "films", ANNA, {"error": 1})
     assert held is not None and put(films, source="test") == 1, "what is on a screen stays there"
 
@@ -166,7 +166,7 @@ def test_tables_of_any_kind(films: str, tmp_path: Path, kind: str) -> None:
     items.submit(films, item.id, right, ANNA)
     settings = training.settings(films, tmp_path)
     assert settle.apply(settings, undo_s=0) == 0, "training may not write it yet"
-    ((because,),) = execute(films, "SELECT because FROM labelling.items")
+    ((because,),) = execute(films, "SELECT because FROM label_queue.items")
     assert because == 'training may not correct labels: GRANT UPDATE ("is spam") ON "Mails; --" TO platform'
     execute(films, because.partition(": ")[2])
     assert settle.apply(settings, undo_s=0) == 1
@@ -195,7 +195,7 @@ def test_what_its_table_does_not_take_is_said_and_stops_no_other(
     if "mark" not in does:
         say(films, "bad", tmp_path)
         assert execute(films, "SELECT label FROM film_test") == [("bad",)]
-    ((because,),) = execute(films, "SELECT because FROM labelling.items WHERE dropped_at IS NOT NULL")
+    ((because,),) = execute(films, "SELECT because FROM label_queue.items WHERE dropped_at IS NOT NULL")
     assert said in because
 
 
@@ -210,14 +210,14 @@ def test_rows_that_a_policy_or_another_holds_wait(films: str, tmp_path: Path, mo
         other.execute("UPDATE film_train SET label = label")
         say(films, "bad", tmp_path)
         other.rollback()
-    ((because,),) = execute(films, "SELECT because FROM labelling.items")
+    ((because,),) = execute(films, "SELECT because FROM label_queue.items")
     assert "tried again" in because
     execute(films, "ALTER TABLE film_train OWNER TO postgres; ALTER TABLE film_train ENABLE ROW LEVEL SECURITY")
     execute(films, "GRANT SELECT, UPDATE ON film_train TO platform")
     execute(films, "CREATE POLICY training ON film_train FOR SELECT TO platform USING (true)")
     settings = training.settings(films, tmp_path)
     assert settle.apply(settings, undo_s=0) == 0
-    ((because,),) = execute(films, "SELECT because FROM labelling.items")
+    ((because,),) = execute(films, "SELECT because FROM label_queue.items")
     assert "row security" in because
     execute(films, "ALTER TABLE film_train DISABLE ROW LEVEL SECURITY")
     assert settle.apply(settings, undo_s=0) == 1
@@ -285,7 +285,7 @@ def test_new_rows_are_looked_at_before_they_are_trained_on(films: str, tmp_path:
     assert seen == [2 + 40], "what is scored is what is new, and some test rows beside it"
     assert asked(films) == [("a fine new film", "bad")]
     ((version, answer, scores),) = execute(
-        films, "SELECT champion_version, champion_label, champion_scores FROM labelling.items"
+        films, "SELECT champion_version, champion_label, champion_scores FROM label_queue.items"
     )
     assert (version, answer, scores) == (7, "good", {"bad": 0.05, "good": 0.95})
     assert label_errors.of_new_rows(job(films, tmp_path, taken)).standing == 1, "again is the same"

@@ -88,7 +88,7 @@ def test_there_and_back_texts_are_the_same_and_rows_come_once(
     assert sorted(rows(films)) == sorted((text, "good") for text in TEXTS)
     assert exported(client, written) == []
     with connected(films, "platform") as connection:
-        assert connection.execute("SELECT DISTINCT labeller FROM labelling.items").fetchall() == [("anna",)]
+        assert connection.execute("SELECT DISTINCT labeller FROM label_queue.items").fetchall() == [("anna",)]
 
 
 def test_what_is_on_a_screen_or_of_another_classifier_is_not_exported(films: str, client: FlaskClient) -> None:

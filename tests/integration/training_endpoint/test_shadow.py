@@ -144,7 +144,7 @@ def label(made: Release, most: int, right: str) -> int:
 def asked(made: Release) -> list[tuple[Any, ...]]:
     with connected(made.settings.database_url, "platform") as connection:
         return connection.execute(
-            "SELECT text, champion_label, shadow_label, shadow_version FROM labelling.items"
+            "SELECT text, champion_label, shadow_label, shadow_version FROM label_queue.items"
             " WHERE dropped_at IS NULL ORDER BY id"
         ).fetchall()
 
@@ -246,7 +246,7 @@ def test_it_goes_on_where_it_was_stopped_and_no_text_is_asked_or_counted_twice(
     assert before.answered == 16 and current(made).answered == 240
     assert len(asked(made)) == len({text for text, *_ in asked(made)}) == 62
     with connected(url, "platform") as connection:  # as if it had not been noted
-        connection.execute("UPDATE labelling.shadows SET seen_at = NULL")
+        connection.execute("UPDATE label_queue.shadows SET seen_at = NULL")
     answer(made, "lovely")
     assert len(asked(made)) == 62
 
@@ -272,7 +272,7 @@ def test_a_text_that_waits_because_the_champion_was_unsure_is_asked_for_the_shad
     logged(postgres, ["a lovely one", "a lovely two", "dull"])
     answer(made, "lovely")
     with connected(url, "platform") as connection:
-        found = connection.execute("SELECT text, reason, shadow_version FROM labelling.items ORDER BY id").fetchall()
+        found = connection.execute("SELECT text, reason, shadow_version FROM label_queue.items ORDER BY id").fetchall()
     assert found == [
         ("a lovely one", "disagreement", version),
         ("a lovely two", "audit", None),
@@ -331,7 +331,7 @@ def test_another_champion_ends_it(made: Release, postgres: str) -> None:
     decisions.decide(made.desk)
     assert asked(made) == []
     with connected(url, "platform") as connection:
-        because = connection.execute("SELECT DISTINCT because FROM labelling.items").fetchall()
+        because = connection.execute("SELECT DISTINCT because FROM label_queue.items").fetchall()
     assert because == [(f"asked for the sake of version {version}, which is the shadow no more",)]
     again = challenged(made)
     assert current(made).champion_version == other
@@ -384,7 +384,7 @@ def test_the_database_decides_once_and_only_for_a_shadow_of_the_champion(made: R
     with pytest.raises(ChampionChanged):
         decide(version, 1)
     with connected(url, "platform") as platform, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        platform.execute("DELETE FROM labelling.shadows")
+        platform.execute("DELETE FROM label_queue.shadows")
     ledger.decide_by_hand(url, NAME, "Labels", "override", "x", to_version=1, pinned=False)
     newest = ledger.newest(url, NAME)
     assert newest and newest.who == "somebody called Labels"

@@ -124,7 +124,7 @@ def test_a_challenger_of_a_job_is_promoted_by_labels_on_what_it_answers_otherwis
         log(database, settings, champion["model_version"], [learned[0][0], *nonsense])
         wait_until("the shadow has answered", lambda: stands(url)["waiting"] >= 10, 60, 0.5)
         with connected(database) as owner:
-            waiting = owner.execute("SELECT text, champion_label, shadow_label FROM labelling.items").fetchall()
+            waiting = owner.execute("SELECT text, champion_label, shadow_label FROM label_queue.items").fetchall()
         assert all(theirs != own for _, theirs, own in waiting) and learned[0][0] not in {text for text, *_ in waiting}
         say(settings, 3)
         wait_until("three labels count", lambda: stands(url)["labels"] == 3, 60, 0.5)

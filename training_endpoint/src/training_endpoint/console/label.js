@@ -50,7 +50,8 @@ async function enter() {
   entrance();
   if (!People.person) return;
   const { classifiers } = await People.call("label/classifiers");
-  const asked = decodeURIComponent(location.hash.slice(1));
+  let asked = location.hash.slice(1);
+  try { asked = decodeURIComponent(asked); } catch { /* as it is */ }
   by("classifier").replaceChildren(...classifiers.map((name) => make("option", "", name)));
   by("classifier").value = classifiers.includes(asked) ? asked : classifiers[0] ?? "";
   if (classifiers.length) {
@@ -106,12 +107,17 @@ function tell(counts) {
   by("refused").replaceChildren(...counts.refused.map((one) => make("p", "wrong", `“${one.label}” became no row: ${one.because}`)));
 }
 
+// A class may have the name of what every object has.
+function score(name) {
+  return Object.hasOwn(hint?.scores ?? {}, name) ? hint.scores[name] : undefined;
+}
+
 function shown() {
   const wanted = folded(by("filter").value);
   const found = item.labels.filter((name) => folded(name).includes(wanted));
   // Those that begin with it come first, that which is it before all.
   const rank = (name) => folded(name) === wanted ? 0 : folded(name).startsWith(wanted) ? 1 : 2;
-  if (sorted() && hint?.scores) found.sort((a, b) => (hint.scores[b] ?? -1) - (hint.scores[a] ?? -1));
+  if (sorted() && hint?.scores) found.sort((a, b) => (score(b) ?? -1) - (score(a) ?? -1));
   return wanted ? found.sort((a, b) => rank(a) - rank(b)) : found;
 }
 
@@ -121,7 +127,7 @@ function classes() {
     button.type = "button";
     if (number < KEYS) button.append(make("kbd", "", String(number + 1)));
     button.append(make("span", "class", name));
-    if (sorted() && hint?.scores?.[name] !== undefined) button.append(make("span", "score", percent(hint.scores[name])));
+    if (sorted() && score(name) !== undefined) button.append(make("span", "score", percent(score(name))));
     button.addEventListener("click", () => act(() => choose(name)));
     return make("li", "", button);
   }));
@@ -176,7 +182,7 @@ async function guess() {
 async function answer() {
   await guess();
   const said = hint.label === null ? ["No model has answered this text."]
-    : [`Version ${hint.version ?? "?"} says “${hint.label}”`, hint.scores?.[hint.label] === undefined ? "." : ` (${percent(hint.scores[hint.label])}).`];
+    : [`Version ${hint.version ?? "?"} says “${hint.label}”`, score(hint.label) === undefined ? "." : ` (${percent(score(hint.label))}).`];
   if (hint.given !== null) said.push(` The row says “${hint.given}”.`);
   by("hint").replaceChildren(...said);
   by("hint").hidden = false;

@@ -1,8 +1,8 @@
 """Logging in to the console, and what wants it: to roll back, and to label (`labels`)."""
 
-import threading
+import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from functools import partial
@@ -19,6 +19,8 @@ from training_endpoint.http import fields
 from training_endpoint.labelling import items
 from training_endpoint.release import ledger
 from training_endpoint.release.desk import Desk
+
+log = logging.getLogger(__name__)
 
 MOST_NAME = 60
 MOST_REASON = 1_000
@@ -104,7 +106,6 @@ def install(
 
 def _install_rollback(people: Blueprint, desk: Desk, mine: Callable[[], Session]) -> None:
     url = desk.settings.database_url
-    one_rollback = threading.Lock()
     waiting = ThreadPoolExecutor(4, "rollback")
 
     @people.post("/rollback")
@@ -113,18 +114,23 @@ def _install_rollback(people: Blueprint, desk: Desk, mine: Callable[[], Session]
         own = desk.of(classifiers.get(url, fields.text(asked, "classifier", MOST_NAME)))
         version, decision = fields.whole(asked, "version", MOST_ID), fields.whole(asked, "decision", MOST_ID)
         reason, name = fields.text(asked, "reason", MOST_REASON), mine().name
-        with one_rollback:
-            newest = ledger.newest(url, own.settings.model_name)
-            if newest is None or newest.id != decision:
-                raise ChampionChanged("Somebody has decided since you looked: look at the newest decision first.")
-            if version not in ledger.champions(url, own.settings.model_name)[1:]:
-                raise NothingToDecide(f"Version {version} was not the Champion before: choose one that was.")
-            # Whoever holds the lock next finds this decision there.
-            doing = waiting.submit(own.promote, version, name, reason, True)
-            try:
-                return jsonify(doing.result(SWITCH_S)), 200
-            except NotYet:
-                return jsonify(own.state()), 202
+        newest = ledger.newest(url, own.settings.model_name)
+        if newest is None or newest.id != decision:
+            raise ChampionChanged("Somebody has decided since you looked: look at the newest decision first.")
+        if version not in ledger.champions(url, own.settings.model_name)[1:]:
+            raise NothingToDecide(f"Version {version} was not the Champion before: choose one that was.")
+        doing = waiting.submit(own.promote, version, name, reason, True, decision)
+        try:
+            return jsonify(doing.result(SWITCH_S)), 200
+        except NotYet:
+            doing.add_done_callback(_say_what_failed)
+            return jsonify(own.state()), 202
+
+
+def _say_what_failed(rollback: Future[dict[str, Any]]) -> None:
+    """Nobody waits for it any more."""
+    if not rollback.cancelled() and (error := rollback.exception()):
+        log.error("a roll-back of the console failed: %s", error)
 
 
 def _told(session: Session | None) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Whoever has sent too many wrong passwords is heard no more for a while, the right one neither."""
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict, deque
+from contextlib import suppress
 
 from flask import request
 
@@ -53,4 +55,13 @@ def addresses() -> tuple[Address, ...]:
     """
     peer = request.remote_addr or ""
     named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return ((peer, MOST),) if not named else ((f"{peer} {named}", MOST), (peer, 20 * MOST))
+    return ((_site(peer), MOST),) if not named else ((f"{peer} {_site(named)}", MOST), (f"through {peer}", 20 * MOST))
+
+
+def _site(address: str) -> str:
+    """Of an IPv6 address the network: whoever has one address of it has all."""
+    with suppress(ValueError):
+        found = ipaddress.ip_address(address)
+        if found.version == 6 and found.ipv4_mapped is None:
+            return str(ipaddress.ip_network((found, 64), strict=False))
+    return address[:60]

@@ -1,12 +1,26 @@
 """Rows that the platform adds to a classifier's tables, as anybody would: by INSERT, which the trigger sees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
 
 from training_endpoint import database
 from training_endpoint.errors import NotWritable, RowRefused
+
+PATIENCE_S = 5
+"""For so long somebody who locks the table, or a row of it, is waited for."""
+PASSING = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
+ABSENT = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+"""Perhaps for a moment: a table is swapped for another by two renames."""
+SERVER = ("08", "53", "57", "58", "25")
+"""Classes of errors that are the server's, not the row's: no connection, no room, shut down, read only."""
 
 
 def add(connection: database.Connection, table: str, columns: tuple[str, str], rows: Sequence[tuple[str, str]]) -> None:
@@ -19,13 +33,34 @@ def add(connection: database.Connection, table: str, columns: tuple[str, str], r
     # Values without a type: the columns' own is taken.
     values = sql.SQL(", ").join([sql.SQL("(%s, %s)")] * len(rows))
     insert = sql.SQL("INSERT INTO {} ({}) VALUES {}").format(sql.SQL(table), sql.SQL(", ").join(names), values)
+    granted = ", ".join(name.as_string(connection) for name in names)
+    with writing(connection, table, f"training may not write: GRANT INSERT ({granted}) ON {table} TO platform"):
+        connection.execute(insert, [value for row in rows for value in row])
+
+
+@contextmanager
+def writing(connection: database.Connection, table: str, without_right: str) -> Iterator[None]:
+    """What is done to a user's table: all of it or nothing, within the transaction that is open.
+
+    Raises `NotWritable` for what may pass, with `without_right` where a right is missing, and `RowRefused` for a row
+    that the table will not take. A connection that is lost is raised as it is.
+    """
     try:
         with connection.transaction():
-            connection.execute(insert, [value for row in rows for value in row])
+            connection.execute(database.query("correct_patience"), {"timeout": f"{PATIENCE_S}s"})
+            yield
+            # What COMMIT would refuse is refused here, where it is known which row it is.
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            connection.execute(database.query("correct_patience"), {"timeout": "0"})
     except psycopg.errors.InsufficientPrivilege as error:
-        granted = ", ".join(name.as_string(connection) for name in names)
-        raise NotWritable(f"training may not write: GRANT INSERT ({granted}) ON {table} TO platform") from error
-    except psycopg.OperationalError:
-        raise
+        raise NotWritable(without_right) from error
+    except PASSING as error:
+        raise NotWritable(f"somebody is changing {table}: it is tried again") from error
+    except ABSENT as error:
+        raise NotWritable(f"{str(error).splitlines()[0]}: it is tried again") from error
     except psycopg.Error as error:
+        if connection.broken or error.sqlstate is None:
+            raise
+        if error.sqlstate[:2] in SERVER:
+            raise NotWritable(f"{table}: {str(error).splitlines()[0]}: it is tried again") from error
         raise RowRefused(f"{table} refused it: {str(error).splitlines()[0]}") from error

@@ -31,7 +31,7 @@ def suspects(probabilities: Probabilities, labels: Labels) -> npt.NDArray[np.int
         warnings.simplefilter("ignore")  # that classes have few rows
         doubted = find_label_issues(places, scores, n_jobs=1)
     # One wrong label among few right ones is too little for the library's estimate of how many there are.
-    doubted |= scores[np.arange(len(told)), places] <= UNLIKELY
+    doubted |= (scores[np.arange(len(told)), places] <= UNLIKELY) & (scores.argmax(axis=1) != places)
     found = np.flatnonzero(doubted)
     order = np.argsort(-suspicion(scores[found], places[found]), kind="stable")
     return np.asarray(told[found[order]], np.int64)

@@ -1,31 +1,28 @@
 """A label that a person found wrong is written over in its table; nothing else there is changed, nothing deleted."""
 
-import psycopg
 from psycopg import sql
 
 from training_endpoint import database
+from training_endpoint.data.additions import writing
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.data.table import check_columns
-from training_endpoint.errors import DataError, NotReadable, NotWritable, RowRefused
+from training_endpoint.errors import DataError, MissingColumn, MissingTable, NotReadable, NotWritable, RowRefused
 from training_endpoint.labelling.items import Item
-
-LOCK_S = 5
-"""For so long a row that somebody else is changing is waited for."""
 
 
 def write(connection: database.Connection, classifier: Classifier, item: Item) -> None:
     """The item's label into all rows of its text that have the label that was found wrong, in the open transaction.
 
     Tables need no key for that, and rows of equal text and label are one to training. The trigger sees an UPDATE.
-    Raises `NotWritable` where training lacks the right, `RowRefused` where the row is gone, has another label by now,
-    or its table does not take the new one; either leaves the transaction as it was.
+    Raises `NotWritable` for what may pass, `RowRefused` where the row is gone, has another label by now, or its table
+    does not take the new one; either leaves the transaction as it was.
     """
     table = (classifier.test_table if item.source == "test" else None) or classifier.train_table
     label = sql.Identifier(classifier.label_column)
+    grant = f"GRANT UPDATE ({label.as_string(connection)}) ON {table} TO platform"
     try:
-        with connection.transaction():
+        with writing(connection, table, f"training may not correct labels: {grant}"):
             name = check_columns(connection, table, classifier.text_column, classifier.label_column)
-            connection.execute(database.query("correct_patience"), {"timeout": f"{LOCK_S}s"})
             parts = {"table": sql.SQL(name), "text": sql.Identifier(classifier.text_column), "label": label}
             found = connection.execute(database.query("correct_labels").format(**parts), {"text": item.text})
             written = [row["label"] for row in found]
@@ -38,20 +35,10 @@ def write(connection: database.Connection, classifier: Classifier, item: Item) -
                 raise NotWritable(
                     f"{table} kept its rows as they are: row security or a trigger of it lets training change none"
                 )
-            connection.execute(database.query("correct_patience"), {"timeout": "0"})
-    except NotReadable as error:
+    except (NotReadable, MissingTable, MissingColumn) as error:
         raise NotWritable(error.message) from error
     except DataError as error:
         raise RowRefused(error.message) from error
-    except psycopg.errors.LockNotAvailable as error:
-        raise NotWritable(f"somebody is changing rows of {table}: it is tried again") from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        grant = f"GRANT UPDATE ({label.as_string(connection)}) ON {table} TO platform"
-        raise NotWritable(f"training may not correct labels: {grant}") from error
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as error:
-        raise RowRefused(f"{table} refused it: {str(error).splitlines()[0]}") from error
 
 
 def _gone(table: str, item: Item, written: list[str | None]) -> str:

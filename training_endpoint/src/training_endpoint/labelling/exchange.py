@@ -60,6 +60,7 @@ def take(url: str, said: Sequence[Said], who: str, *, new: bool) -> dict[str, An
             elif (earlier := chosen.setdefault(one.item, one)).labels != one.labels:
                 bad.append(f"{one.where}: item {one.item} is labelled {earlier.labels[0]!r} in {earlier.where}")
         files.refuse(bad)
+        written: list[tuple[int, str, str]] = []
         for number, one in chosen.items():
             item, label = found[number], one.labels[0]
             if item.label is not None:
@@ -69,10 +70,10 @@ def take(url: str, said: Sequence[Said], who: str, *, new: bool) -> dict[str, An
             elif item.dropped_at is not None or item.text is None:
                 counts["gone"] += 1
             else:
-                labeller = one.labeller[:MOST_WHO] or who
-                named = {"id": number, "label": label, "person": labeller}
-                connection.execute(database.query("exchange_label"), named)
-                counts["labelled"] += 1
+                written.append((number, label, one.labeller[:MOST_WHO] or who))
+        ids, labels, people = ([one[place] for one in written] for place in range(3))
+        connection.execute(database.query("exchange_label"), {"ids": ids, "labels": labels, "people": people})
+        counts["labelled"] = len(written)
     return {**counts, "several": several[:MOST_TOLD], "kept": kept[:MOST_TOLD]}
 
 
@@ -94,6 +95,7 @@ def _unfit(url: str, item: Item, label: str, names: dict[str, list[str]], *, new
         classes.check(label, names[item.classifier], new=new, sure=False)
     except NewLabel as error:
         return error.message.rstrip(".")
+    names[item.classifier].append(label)  # another spelling further down is one of it
     return ""
 
 

@@ -43,7 +43,7 @@ class New:
 
 @dataclass(frozen=True)
 class Item:
-    """A row of labelling.items: open without a label, then labelled, at last settled; or dropped."""
+    """A row of label_queue.items: open without a label, then labelled, at last settled; or dropped."""
 
     id: int
     classifier: str
@@ -99,6 +99,7 @@ def add(url: str, classifier: str, new: Iterable[New]) -> int:
         for one in new
         if one.text.strip()
     ]
+    rows.sort(key=lambda row: row["text_hash"])  # who else adds some of them now waits, and is not waited for
     with database.connect(url) as connection:
         return sum(connection.execute(database.query("items_add"), row).rowcount for row in rows)
 
@@ -132,7 +133,7 @@ def take(url: str, classifier: str, person: Person, shares: Mapping[Reason, floa
 def get(url: str, number: int) -> Item:
     """Raises `NoSuchItem`."""
     with database.connect(url) as connection:
-        return _locked(connection, number)
+        return _found(connection, number, "items_get")
 
 
 def submit(url: str, number: int, label: str, person: Person) -> Item:
@@ -208,7 +209,11 @@ def _shuffled(reasons: Sequence[Reason], shares: Mapping[Reason, float]) -> list
 
 
 def _locked(connection: database.Connection, number: int) -> Item:
-    row = connection.execute(database.query("items_lock"), {"id": number}).fetchone()
+    return _found(connection, number, "items_lock")
+
+
+def _found(connection: database.Connection, number: int, query: str) -> Item:
+    row = connection.execute(database.query(query), {"id": number}).fetchone()
     if row is None:
         raise NoSuchItem("There is no such text in the queue (any more): ask for the next one.")
     return Item.of(row)

@@ -1,5 +1,5 @@
 -- name: items_add
-INSERT INTO labelling.items
+INSERT INTO label_queue.items
     (classifier, reason, request_id, place, answered_at, text, text_hash, champion_version, champion_label,
      champion_scores, shadow_version, shadow_label, source, source_key, given_label, priority)
 VALUES
@@ -10,15 +10,15 @@ ON CONFLICT DO NOTHING
 
 -- name: items_open
 -- How many wait, by reason.
-SELECT reason, count(*) AS items FROM labelling.items
+SELECT reason, count(*) AS items FROM label_queue.items
 WHERE classifier = %(classifier)s AND label IS NULL AND dropped_at IS NULL
 GROUP BY reason
 
 -- name: items_held
 -- What one has on the screen already, for longer now.
-UPDATE labelling.items SET held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+UPDATE label_queue.items SET held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE id = (
-    SELECT id FROM labelling.items
+    SELECT id FROM label_queue.items
     WHERE classifier = %(classifier)s AND held_by = %(holder)s AND held_until > clock_timestamp()
       AND label IS NULL AND dropped_at IS NULL AND reason = ANY (%(reasons)s)
     ORDER BY held_until DESC LIMIT 1 FOR UPDATE)
@@ -28,47 +28,50 @@ RETURNING *
 -- Those of which there is something for this person.
 SELECT wanted.reason FROM unnest(%(reasons)s::text[]) wanted (reason)
 WHERE EXISTS (
-    SELECT FROM labelling.items i
+    SELECT FROM label_queue.items i
     WHERE i.classifier = %(classifier)s AND i.reason = wanted.reason AND i.label IS NULL AND i.dropped_at IS NULL
       AND (i.held_until IS NULL OR i.held_until <= clock_timestamp()) AND %(person)s <> ALL (i.skipped_by))
 
 -- name: items_take
 -- The first that nobody has; two who ask at once get two.
-UPDATE labelling.items SET held_by = %(holder)s, held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+UPDATE label_queue.items SET held_by = %(holder)s, held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE id = (
-    SELECT id FROM labelling.items
+    SELECT id FROM label_queue.items
     WHERE classifier = %(classifier)s AND reason = %(reason)s AND label IS NULL AND dropped_at IS NULL
       AND (held_until IS NULL OR held_until <= clock_timestamp()) AND %(person)s <> ALL (skipped_by)
     ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING *
 
+-- name: items_get
+SELECT * FROM label_queue.items WHERE id = %(id)s
+
 -- name: items_lock
-SELECT * FROM labelling.items WHERE id = %(id)s FOR UPDATE
+SELECT * FROM label_queue.items WHERE id = %(id)s FOR UPDATE
 
 -- name: items_label
-UPDATE labelling.items
+UPDATE label_queue.items
 SET label = %(label)s, labeller = %(person)s, labelled_at = clock_timestamp(), held_until = NULL, because = NULL
 WHERE id = %(id)s
 RETURNING *
 
 -- name: items_skip
-UPDATE labelling.items SET skipped_by = array_append(array_remove(skipped_by, %(person)s), %(person)s), held_until = NULL
+UPDATE label_queue.items SET skipped_by = array_append(array_remove(skipped_by, %(person)s), %(person)s), held_until = NULL
 WHERE id = %(id)s
 RETURNING *
 
 -- name: items_take_back
 -- The label or the skipping of one who has the text on the screen again.
-UPDATE labelling.items
+UPDATE label_queue.items
 SET label = NULL, labeller = NULL, labelled_at = NULL, because = NULL, skipped_by = array_remove(skipped_by, %(person)s),
     held_by = %(holder)s, held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE id = %(id)s
 RETURNING *
 
 -- name: items_let_go
-UPDATE labelling.items SET held_until = NULL WHERE held_by = %(holder)s AND held_until IS NOT NULL
+UPDATE label_queue.items SET held_until = NULL WHERE held_by = %(holder)s AND held_until IS NOT NULL
 
 -- name: items_drop
-UPDATE labelling.items SET dropped_at = clock_timestamp(), because = %(because)s
+UPDATE label_queue.items SET dropped_at = clock_timestamp(), because = %(because)s
 WHERE id = ANY (%(ids)s) AND label IS NULL AND dropped_at IS NULL
 
 -- name: items_counts
@@ -79,36 +82,48 @@ SELECT count(*) FILTER (WHERE label IS NULL) AS open,
        count(*) FILTER (WHERE label IS NULL AND held_until > clock_timestamp() AND held_by <> %(holder)s) AS held,
        count(*) FILTER (WHERE label IS NULL AND %(person)s = ANY (skipped_by)) AS skipped,
        max(because) FILTER (WHERE label IS NOT NULL AND settled_at IS NULL) AS because
-FROM labelling.items
+FROM label_queue.items
 WHERE classifier = %(classifier)s AND dropped_at IS NULL
 
 -- name: items_refused
 -- Labels that their table did not take, the newest first.
-SELECT id, label, because FROM labelling.items
+SELECT id, label, because FROM label_queue.items
 WHERE classifier = %(classifier)s AND dropped_at IS NOT NULL AND label IS NOT NULL
 ORDER BY dropped_at DESC LIMIT 5
 
 -- name: items_settleable
 -- Labels that can be undone no more, or whose labeller has gone on; of rows that nobody else settles now.
-SELECT * FROM labelling.items
-WHERE label IS NOT NULL AND settled_at IS NULL AND dropped_at IS NULL
-  AND labelled_at <= clock_timestamp() - make_interval(secs => %(seconds)s) AND id <> ALL (%(but)s)
+SELECT *, concat_ws(' ', classifier, CASE WHEN reason = 'audit' OR source = 'test' THEN 'test' ELSE 'train' END, reason = 'error') AS goes_to
+FROM label_queue.items
+WHERE label IS NOT NULL AND settled_at IS NULL AND dropped_at IS NULL AND because IS NULL
+  AND labelled_at <= clock_timestamp() - make_interval(secs => %(seconds)s)
+  AND concat_ws(' ', classifier, CASE WHEN reason = 'audit' OR source = 'test' THEN 'test' ELSE 'train' END, reason = 'error') <> ALL (%(but)s)
 ORDER BY labelled_at LIMIT 1
 FOR UPDATE SKIP LOCKED
 
+-- name: items_settleable_again
+-- Those that have waited already: by chance, so that one that waits for ever keeps no other from its turn.
+SELECT *, concat_ws(' ', classifier, CASE WHEN reason = 'audit' OR source = 'test' THEN 'test' ELSE 'train' END, reason = 'error') AS goes_to
+FROM label_queue.items
+WHERE label IS NOT NULL AND settled_at IS NULL AND dropped_at IS NULL AND because IS NOT NULL
+  AND labelled_at <= clock_timestamp() - make_interval(secs => %(seconds)s)
+  AND concat_ws(' ', classifier, CASE WHEN reason = 'audit' OR source = 'test' THEN 'test' ELSE 'train' END, reason = 'error') <> ALL (%(but)s)
+ORDER BY random() LIMIT 1
+FOR UPDATE SKIP LOCKED
+
 -- name: items_settled
-UPDATE labelling.items SET settled_at = clock_timestamp(), because = NULL WHERE id = %(id)s
+UPDATE label_queue.items SET settled_at = clock_timestamp(), because = NULL WHERE id = %(id)s
 
 -- name: items_wait
-UPDATE labelling.items SET because = %(because)s WHERE id = %(id)s AND because IS DISTINCT FROM %(because)s
+UPDATE label_queue.items SET because = %(because)s WHERE id = %(id)s AND because IS DISTINCT FROM %(because)s
 
 -- name: items_refuse
-UPDATE labelling.items SET dropped_at = clock_timestamp(), because = %(because)s WHERE id = %(id)s
+UPDATE label_queue.items SET dropped_at = clock_timestamp(), because = %(because)s WHERE id = %(id)s
 
 -- name: items_labels
 -- What people have said lately.
 SELECT label FROM (
-    SELECT label, labelled_at FROM labelling.items
+    SELECT label, labelled_at FROM label_queue.items
     WHERE classifier = %(classifier)s AND label IS NOT NULL AND (dropped_at IS NULL OR settled_at IS NOT NULL)
     ORDER BY labelled_at DESC LIMIT 2000
 ) newest
@@ -136,11 +151,15 @@ WHERE a.at >= now() - %(back)s::interval AND a.classifier = ANY (%(names)s) AND 
   AND NOT EXISTS (
       SELECT FROM prediction_log.feedback f
       WHERE f.request_id = a.request_id AND f.place = a.place AND f.answered_at = a.at)
+  AND NOT EXISTS (
+      SELECT FROM label_queue.items i
+      WHERE i.classifier = %(classifier)s AND i.text_hash = sha256(convert_to(a.text, 'UTF8')) AND i.source IS NULL
+        AND i.dropped_at IS NULL)
 ORDER BY random()
 LIMIT %(most)s
 
 -- name: pick_texts
 -- What was asked lately, or will be.
-SELECT text FROM labelling.items
+SELECT text FROM label_queue.items
 WHERE classifier = %(classifier)s AND text IS NOT NULL AND reason <> 'error'
 ORDER BY id DESC LIMIT 500

@@ -3,6 +3,7 @@
 The disagreements of the shadow and the label errors come from elsewhere; how often each is asked is decided here.
 """
 
+import hashlib
 import logging
 import re
 import string
@@ -43,6 +44,11 @@ UNHEARD = str.maketrans(dict.fromkeys(string.punctuation, " "))
 LONGEST = 2_000
 """Of a text, in characters, that is looked at for near-copies."""
 
+AUDIT_BYTE = 3
+"""Of a text's hash: the first one holds out, the first three are the order in which the shadow's texts are asked."""
+HELD_OUT = 51
+"""Of 256, as data/rows.sql has it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -75,7 +81,8 @@ def fill(settings: Settings, classifier: Classifier) -> int:
         asked = connection.execute(database.query("pick_texts"), {"classifier": classifier.name}).fetchall()
     # In the order in which they were drawn, which is by chance; the same text is asked once.
     fresh = list({row["text"]: row for row in found if row["text"].strip() and row["text"] not in known}.values())
-    audited, rest = fresh[:audits], fresh[audits:]
+    audited = [row for row in fresh if for_audits(classifier, row["text"])][:audits]
+    rest = [row for row in fresh if not for_audits(classifier, row["text"])]
     came += items.add(url, classifier.name, (_new("audit", row) for row in audited))
     if uncertain and settings.label_choice == "margin" and rest:
         newest = max(rest, key=lambda row: row["at"])["version"]  # others' doubts are perhaps no longer any
@@ -86,6 +93,16 @@ def fill(settings: Settings, classifier: Classifier) -> int:
         chosen = apart([row["text"] for row in rest], others, uncertain)
         came += items.add(url, classifier.name, (_new("uncertain", rest[rank], -rank) for rank in chosen))
     return came
+
+
+def for_audits(classifier: Classifier, text: str) -> bool:
+    """Whether a text may be asked for an audit, and for nothing else: one in five, by its hash.
+
+    So nothing that is chosen for what models say of it is kept from the audits, which are to be as the traffic is.
+    Without a test table these are the texts that are held out, and no others are.
+    """
+    digest = hashlib.sha256(text.encode()).digest()
+    return digest[AUDIT_BYTE if classifier.test_table else 0] < HELD_OUT
 
 
 def why_nothing(settings: Settings, classifier: Classifier, counts: Mapping[str, Any]) -> str:
@@ -150,7 +167,14 @@ def _margin(ordered: Sequence[float]) -> float:
 
 def _sample(connection: database.Connection, classifier: Classifier) -> list[dict[str, Any]]:
     """Answers with texts, by chance, each as likely as any other."""
-    asked = {"names": classifier.names, "back": LOOKED_BACK, "pages": PAGES, "most": MOST_TEXTS, "largest": LARGEST}
+    asked = {
+        "classifier": classifier.name,
+        "names": classifier.names,
+        "back": LOOKED_BACK,
+        "pages": PAGES,
+        "most": MOST_TEXTS,
+        "largest": LARGEST,
+    }
     row = connection.execute(database.query("pick_share"), asked).fetchone()
     return connection.execute(
         database.query("pick_sample"), {**asked, "share": row["share"] if row else 100}

@@ -21,18 +21,23 @@ log = logging.getLogger(__name__)
 
 def apply(settings: Settings, undo_s: float = UNDO_S) -> int:
     """Settles all labels that can be taken back no more; returns how many. Raises `DatabaseUnavailable`."""
-    settled, waiting = 0, list[int]()
+    return sum(_all(settings, query, undo_s) for query in ("items_settleable", "items_settleable_again"))
+
+
+def _all(settings: Settings, query: str, undo_s: float) -> int:
+    """Those that a query gives. A table that takes none now is not asked for more of them this time."""
+    settled, closed = 0, list[str]()
     while True:
         with database.connect(settings.database_url) as connection:
-            asked = {"seconds": undo_s, "but": waiting}
-            row = connection.execute(database.query("items_settleable"), asked).fetchone()
+            asked = {"seconds": undo_s, "but": closed}
+            row = connection.execute(database.query(query), asked).fetchone()
             if row is None:
                 return settled
             item = Item.of(row)
             try:
                 _settle(connection, item)
             except NotWritable as error:
-                waiting.append(item.id)
+                closed.append(row["goes_to"])
                 said = {"id": item.id, "because": error.message}
                 if connection.execute(database.query("items_wait"), said).rowcount:
                     log.warning("labels wait: %s", error.message)

@@ -31,15 +31,16 @@ class Desk:
         newest = ledger.newest(self.settings.database_url, self.settings.model_name)
         return newest.to_version if newest else None
 
-    def promote(self, version: int, who: str, reason: str, pinned: bool) -> dict[str, Any]:
+    def promote(self, version: int, who: str, reason: str, pinned: bool, after: int | None = None) -> dict[str, Any]:
         """Has `version` served from now on, whatever was measured; answers as `state` when every replica serves it.
 
-        Raises `UnknownVersion` or `FilesLost` (nothing was written), or `SwitchFailed` (written, and tried again).
+        Raises `UnknownVersion`, `FilesLost`, or `ChampionChanged` where another decision than `after` is the newest
+        (nothing was written), or `SwitchFailed` (written, and tried again).
         """
         voucher = inheritance.voucher(self.settings, version)
         with suppress(MlflowUnavailable):  # the replicas may have them; else this decision waits for MLflow
             versions.files(self.settings, voucher, "serving/")
-        return self._decide(version, who, "override", reason, pinned)
+        return self._decide(version, who, "override", reason, pinned, after)
 
     def roll_back(self, who: str, reason: str, pinned: bool) -> dict[str, Any]:
         """Has the version served that was the Champion before the present one."""
@@ -83,7 +84,9 @@ class Desk:
                 return state
             time.sleep(POLL_S)
 
-    def _decide(self, version: int | None, who: str, verdict: str, reason: str, pinned: bool) -> dict[str, Any]:
+    def _decide(
+        self, version: int | None, who: str, verdict: str, reason: str, pinned: bool, after: int | None = None
+    ) -> dict[str, Any]:
         decided = ledger.decide_by_hand(
             self.settings.database_url,
             self.settings.model_name,
@@ -92,6 +95,7 @@ class Desk:
             reason,
             to_version=version,
             pinned=pinned,
+            after=after,
         )
         self.reconciler.wake(afresh=True)
         state = self._settled(decided)

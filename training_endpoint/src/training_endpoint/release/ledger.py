@@ -101,16 +101,29 @@ def decide_for_job(connection: database.Connection, model_name: str, job_id: str
 
 
 def decide_by_hand(
-    url: str, model_name: str, who: str, verdict: str, reason: str, *, to_version: int | None, pinned: bool
+    url: str,
+    model_name: str,
+    who: str,
+    verdict: str,
+    reason: str,
+    *,
+    to_version: int | None,
+    pinned: bool,
+    after: int | None = None,
 ) -> Decision:
     """Writes a person's decision, and returns it; without `to_version` the Champion stays what it is.
 
-    Raises `UnknownVersion` for a version that training did not register.
+    Raises `UnknownVersion` for a version that training did not register, `ChampionChanged` where the decision before
+    is another one than `after`.
     """
     values = {"who": who, "model_name": model_name, "verdict": verdict, "reason": reason}
     with _explained(), database.connect(url) as connection:
         query = database.query("ledger_decide_by_hand")
         connection.execute(query, {**values, "to_version": to_version, "pinned": pinned})
+        # The ledger stays locked until the end of this transaction.
+        two = connection.execute(database.query("ledger_newest_two"), {"model_name": model_name}).fetchall()
+        if after is not None and after not in [row["id"] for row in two[1:]]:
+            raise ChampionChanged("Somebody has decided since you looked: look at the newest decision first.")
     decided = newest(url, model_name)
     assert decided is not None  # noqa: S101 - it was just written, and rows stay
     return decided

@@ -77,3 +77,6 @@ WHERE l.model_name = %(name)s
       SELECT FROM public.training_versions v WHERE v.model_name = l.model_name AND v.version = l.to_version
   )
 ORDER BY l.to_version DESC
+
+-- name: ledger_newest_two
+SELECT id FROM promotion_ledger WHERE model_name = %(model_name)s ORDER BY id DESC LIMIT 2

@@ -67,9 +67,10 @@ def step(url: str, classifier: Classifier, shadow: Shadow, model: Model, learned
     found = texts.following(url, classifier, shadow, AT_ONCE)
     if not found:
         return False
-    new = list({one.digest: one for one in found if one.text.strip() and not learned.has(one.text)}.values())
-    labels = [model.labels[index] for index in scores(model, [one.text for one in new], 1).argmax(axis=1)]
-    differ = [(one, label) for one, label in zip(new, labels, strict=True) if label != one.label]
+    asked = {one.text: one for one in found if one.text and one.text.strip() and not learned.has(one.text)}
+    new = {text: one for text, one in asked.items() if not pick.for_audits(classifier, text)}
+    labels = [model.labels[index] for index in scores(model, list(new), 1).argmax(axis=1)] if new else []
+    differ = [(one, label) for one, label in zip(new.values(), labels, strict=True) if label != one.label]
     added = items.add(url, classifier.name, [_item(shadow, *one) for one in differ])
     with database.connect(url) as connection:
         for one, label in differ:
@@ -93,7 +94,7 @@ def _loaded(settings: Settings, shadow: Shadow) -> tuple[Model, Learned]:
 def _item(shadow: Shadow, answer: Answer, label: str) -> New:
     return New(
         reason="disagreement",
-        text=answer.text,
+        text=answer.text or "",
         request_id=answer.request_id,
         place=answer.place,
         answered_at=answer.at,

@@ -4,17 +4,20 @@ import logging
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.labelling import pick
 from training_endpoint.settings import Settings
 from training_endpoint.shadow import shadows, texts
-from training_endpoint.shadow.answering import ROUND_S
+from training_endpoint.shadow.answering import AT_ONCE, ROUND_S
 from training_endpoint.shadow.shadows import Shadow
 
 LOOK_S = 10.0
 COMMAND = (sys.executable, "-m", "training_endpoint.shadow.answering")
+WAITS = timedelta(minutes=1)
+"""For so long a few texts wait for others, so that no model is loaded for each."""
 ENDS_S = 120
 """A process that takes so much longer than a round has got stuck."""
 FAILED_S = 300
@@ -54,5 +57,7 @@ class Rounds:
 
 def _wanted(settings: Settings, classifier: Classifier, shadow: Shadow) -> bool:
     """Whether there is room in the queue, and a text to answer."""
-    has_room = pick.room(settings, classifier.name, "disagreement") > 0
-    return has_room and bool(texts.following(settings.database_url, classifier, shadow, 1))
+    if not pick.room(settings, classifier.name, "disagreement"):
+        return False
+    found = texts.following(settings.database_url, classifier, shadow, AT_ONCE)
+    return len(found) == AT_ONCE or bool(found and datetime.now(UTC) - found[0].at > WAITS)

@@ -1,32 +1,32 @@
 -- name: shadow_open
-SELECT * FROM labelling.shadows WHERE model_name = %(model)s AND ended_at IS NULL
+SELECT * FROM label_queue.shadows WHERE model_name = %(model)s AND ended_at IS NULL
 
 -- name: shadow_newest
 -- The one that there is, else the last.
-SELECT * FROM labelling.shadows WHERE model_name = %(model)s ORDER BY ended_at IS NULL DESC, id DESC LIMIT 1
+SELECT * FROM label_queue.shadows WHERE model_name = %(model)s ORDER BY ended_at IS NULL DESC, id DESC LIMIT 1
 
 -- name: shadows_open
-SELECT * FROM labelling.shadows WHERE ended_at IS NULL ORDER BY id
+SELECT * FROM label_queue.shadows WHERE ended_at IS NULL ORDER BY id
 
 -- name: shadow_begin
-INSERT INTO labelling.shadows (model_name, version, champion_version, labels)
+INSERT INTO label_queue.shadows (model_name, version, champion_version, labels)
 VALUES (%(model)s, %(version)s, %(champion)s, %(labels)s)
 
 -- name: shadow_end
-UPDATE labelling.shadows SET ended_at = clock_timestamp(), outcome = %(outcome)s, because = %(because)s
+UPDATE label_queue.shadows SET ended_at = clock_timestamp(), outcome = %(outcome)s, because = %(because)s
 WHERE model_name = %(model)s AND ended_at IS NULL
 RETURNING version
 
 -- name: shadows_withdraw
 -- What was to be labelled for shadows that have ended. What somebody has on the screen waits for a later call.
-UPDATE labelling.items i
+UPDATE label_queue.items i
 SET dropped_at = clock_timestamp(),
     because = 'asked for the sake of version ' || i.shadow_version || ', which is the shadow no more'
 WHERE i.reason = 'disagreement' AND i.shadow_version IS NOT NULL AND i.label IS NULL AND i.dropped_at IS NULL
   AND (i.held_until IS NULL OR i.held_until <= clock_timestamp())
   AND NOT EXISTS (
       SELECT FROM public.classifiers c
-      JOIN labelling.shadows s ON s.model_name = coalesce(c.model_name, c.name) AND s.ended_at IS NULL
+      JOIN label_queue.shadows s ON s.model_name = coalesce(c.model_name, c.name) AND s.ended_at IS NULL
       WHERE c.name = i.classifier AND s.version = i.shadow_version)
 
 -- name: shadow_tally
@@ -37,13 +37,14 @@ SELECT count(*) FILTER (WHERE settled AND label = shadow_label) AS won,
        count(*) FILTER (WHERE label IS NULL) AS open
 FROM (
     SELECT label, shadow_label, champion_label, settled_at IS NOT NULL AS settled
-    FROM labelling.items
+    FROM label_queue.items
     WHERE classifier = %(classifier)s AND reason = 'disagreement' AND shadow_version = %(version)s
       AND champion_version = %(champion)s AND dropped_at IS NULL
 ) item
 
 -- name: shadow_texts
--- The next logged answers of the Champion, the oldest first: no score chooses among them.
+-- The next logged answers of the Champion, the oldest first: no score chooses among them. Those without a text too, so
+-- that they are passed by once.
 SELECT found.*
 FROM unnest(%(names)s::text[]) name
 CROSS JOIN LATERAL (
@@ -51,7 +52,7 @@ CROSS JOIN LATERAL (
     FROM prediction_log.answers a
     WHERE a.classifier = name AND a.at >= %(since)s AND a.at < clock_timestamp() - make_interval(secs => %(lag)s)
       AND (a.at, a.request_id, a.place) > (%(since)s, %(request)s, %(place)s)
-      AND a.version = %(champion)s AND a.text IS NOT NULL
+      AND a.version = %(champion)s
     ORDER BY a.at, a.request_id, a.place
     LIMIT %(most)s
 ) found
@@ -61,7 +62,7 @@ LIMIT %(most)s
 -- name: shadow_takes_over
 -- A text that waits because the Champion was unsure of it. Left to that, the ones on which the two differ would be
 -- without those of which the Champion is unsure.
-UPDATE labelling.items
+UPDATE label_queue.items
 SET reason = 'disagreement', request_id = %(request_id)s, place = %(place)s, answered_at = %(answered_at)s,
     champion_version = %(champion_version)s, champion_label = %(champion_label)s, champion_scores = %(champion_scores)s,
     shadow_version = %(shadow_version)s, shadow_label = %(shadow_label)s, priority = %(priority)s
@@ -69,7 +70,7 @@ WHERE classifier = %(classifier)s AND text_hash = %(text_hash)s AND reason = 'un
   AND label IS NULL AND dropped_at IS NULL
 
 -- name: shadow_seen
-UPDATE labelling.shadows
+UPDATE label_queue.shadows
 SET seen_at = %(at)s, seen_request = %(request)s, seen_place = %(place)s,
     answered = answered + %(answered)s, differed = differed + %(differed)s
 WHERE id = %(id)s

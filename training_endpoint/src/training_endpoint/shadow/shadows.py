@@ -1,4 +1,4 @@
-"""The table labelling.shadows: which version is the shadow of a model, and what became of earlier ones."""
+"""The table label_queue.shadows: which version is the shadow of a model, and what became of earlier ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -29,13 +29,14 @@ class Answer:
     at: datetime
     request_id: str
     place: int
-    text: str
+    text: str | None
+    """None where PREDICTION_LOG was hashed."""
     label: str
     scores: dict[str, float]
 
     @property
     def digest(self) -> bytes:
-        return hashlib.sha256(self.text.encode()).digest()
+        return hashlib.sha256((self.text or "").encode()).digest()
 
     @property
     def priority(self) -> float:

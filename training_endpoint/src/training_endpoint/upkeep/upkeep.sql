@@ -21,7 +21,7 @@ LEFT JOIN champions c ON c.model_name = v.model_name AND c.version = v.version
 LEFT JOIN public.training_jobs j ON j.job_id = v.job_id
 WHERE v.removed_at IS NULL AND (j.status IS NULL OR j.status NOT IN ('queued', 'running'))
   AND NOT EXISTS (
-      SELECT FROM labelling.shadows s WHERE s.model_name = v.model_name AND s.version = v.version AND s.ended_at IS NULL)
+      SELECT FROM label_queue.shadows s WHERE s.model_name = v.model_name AND s.version = v.version AND s.ended_at IS NULL)
 ORDER BY v.model_name, v.version
 
 -- name: version_remove
