@@ -17,8 +17,8 @@ from tests.integration.model_endpoint.conftest import Registered
 from tests.integration.model_endpoint.stack import TOKEN, Serving
 from tests.listening import listening
 from tests.services import wait_until
-from training_endpoint.console.sessions import TRIES
 from training_endpoint.console.traffic import Traffic, quantile
+from training_endpoint.console.tries import MOST
 from training_endpoint.http.api import create_app
 
 Fleet = Callable[..., Serving]
@@ -195,7 +195,7 @@ def test_people_log_in_through_the_door(two: Serving, tmp_path: Path) -> None:
             assert session.post(f"{door}/console/{path}", json=csrf, timeout=5).status_code == 405, path
         for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
             assert session.request(method, f"{door}/console/login", timeout=5).status_code == 405
-        for number in range(TRIES):
+        for number in range(MOST):
             made_up = {"X-Forwarded-For": f"198.51.100.{number}"}
             wrong = requests.post(
                 f"{door}/console/login", json={"name": "x", "password": "x"}, headers=made_up, timeout=5

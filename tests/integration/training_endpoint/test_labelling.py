@@ -235,7 +235,7 @@ def test_the_queue_is_filled_from_the_log_by_the_shares_up_to_its_bound(films: s
     logged(films, *(unlike(n) for n in range(25, 50)), name="text-classifier")
     logged(films, "too old", days=8)
     logged(films, "another's", name="mails")
-    logged(films, " ", None)
+    logged(films, " ", None, "too long " * 3_000)
     settings = training.settings(
         films, tmp_path, LABEL_OPEN="10", LABEL_DISAGREEMENTS="0", LABEL_UNCERTAIN="70", LABEL_AUDIT="30"
     )

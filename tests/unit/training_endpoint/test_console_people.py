@@ -9,8 +9,9 @@ from flask.testing import FlaskClient
 
 from mlops_contract.errors import PlatformError
 from tests import training
-from training_endpoint.console import sessions
+from training_endpoint.console import sessions, tries
 from training_endpoint.console.sessions import Sessions
+from training_endpoint.console.tries import Tries
 from training_endpoint.http.api import create_app
 
 PASSWORD = "for people alone: ä"
@@ -69,7 +70,7 @@ def test_nothing_changes_without_login_and_token(client: FlaskClient, path: str)
 
 
 def test_a_wrong_password_is_refused_and_not_tried_for_ever(client: FlaskClient) -> None:
-    for _ in range(sessions.TRIES):
+    for _ in range(tries.MOST):
         answer = log_in(client, "wrong")
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "wrong_password")
         assert "Set-Cookie" not in answer.headers
@@ -77,9 +78,22 @@ def test_a_wrong_password_is_refused_and_not_tried_for_ever(client: FlaskClient)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (429, "too_many_tries"), "not even the right one"
 
 
+@pytest.mark.parametrize("path", ["/console/", "/train"])
+def test_nor_is_it_where_the_browser_asks(tmp_path: Path, path: str) -> None:
+    both = {"BIND_ADDRESS": "0.0.0.0", "TRAINING_BIND_ADDRESS": "0.0.0.0", "CONSOLE_PASSWORD": PASSWORD}
+    client = create_app(training.settings("", tmp_path, **both)).test_client()
+    for _ in range(5):
+        assert client.get(path).status_code == 401, "who has not tried has not tried wrong"
+    for number in range(tries.MOST):
+        assert client.get(path, auth=("admin", f"wrong {number}")).status_code == 401
+    assert client.get(path, auth=("admin", PASSWORD)).status_code == 429
+    assert log_in(client).status_code == 429, "the same account by another way"
+    assert client.get(path, headers={"Authorization": "Bearer secret"}).status_code == (401 if path[1] == "c" else 503)
+
+
 def test_one_address_locks_no_other_out(client: FlaskClient) -> None:
     """nginx names whom it has before it, last; what stands before is anybody's."""
-    for number in range(sessions.TRIES):
+    for number in range(tries.MOST):
         log_in(client, "wrong", **{"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.9"})
     assert log_in(client, **{"X-Forwarded-For": "10.1.1.1, 203.0.113.9"}).status_code == 429
     assert log_in(client, **{"X-Forwarded-For": "203.0.113.10"}).status_code == 200
@@ -93,14 +107,14 @@ def test_whoever_makes_addresses_up_is_stopped_too(client: FlaskClient) -> None:
 def test_tries_are_forgotten_and_sessions_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    found = Sessions(PASSWORD)
-    for _ in range(sessions.TRIES):
+    found = Sessions(PASSWORD, Tries())
+    for _ in range(tries.MOST):
         with pytest.raises(PlatformError, match="is CONSOLE_PASSWORD"):
-            found.log_in("anna", "wrong", (("here", sessions.TRIES),))
+            found.log_in("anna", "wrong", (("here", tries.MOST),))
     with pytest.raises(PlatformError, match="in 10 minutes"):
-        found.log_in("anna", PASSWORD, (("here", sessions.TRIES),))
-    now[0] = sessions.TRIES_S + 1
-    value, made = found.log_in("anna", PASSWORD, (("here", sessions.TRIES),))
+        found.log_in("anna", PASSWORD, (("here", tries.MOST),))
+    now[0] = tries.WITHIN_S + 1
+    value, made = found.log_in("anna", PASSWORD, (("here", tries.MOST),))
     now[0] += sessions.IDLE_S - 1
     assert found.find(value) is made
     now[0] += sessions.IDLE_S + 1

@@ -35,3 +35,9 @@ def test_defaults_are_those_of_the_example(tmp_path: Path) -> None:
     given = {name: value for name, value in example.items() if value and not name.endswith("_PORT")}
     mandatory = {"DATABASE_URL": "x", "MLFLOW_TRACKING_URI": "http://m", "PLATFORM_TOKEN": "t"}
     assert Settings.from_env({**given, **mandatory}) == Settings.from_env(mandatory)
+
+
+def test_shares_of_what_is_labelled_are_100_together(tmp_path: Path) -> None:
+    assert sum(training.settings("x", tmp_path).label_shares) == 100
+    with pytest.raises(SettingError, match="are 40, 41 and 20: together they must be 100"):
+        training.settings("x", tmp_path, LABEL_UNCERTAIN="41")

@@ -12,6 +12,7 @@ from werkzeug.datastructures import Headers
 
 from mlops_contract.hosts import Hosts
 from mlops_contract.web import NotAuthorised, OwnNames
+from training_endpoint.console.tries import Tries, addresses
 from training_endpoint.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,35 +40,39 @@ class Names:
         return door(environ, start_response)
 
 
-def log_in(settings: Settings) -> None:
-    """Raises `NotAuthorised` unless the current request may look.
+def log_in(settings: Settings, tries: Tries) -> None:
+    """Raises `NotAuthorised` or `TooManyTries` unless the current request may look.
 
     No header lets anybody in that would have to log in without it: each can only ask for more.
     """
     if not login_wanted(settings, request.host, request.headers):
         return
-    if not _has_account(settings):
+    if not _has_account(settings, tries):
         raise NotAuthorised(f"Log in as {USER}, with CONSOLE_PASSWORD from .env.")
 
 
-def let_read(settings: Settings) -> None:
+def let_read(settings: Settings, tries: Tries) -> None:
     """For all that is read beside the console: where this service's own door is open to others it takes the account, or
-    the platform's token. Raises `NotAuthorised`."""
+    the platform's token. Raises `NotAuthorised` or `TooManyTries`."""
     public = not _is_loopback(settings.door_addresses[1])
     token = settings.platform_token.accept(request.headers.get("Authorization", ""))
-    if public and request.path not in OPEN and not token and not _has_account(settings):
+    if public and request.path not in OPEN and not token and not _has_account(settings, tries):
         raise NotAuthorised(f"Log in as {USER} with CONSOLE_PASSWORD, or send PLATFORM_TOKEN as a Bearer token.")
 
 
-def _has_account(settings: Settings) -> bool:
+def _has_account(settings: Settings, tries: Tries) -> bool:
     given = request.authorization
-    return (
-        given is not None
-        and given.type == "basic"
-        and bool(settings.console_password)
+    if given is None or given.type != "basic":
+        return False
+    tries.check(addresses())
+    right = (
+        bool(settings.console_password)
         and hmac.compare_digest((given.username or "").encode(), USER.encode())
         and hmac.compare_digest((given.password or "").encode(), settings.console_password.encode())
     )
+    if not right:
+        tries.count(addresses())
+    return right
 
 
 def login_wanted(settings: Settings, host: str, headers: Headers) -> bool:

@@ -25,7 +25,7 @@ async function act(work) {
   } catch (error) {
     by("trouble").textContent = error.message;
     // What is no longer this person's, or wanted by nobody, makes room for the next.
-    if (["not_your_item", "no_such_item"].includes(error.code)) await next().catch(() => {});
+    if (["not_your_item", "no_such_item", "label_settled"].includes(error.code)) await next().catch(() => {});
   } finally {
     busy = false;
     if (!People.person) entrance();

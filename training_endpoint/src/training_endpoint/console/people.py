@@ -11,7 +11,8 @@ from typing import Any
 from flask import Blueprint, Flask, Response, jsonify, request
 
 from training_endpoint.console import door, labels
-from training_endpoint.console.sessions import COOKIE, IDLE_S, TRIES, Session, Sessions
+from training_endpoint.console.sessions import COOKIE, IDLE_S, Session, Sessions
+from training_endpoint.console.tries import addresses
 from training_endpoint.data import classifiers
 from training_endpoint.errors import ChampionChanged, DatabaseUnavailable, InvalidOverride, NothingToDecide
 from training_endpoint.http import fields
@@ -77,7 +78,7 @@ def install(
         name, password = fields.text(asked, "name", MOST_NAME), asked.get("password")
         if not isinstance(password, str) or len(password) > 1_000:
             raise InvalidOverride("password must be text: CONSOLE_PASSWORD of .env.")
-        value, made = sessions.log_in(name, password, _addresses())
+        value, made = sessions.log_in(name, password, addresses())
         response = jsonify(_told(made))
         secure = request.headers.get("X-Forwarded-Proto") == "https"
         response.set_cookie(
@@ -124,16 +125,6 @@ def _install_rollback(people: Blueprint, desk: Desk, mine: Callable[[], Session]
                 return jsonify(doing.result(SWITCH_S)), 200
             except NotYet:
                 return jsonify(own.state()), 202
-
-
-def _addresses() -> tuple[tuple[str, int], ...]:
-    """Whose wrong passwords are counted: who connects, and whom our nginx names last, which nobody else can choose.
-
-    All that come through nginx share its address, which is why it may try more often.
-    """
-    peer = request.remote_addr or ""
-    named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return ((peer, TRIES),) if not named else ((f"{peer} {named}", TRIES), (peer, 20 * TRIES))
 
 
 def _told(session: Session | None) -> dict[str, Any]:

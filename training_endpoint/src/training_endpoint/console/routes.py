@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from training_endpoint.console import door, people, picture, plots, view
 from training_endpoint.console.sessions import COOKIE, Sessions
 from training_endpoint.console.traffic import Traffic
+from training_endpoint.console.tries import Tries
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.http import fields, storage
@@ -35,10 +36,10 @@ MOST_HOURS = 168
 MOST_ID = 999_999_999
 
 
-def install(app: Flask, desk: Desk, janitor: Janitor, watch: Watch, traffic: Traffic) -> None:
+def install(app: Flask, desk: Desk, janitor: Janitor, watch: Watch, traffic: Traffic, tries: Tries) -> None:
     """Adds the routes; each asks for the account where others than this machine's own people can come."""
     settings, url = desk.settings, desk.settings.database_url
-    sessions = Sessions(settings.console_password)
+    sessions = Sessions(settings.console_password, tries)
     files = {name: _read(name) for name in FILES}
     console = Blueprint("console", __name__, url_prefix=door.PATH)
 
@@ -51,7 +52,7 @@ def install(app: Flask, desk: Desk, janitor: Janitor, watch: Watch, traffic: Tra
     @console.before_request
     def who() -> None:
         if sessions.find(request.cookies.get(COOKIE)) is None:
-            door.log_in(settings)
+            door.log_in(settings, tries)
 
     @console.after_request
     def guarded(response: Response) -> Response:

@@ -8,19 +8,17 @@ import hmac
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from training_endpoint.errors import LoginWanted, TooManyTries, WrongPassword, WrongToken
+from training_endpoint.console.tries import Address, Tries
+from training_endpoint.errors import LoginWanted, WrongPassword, WrongToken
 from training_endpoint.labelling.items import Person
 
 COOKIE = "console_session"
 IDLE_S = 12 * 3600.0
 MOST = 1_000
 """Sessions; the one that was used least lately ends for one more."""
-TRIES, TRIES_S = 10, 600.0
-"""Wrong passwords from one address within so many seconds."""
-MOST_ADDRESSES = 10_000
 
 
 @dataclass
@@ -45,31 +43,25 @@ class Session:
 class Sessions:
     """All logins. Of the password a scrypt hash is kept here, of each cookie a digest."""
 
-    def __init__(self, password: str) -> None:
+    def __init__(self, password: str, tries: Tries) -> None:
+        self._tries = tries
         self._salt = secrets.token_bytes(16)
         self._hash: bytes | None = self._hashed(password) if password else None
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
-        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
         self._one_hash = threading.Lock()  # of 16 MB, whoever asks for how many
 
-    def log_in(self, name: str, password: str, addresses: tuple[tuple[str, int], ...]) -> tuple[str, Session]:
-        """The cookie's value and the session; `addresses`: for whom wrong passwords are counted, with how many are let.
-
-        Raises `TooManyTries` or `WrongPassword`.
-        """
-        with self._lock:
-            for address, most in addresses:
-                self._may_try(address, most)
+    def log_in(self, name: str, password: str, addresses: tuple[Address, ...]) -> tuple[str, Session]:
+        """The cookie's value and the session. Raises `TooManyTries` or `WrongPassword`."""
+        self._tries.check(addresses)
         if self._hash is None:
             raise WrongPassword("Nobody can log in while CONSOLE_PASSWORD in .env is empty: sh launch.sh makes one.")
         with self._one_hash:
             right = hmac.compare_digest(self._hashed(password), self._hash)
+        if not right:
+            self._tries.count(addresses)
+            raise WrongPassword("That is not the password: it is CONSOLE_PASSWORD in .env.")
         with self._lock:
-            if not right:
-                for address, _ in addresses:
-                    self._count(address)
-                raise WrongPassword("That is not the password: it is CONSOLE_PASSWORD in .env.")
             value = secrets.token_urlsafe(32)
             made = self._sessions[_digest(value)] = Session(name)
             while len(self._sessions) > MOST:
@@ -104,20 +96,6 @@ class Sessions:
 
     def _hashed(self, password: str) -> bytes:
         return hashlib.scrypt(password.encode(errors="replace"), salt=self._salt, n=2**14, r=8, p=1)
-
-    def _may_try(self, address: str, most: int) -> None:
-        wrong = self._wrong.get(address, deque())
-        while wrong and time.monotonic() - wrong[0] > TRIES_S:
-            wrong.popleft()
-        if len(wrong) >= most:
-            minutes = max(1, round((TRIES_S - (time.monotonic() - wrong[0])) / 60))
-            raise TooManyTries(f"Too many wrong passwords came from your address: try again in {minutes} minutes.")
-
-    def _count(self, address: str) -> None:
-        self._wrong.setdefault(address, deque()).append(time.monotonic())
-        self._wrong.move_to_end(address)
-        while len(self._wrong) > MOST_ADDRESSES:
-            self._wrong.popitem(last=False)
 
 
 def _digest(value: str) -> bytes:

@@ -10,6 +10,7 @@ from mlops_contract.web import install_errors, require_token
 from training_endpoint.console import door
 from training_endpoint.console import routes as console
 from training_endpoint.console.traffic import Traffic
+from training_endpoint.console.tries import Tries
 from training_endpoint.data import classifiers, importer
 from training_endpoint.errors import InvalidOverride
 from training_endpoint.http import classifiers as described
@@ -38,8 +39,8 @@ def create_app(
 ) -> Flask:
     """The application; it connects to nothing before the first request needs it."""
     desk = desk or Desk(settings, Followers(settings))
-    janitor = janitor or Janitor(settings)
-    watch = watch or Watch(settings)
+    janitor, watch = janitor or Janitor(settings), watch or Watch(settings)
+    tries = Tries()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     install_errors(app)
@@ -56,7 +57,7 @@ def create_app(
         if request.method not in ("GET", "HEAD", "OPTIONS") and not nothing_to_do:
             require_token(settings.platform_token)
         else:
-            door.let_read(settings)
+            door.let_read(settings, tries)
 
     @app.get("/health")
     def health() -> Response:
@@ -117,5 +118,5 @@ def create_app(
         notes.install(app, settings)
     monitor.install(app, watch, registry)
     shadow.install(app, settings, registry)
-    console.install(app, desk, janitor, watch, traffic or Traffic(settings))
+    console.install(app, desk, janitor, watch, traffic or Traffic(settings), tries)
     return app

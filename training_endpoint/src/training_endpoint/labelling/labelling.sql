@@ -132,7 +132,7 @@ WHERE i.inhparent = 'prediction_log.answers'::regclass
 -- Answers of a part of the pages, in an order by chance; those that feedback speaks of are labelled by it.
 SELECT a.at, a.request_id, a.place, a.version, a.text, a.label, a.scores
 FROM prediction_log.answers a TABLESAMPLE SYSTEM (%(share)s)
-WHERE a.at >= now() - %(back)s::interval AND a.classifier = ANY (%(names)s) AND a.text IS NOT NULL
+WHERE a.at >= now() - %(back)s::interval AND a.classifier = ANY (%(names)s) AND octet_length(a.text) <= %(largest)s
   AND NOT EXISTS (
       SELECT FROM prediction_log.feedback f
       WHERE f.request_id = a.request_id AND f.place = a.place AND f.answered_at = a.at)

@@ -5,6 +5,7 @@ The disagreements of the shadow and the label errors come from elsewhere; how of
 
 import logging
 import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -26,7 +27,9 @@ LOOKED_BACK = timedelta(days=7)
 """Of the log, from which texts are drawn."""
 PAGES = 2_000
 """Of 8 KB that are read of the log at a time, drawn by chance, however large it is."""
-MOST_TEXTS = 4_000
+MOST_TEXTS = 2_000
+LARGEST = 20_000
+"""Of a text, in bytes: nobody reads more."""
 MOST = 200
 """Of each reason that are added at a time."""
 ERRORS = 10
@@ -36,6 +39,7 @@ NEAR = 0.85
 PIECE = 4
 """Characters of a piece."""
 WIDTH = 4_096
+UNHEARD = str.maketrans(dict.fromkeys(string.punctuation, " "))
 LONGEST = 2_000
 """Of a text, in characters, that is looked at for near-copies."""
 
@@ -129,8 +133,9 @@ def apart(texts: Sequence[str], others: Sequence[str], most: int) -> list[int]:
 
 
 def _pieces(text: str) -> NDArray[np.float32]:
-    """[WIDTH], of length 1: how often each piece of a text stands in it, whatever its capitals, digits and blanks."""
-    plain = " ".join(re.sub(r"\d", "0", text[:LONGEST]).casefold().split())
+    """[WIDTH], of length 1: how often each piece is in a text, whatever its capitals, digits, punctuation, blanks."""
+    short = re.sub(r"\d", "0", text[:LONGEST]).casefold()
+    plain = " ".join(short.translate(UNHEARD).split()) or short
     data = np.frombuffer(f" {plain} ".ljust(PIECE).encode("utf-32-le"), np.uint32).astype(np.uint64)
     windows = np.lib.stride_tricks.sliding_window_view(data, PIECE)
     mixed = (windows * np.array([1, 1_000_003, 998_244_353, 2_654_435_761][:PIECE], np.uint64)).sum(axis=1)
@@ -145,7 +150,7 @@ def _margin(ordered: Sequence[float]) -> float:
 
 def _sample(connection: database.Connection, classifier: Classifier) -> list[dict[str, Any]]:
     """Answers with texts, by chance, each as likely as any other."""
-    asked = {"names": classifier.names, "back": LOOKED_BACK, "pages": PAGES, "most": MOST_TEXTS}
+    asked = {"names": classifier.names, "back": LOOKED_BACK, "pages": PAGES, "most": MOST_TEXTS, "largest": LARGEST}
     row = connection.execute(database.query("pick_share"), asked).fetchone()
     return connection.execute(
         database.query("pick_sample"), {**asked, "share": row["share"] if row else 100}
