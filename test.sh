@@ -2,12 +2,13 @@
 # Every check and test, on a machine with nothing prepared: the locked environments are made first.
 #
 #   sh test.sh                    checks, then unit, integration, hostile (short), chaos and end-to-end tests
-#   sh test.sh unit [PYTEST…]     one part: checks, unit, integration, hostile, chaos, power, soak, upgrade, e2e
+#   sh test.sh unit [PYTEST…]     one part: checks, unit, integration, hostile, chaos, power, soak, upgrade, month, e2e
 #
 # `sh test.sh chaos` kills, freezes and cuts off services of a platform of containers, at moments that it draws for some
 # minutes; CHAOS_CELLS=all does all of it and takes hours. `sh test.sh power` kills all at once, ten times;
 # `sh test.sh soak` goes through a day in SOAK_MINUTES (40) and looks at what has grown (docs/faults.md).
 # `sh test.sh upgrade` launches an earlier release, then this one in its place.
+# `sh test.sh month` plays a month of people and traffic in a browser, in minutes (docs/labelling.md).
 # `sh test.sh hostile` sends more than 10,000 hostile requests, and ends with a table of what was answered.
 #
 # The end-to-end test drives real containers where a Docker Engine answers and plain processes where
