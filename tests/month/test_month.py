@@ -165,7 +165,7 @@ def become_rows(month: Month) -> None:
     wait_until("the labels are rows", lambda: set(month.said.items()) <= set(month.rows(made)), 60, 1)
     rows = [row for row in month.rows(made) if row[0] in month.said]
     assert sorted(rows) == sorted(month.said.items()), "each once"
-    noted = month.rows("SELECT text, label, labeller FROM labelling.items WHERE settled_at IS NOT NULL")
+    noted = month.rows("SELECT text, label, labeller FROM label_queue.items WHERE settled_at IS NOT NULL")
     assert {(text, label, WHO) for text, label in month.said.items()} == set(noted)
 
 

@@ -267,13 +267,13 @@ def test_by_margin_the_least_sure_comes_first_and_near_copies_are_left_out(films
     logged(
         films, "the reader was never quite sure of this one", "THE READER WAS NEVER QUITE  SURE OF THIS ONE!", sure=0.52
     )
-    logged(films, "nobody knows what to make of such a film", sure=0.55)
+    logged(films, "nobody knows what to make of this film", sure=0.55)
     logged(films, "plain and good", sure=0.99)
     with_margin = {"LABEL_CHOICE": "margin", "LABEL_UNCERTAIN": "100", "LABEL_DISAGREEMENTS": "0", "LABEL_AUDIT": "0"}
     settings = training.settings(films, tmp_path, LABEL_OPEN="2", **with_margin)
     assert pick.refill(settings) == 2
     first, second = asked(films)["uncertain"]
-    assert "quite" in first.lower() and second == "nobody knows what to make of such a film"
+    assert "quite" in first.lower() and second == "nobody knows what to make of this film"
 
 
 def test_a_classifier_whose_table_is_gone_keeps_no_other_waiting(films: str, tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_no_text_outlives_the_log(films: str, tmp_path: Path) -> None:
         )
         owner.execute("SELECT prediction_log.keep(30)")
         assert owner.execute("SELECT text, label FROM label_queue.items").fetchall() == [(None, "good")]
-    assert items.add(films, "films", [New("audit", "a")]) == 0, "and yet it is known"
+    assert items.add(films, "films", [New("audit", item.text or "")]) == 0, "and yet it is known"
 
 
 def test_looks_are_counted_anew_for_audited_rows(films: str, tmp_path: Path) -> None:

@@ -167,3 +167,17 @@ def test_the_pages_make_no_markup_of_what_they_are_told() -> None:
             assert way not in script
     page = (Path(str(room.__file__)).parent / "label.html").read_text()
     assert "style=" not in page and "<style" not in page and "://" not in page
+
+
+def test_a_strangers_tries_through_nginx_leave_the_machines_own_alone(client: FlaskClient) -> None:
+    """Without containers both come from 127.0.0.1."""
+    assert log_in(client, "wrong").status_code == 401
+    for number in range(30):
+        assert log_in(client, "wrong", **{"X-Forwarded-For": f"10.0.0.{number}"}).status_code == 401
+    assert log_in(client).status_code == 200
+
+
+def test_a_network_of_ipv6_is_one_address(client: FlaskClient) -> None:
+    seen = [log_in(client, "wrong", **{"X-Forwarded-For": f"2001:db8::{n:x}"}).status_code for n in range(1, 13)]
+    assert seen == [401] * 10 + [429] * 2
+    assert log_in(client, **{"X-Forwarded-For": "2001:db8:0:1::1"}).status_code == 200

@@ -32,6 +32,14 @@ def test_flipped_labels_come_first(rows: int, classes: int) -> None:
     assert (np.diff(suspicions) <= 1e-9).all() and ((suspicions >= 0) & (suspicions <= 1)).all()
 
 
+def test_what_an_unsure_model_says_itself_is_in_no_doubt() -> None:
+    classes = 100
+    labels = np.arange(400) % classes
+    scores = np.full((400, classes), 0.96 / (classes - 1))
+    scores[np.arange(400), labels] = 0.04
+    assert len(mislabelled.suspects(scores, labels)) == 0
+
+
 def test_a_class_that_the_model_does_not_know_is_in_no_doubt() -> None:
     scores, labels, wrong = scored(300, 3, 0.05)
     new = np.arange(0, 300, 7)

@@ -1,0 +1,151 @@
+"""Labels and tables that do not take them: nobody else's label waits for that, and none is lost."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import training
+from tests.database_roles import connected, url_of
+from tests.integration.training_endpoint.test_labelling import ALL, ANNA, logged, owned, unlike
+from training_endpoint.data import additions, classifiers
+from training_endpoint.labelling import items, pick, settle
+from training_endpoint.labelling.items import New, Reason
+from training_endpoint.monitor import feedback
+
+LONG = "".join(chr(0x4E00 + number) for number in range(4_000))
+
+
+@pytest.fixture(name="films")
+def _films(database: str) -> str:
+    """The services' address of a database with a classifier over tables of their own."""
+    training.dataset(database, [], [])
+    with connected(database) as owner:
+        owner.execute("ALTER TABLE film_train OWNER TO platform; ALTER TABLE film_test OWNER TO platform")
+        owner.execute("DELETE FROM training_event_queue")
+    return url_of(database, "platform")
+
+
+def labelled(url: str, text: str, label: str, reason: Reason = "uncertain") -> None:
+    assert items.add(url, "films", [New(reason, text)]) == 1
+    item = items.take(url, "films", ANNA, ALL)
+    assert item is not None and item.text == text
+    items.submit(url, item.id, label, ANNA)
+
+
+def rows(url: str, table: str = "film_train") -> list[Any]:
+    with owned(url) as owner:
+        found: list[Any] = owner.execute(f"SELECT text, label FROM {table} ORDER BY text").fetchall()
+        return found
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Somebody makes an index on the training table, and takes his time."""
+    with owned(url) as owner, owner.transaction():
+        owner.execute("LOCK TABLE film_train IN SHARE MODE")
+        yield
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        # The row alone is too long for it.
+        f"CREATE UNIQUE INDEX ON film_train (text); SELECT '{LONG}'",
+        # What COMMIT alone would refuse.
+        "CREATE TABLE kinds (name text PRIMARY KEY); INSERT INTO kinds VALUES ('good');"
+        "ALTER TABLE film_train ADD FOREIGN KEY (label) REFERENCES kinds DEFERRABLE INITIALLY DEFERRED",
+        # What a trigger of the table says in the words of a server that has no room.
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.label = 'odd' THEN"
+        " RAISE EXCEPTION 'no more' USING ERRCODE = '53400'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER no BEFORE INSERT ON film_train FOR EACH ROW EXECUTE FUNCTION no()",
+    ],
+    ids=["index", "deferred", "trigger"],
+)
+def test_a_label_that_its_table_does_not_take_keeps_no_other_waiting(films: str, tmp_path: Path, change: str) -> None:
+    with owned(films) as owner:
+        owner.execute(change)
+    labelled(films, LONG, "odd")
+    labelled(films, "a film", "good")
+    settings = training.settings(films, tmp_path)
+    settle.apply(settings, 0)
+    settle.apply(settings, 0)
+    assert rows(films) == [("a film", "good")]
+    told = items.counts(films, "films", ANNA)
+    assert told["because"] or told["refused"][0]["because"], "and the page says why"
+
+
+def test_feedback_that_commit_would_refuse_keeps_no_other_waiting(films: str, tmp_path: Path) -> None:
+    with owned(films) as owner:
+        owner.execute("CREATE TABLE kinds (name text PRIMARY KEY); INSERT INTO kinds VALUES ('good')")
+        owner.execute("ALTER TABLE film_train ADD FOREIGN KEY (label) REFERENCES kinds DEFERRABLE INITIALLY DEFERRED")
+    logged(films, "a film", "another film")
+    with owned(films) as owner:
+        owner.execute(
+            "INSERT INTO prediction_log.feedback (request_id, place, answered_at, classifier, version, predicted, text,"
+            " label) SELECT request_id, place, at, classifier, version, label, text,"
+            " CASE text WHEN 'a film' THEN 'new' ELSE 'good' END FROM prediction_log.answers"
+        )
+    assert feedback.apply(training.settings(films, tmp_path)) == 1
+    assert rows(films) == [("another film", "good")]
+
+
+def test_a_lock_on_one_table_keeps_labels_of_others_from_nothing(
+    films: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(additions, "PATIENCE_S", 1)
+    labelled(films, "to learn from", "good")
+    labelled(films, "to test with", "good", "audit")
+    (first,) = [item for item in (items.get(films, number) for number in (1, 2)) if item.reason == "uncertain"]
+    settings = training.settings(films, tmp_path)
+    with locked(films):
+        looked = threading.Thread(target=settle.apply, args=(settings, 0))
+        looked.start()
+        assert items.get(films, first.id).label == "good", "who looks at it does not wait for it"
+        looked.join(30)
+        assert not looked.is_alive() and rows(films, "film_test") == [("to test with", "good")]
+        assert "somebody is changing film_train" in items.counts(films, "films", ANNA)["because"]
+    assert settle.apply(settings, 0) == 1
+    assert rows(films) == [("to learn from", "good")]
+
+
+def test_a_table_that_is_swapped_for_another_loses_no_label(films: str, tmp_path: Path) -> None:
+    labelled(films, "a film", "good")
+    settings = training.settings(films, tmp_path)
+    with owned(films) as owner:
+        owner.execute("ALTER TABLE film_train RENAME TO film_old")
+        assert settle.apply(settings, 0) == 0
+        owner.execute("ALTER TABLE film_old RENAME TO film_train")
+    assert settle.apply(settings, 0) == 1
+    assert rows(films) == [("a film", "good")]
+
+
+def test_audits_have_texts_of_their_own(films: str, tmp_path: Path) -> None:
+    """Else those on which models differ, or of which they are unsure, would be missing among the test rows."""
+    texts = [unlike(number) for number in range(400)]
+    classifier = classifiers.get(films)
+    ours = [text for text in texts if pick.for_audits(classifier, text)]
+    assert 40 < len(ours) < 130
+    logged(films, *texts)
+    settings = training.settings(films, tmp_path, LABEL_OPEN="400", LABEL_AUDIT="50", LABEL_UNCERTAIN="50",
+                                 LABEL_DISAGREEMENTS="0")  # fmt: skip
+    pick.refill(settings)
+    with owned(films) as owner:
+        found = owner.execute("SELECT reason, text FROM label_queue.items").fetchall()
+    assert {reason for reason, _ in found} == {"audit", "uncertain"}
+    assert all((text in ours) == (reason == "audit") for reason, text in found)
+
+
+def test_without_a_test_table_audits_alone_are_held_out(films: str) -> None:
+    with owned(films) as owner:
+        owner.execute("CREATE TABLE mails (text text, label text); SELECT create_classifier('mails', 'mails')")
+        texts = [f"mail {number}" for number in range(200)]
+        owner.cursor().executemany("INSERT INTO mails VALUES (%s, 'good')", [(text,) for text in texts])
+        held = owner.execute(
+            "SELECT text FROM mails WHERE get_byte(sha256(convert_to(text, 'UTF8')), 0) < 51"
+        ).fetchall()
+    mails = classifiers.get(films, "mails")
+    assert sorted(text for (text,) in held) == sorted(text for text in texts if pick.for_audits(mails, text))
