@@ -11,7 +11,7 @@ import pytest
 from tests import training
 from tests.database_roles import connected, url_of
 from training_endpoint.clock import Clock
-from training_endpoint.data import lineage, snapshot
+from training_endpoint.data import additions, lineage, snapshot
 from training_endpoint.data.snapshot import Snapshot
 from training_endpoint.jobs import course, label_errors
 from training_endpoint.jobs.context import Job
@@ -179,8 +179,6 @@ def test_tables_of_any_kind(films: str, tmp_path: Path, kind: str) -> None:
         ("DELETE FROM film_train", "it is gone"),
         ("UPDATE film_train SET label = 'bad'", "it is labelled 'bad' by now"),
         ("ALTER TABLE film_train ADD CHECK (label = 'good')", "violates check constraint"),
-        ("ALTER TABLE film_train RENAME COLUMN label TO mark", "has no column 'label'"),
-        ("DROP TABLE film_train", "is gone"),
     ],
 )
 def test_what_its_table_does_not_take_is_said_and_stops_no_other(
@@ -192,17 +190,30 @@ def test_what_its_table_does_not_take_is_said_and_stops_no_other(
     put(films, flag("odd", suspicion=0.1), source="test")
     execute(films, does)
     say(films, "bad", tmp_path)
-    if "mark" not in does:
-        say(films, "bad", tmp_path)
-        assert execute(films, "SELECT label FROM film_test") == [("bad",)]
+    say(films, "bad", tmp_path)
+    assert execute(films, "SELECT label FROM film_test") == [("bad",)]
     ((because,),) = execute(films, "SELECT because FROM label_queue.items WHERE dropped_at IS NOT NULL")
     assert said in because
 
 
-def test_rows_that_a_policy_or_another_holds_wait(films: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training_endpoint.labelling import correct
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("ALTER TABLE film_train RENAME COLUMN label TO mark", "has no column 'label'"),
+        ("DROP TABLE film_train", "is gone"),
+    ],
+)
+def test_what_is_not_there_is_waited_for(films: str, tmp_path: Path, does: str, said: str) -> None:
+    training.insert(films, "film_train", [("dull", "good")])
+    put(films, flag("dull"))
+    execute(films, does)
+    say(films, "bad", tmp_path)
+    ((because, dropped),) = execute(films, "SELECT because, dropped_at FROM label_queue.items")
+    assert said in because and dropped is None
 
-    monkeypatch.setattr(correct, "LOCK_S", 1)
+
+def test_rows_that_a_policy_or_another_holds_wait(films: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(additions, "PATIENCE_S", 1)
     training.insert(films, "film_train", [("dull", "good")])
     put(films, flag("dull"))
     with owned(films) as other:

@@ -22,7 +22,7 @@ from training_endpoint.data import classifiers
 from training_endpoint.data.snapshot import row_hash
 from training_endpoint.errors import ChampionChanged, NoShadow
 from training_endpoint.jobs.queue import Jobs
-from training_endpoint.labelling import items, settle
+from training_endpoint.labelling import items, pick, settle
 from training_endpoint.labelling.items import New, Person
 from training_endpoint.release import ledger
 from training_endpoint.release.desk import Desk
@@ -74,6 +74,12 @@ def made(postgres: str, tmp_path: Path) -> Iterator[Release]:
         made.crown()
         made.settle()
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _round_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No text is kept for audits, unless a test says so."""
+    monkeypatch.setattr(pick, "HELD_OUT", 0)
 
 
 def challenged(made: Release, verdict: str = "kept_no_difference", shadow: bool = True) -> int:
@@ -259,7 +265,7 @@ def test_only_answers_of_the_champion_with_a_text_that_it_has_not_learned(made: 
     logged(postgres, ["a lovely five"], classifier=NAME, of="d")
     hashes = np.sort(np.frombuffer(row_hash("train", "a lovely two", "bad")[:8], ">u8").astype(np.uint64))
     answer(made, "lovely", Learned({"train": hashes, "test": hashes[:0]}, ["bad", "good"], 1000))
-    assert [text for text, *_ in asked(made)] == ["a lovely one", "a lovely five"]
+    assert sorted(text for text, *_ in asked(made)) == ["a lovely five", "a lovely one"]
     assert not answering.step(made.settings.database_url, films(made), current(made), Says("lovely"), NOTHING)
 
 
@@ -272,7 +278,7 @@ def test_a_text_that_waits_because_the_champion_was_unsure_is_asked_for_the_shad
     logged(postgres, ["a lovely one", "a lovely two", "dull"])
     answer(made, "lovely")
     with connected(url, "platform") as connection:
-        found = connection.execute("SELECT text, reason, shadow_version FROM label_queue.items ORDER BY id").fetchall()
+        found = connection.execute("SELECT text, reason, shadow_version FROM label_queue.items ORDER BY 1").fetchall()
     assert found == [
         ("a lovely one", "disagreement", version),
         ("a lovely two", "audit", None),
@@ -280,7 +286,33 @@ def test_a_text_that_waits_because_the_champion_was_unsure_is_asked_for_the_shad
     ]
 
 
-def test_what_waits_for_labels_is_bounded(made: Release, postgres: str) -> None:
+def test_texts_that_are_kept_for_audits_and_answers_without_a_text_are_passed_by(
+    made: Release, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pick, "HELD_OUT", 51)
+    challenged(made)
+    logged(postgres, [None] * 200, of="none", ago=40)
+    logged(postgres, TEXTS)
+    answer(made, "lovely")
+    found = [text for text, *_ in asked(made)]
+    assert 30 < len(found) < 60 and not any(pick.for_audits(films(made), text) for text in found)
+    assert not texts.following(postgres, films(made), current(made), 1), "none is looked at again"
+
+
+def test_a_few_texts_wait_for_others(made: Release, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training_endpoint.shadow.rounds.WAITS", timedelta(seconds=30))
+    challenged(made)
+    rounds = Rounds(made.settings, ("false",))
+    logged(postgres, ["a lovely film"], ago=20)
+    rounds.look()
+    assert rounds.rests == {}
+    logged(postgres, ["a lovely film"], of="earlier", ago=40)
+    rounds.look()
+    assert list(rounds.rests) == [current(made).id]
+
+
+def test_what_waits_for_labels_is_bounded(made: Release, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training_endpoint.shadow.rounds.WAITS", timedelta(0))
     challenged(made)
     logged(postgres, TEXTS)
     settings = replace(made.settings, label_open=60, label_shares=(100, 0, 0))
