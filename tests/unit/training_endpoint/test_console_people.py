@@ -1,5 +1,6 @@
 """Logging in to the console: the password, its tries, the cookie, and the token that changes want."""
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,21 @@ def test_a_network_of_ipv6_is_one_address(client: FlaskClient) -> None:
     seen = [log_in(client, "wrong", **{"X-Forwarded-For": f"2001:db8::{n:x}"}).status_code for n in range(1, 13)]
     assert seen == [401] * 10 + [429] * 2
     assert log_in(client, **{"X-Forwarded-For": "2001:db8:0:1::1"}).status_code == 200
+
+
+def test_tries_that_come_together_are_counted_one_by_one() -> None:
+    made = Sessions(PASSWORD, Tries())
+    seen: list[str] = []
+
+    def attempt() -> None:
+        try:
+            made.log_in("anna", "wrong", (("here", 10),))
+        except PlatformError as error:
+            seen.append(error.code)
+
+    together = [threading.Thread(target=attempt) for _ in range(16)]
+    for one in together:
+        one.start()
+    for one in together:
+        one.join()
+    assert sorted(seen) == ["too_many_tries"] * 6 + ["wrong_password"] * 10

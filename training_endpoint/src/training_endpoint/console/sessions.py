@@ -57,10 +57,10 @@ class Sessions:
         if self._hash is None:
             raise WrongPassword("Nobody can log in while CONSOLE_PASSWORD in .env is empty: sh launch.sh makes one.")
         with self._one_hash:
-            right = hmac.compare_digest(self._hashed(password), self._hash)
-        if not right:
-            self._tries.count(addresses)
-            raise WrongPassword("That is not the password: it is CONSOLE_PASSWORD in .env.")
+            self._tries.check(addresses)  # of those who waited here together, too
+            if not hmac.compare_digest(self._hashed(password), self._hash):
+                self._tries.count(addresses)
+                raise WrongPassword("That is not the password: it is CONSOLE_PASSWORD in .env.")
         with self._lock:
             value = secrets.token_urlsafe(32)
             made = self._sessions[_digest(value)] = Session(name)
