@@ -326,6 +326,16 @@ def test_what_waits_for_labels_is_bounded(made: Release, postgres: str, monkeypa
     assert list(rounds.rests) == [current(made).id]
 
 
+def test_a_round_fills_the_room_that_there_is_and_no_more(
+    made: Release, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenged(made)
+    logged(postgres, TEXTS)
+    monkeypatch.setattr(answering, "_loaded", lambda settings, shadow: (Says("lovely"), NOTHING))
+    answering.main("films", replace(made.settings, label_open=10, label_shares=(100, 0, 0)))
+    assert len(asked(made)) == 10
+
+
 def test_a_label_that_is_taken_back_in_time_counts_for_nobody(made: Release, postgres: str) -> None:
     challenged(made)
     logged(postgres, TEXTS)

@@ -53,8 +53,8 @@ def main(name: str, settings: Settings) -> None:
         with database.connect(url) as connection:
             shadows.end(connection, classifier.model, "ended", f"it cannot be loaded any more: {error.message}")
         return
-    while time.monotonic() < end and pick.room(settings, classifier.name, "disagreement"):
-        if not step(url, classifier, shadow, model, learned):
+    while time.monotonic() < end and (room := pick.room(settings, classifier.name, "disagreement")):
+        if not step(url, classifier, shadow, model, learned, room):
             return
         again = shadows.current(url, classifier.model)
         if again is None or again.id != shadow.id:
@@ -62,9 +62,11 @@ def main(name: str, settings: Settings) -> None:
         shadow = again
 
 
-def step(url: str, classifier: Classifier, shadow: Shadow, model: Model, learned: Learned) -> bool:
-    """Answers the next few texts; whether there were any."""
-    found = texts.following(url, classifier, shadow, AT_ONCE)
+def step(
+    url: str, classifier: Classifier, shadow: Shadow, model: Model, learned: Learned, room: int | None = None
+) -> bool:
+    """Answers the next few texts, no more than may be added to the queue; whether there were any."""
+    found = texts.following(url, classifier, shadow, min(AT_ONCE, room or AT_ONCE))
     if not found:
         return False
     asked = {one.text: one for one in found if one.text and one.text.strip() and not learned.has(one.text)}
