@@ -45,6 +45,14 @@ class Worker(ThreadWorker):  # type: ignore[misc] # as above
             for listener in self.sockets:
                 listener.close()
 
+    def is_parent_alive(self) -> bool:
+        """As gunicorn's; without its parent it ends as it does on SIGTERM, so that whoever comes next finds the port
+        free, however long others keep their connections to this one."""
+        here = bool(super().is_parent_alive())
+        if not here:
+            self.alive = False
+        return here
+
     def handle(self, conn: Any) -> Any:
         """Answers the connection's request, and those that soon come after it; what gunicorn's method returns."""
         kept = super().handle(conn)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,23 @@ def stop(replica: Replica, sign: int) -> None:
 def kill(replica: Replica) -> None:
     stop(replica, signal.SIGKILL)
     replica.process.wait(10)
+
+
+def listens(replica: Replica) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", replica.port)) == 0
+
+
+def test_one_whose_first_process_dies_gives_its_port_up_whoever_keeps_a_connection(tmp_path: Path) -> None:
+    with joined(tmp_path, 1) as (fleet, _), requests.Session() as kept:
+        (one,) = fleet.replicas
+        assert kept.get(f"{one.url}/health", timeout=5).ok
+        one.process.kill()
+        one.process.wait(10)
+        # Its worker goes on with who has a connection, for a moment.
+        wait_until("nobody listens there", lambda: not listens(one), 4)
+        fleet.start()
+        wait_until("it serves again", lambda: one.served() == "1", 30)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 8])
