@@ -17,6 +17,7 @@ def log_in(page: Page, console: str, name: str, password: str, classifier: str) 
     page.get_by_label("Password").fill(password)
     page.keyboard.press("Enter")
     expect(page.locator("#work")).to_be_visible()
+    expect(page.locator("#counts")).not_to_be_empty()
 
 
 def choose_kind(page: Page, kind: str) -> None:

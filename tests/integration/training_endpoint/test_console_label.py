@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from psycopg.types.json import Jsonb
 
 from tests import training
@@ -118,6 +118,31 @@ def test_by_keyboard_alone(place: Place, browser: Browser) -> None:
             ("anna",)
         ]
         assert owner.execute("SELECT sum(rows) FROM training_events").fetchall() == [(3,)], "the trigger saw them"
+
+
+def test_a_kind_that_is_chosen_while_the_page_is_busy_stays_chosen(place: Place, browser: Browser) -> None:
+    place.add("unsure")
+    items.add(place.database, "films", [New("audit", "audited"), New("audit", "audited too")])
+    page = log_in(place, browser)
+    expect(page.locator("#text")).not_to_be_empty()
+    page.wait_for_load_state("networkidle")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/label/next", hold)
+    page.keyboard.press("s")
+    while not held:  # it asks for the next text, of any kind
+        page.wait_for_timeout(20)
+    page.get_by_label("Texts").select_option("audit")
+    with page.expect_request(lambda asked: '"kind":"audit"' in (asked.post_data or ""), timeout=5_000):
+        held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#text")).to_contain_text("audited")
 
 
 def test_the_models_answer_is_hidden_until_asked_for(place: Place, browser: Browser) -> None:

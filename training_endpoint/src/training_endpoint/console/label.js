@@ -12,7 +12,7 @@ const make = (tag, kind, ...content) => {
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
 const folded = (name) => name.normalize("NFKC").toLowerCase().trim().replace(/\s+/g, " ");
 
-let item = null, hint = null, busy = false, naming = null;
+let item = null, hint = null, busy = false, naming = null, chosen = null;
 const done = []; // what can be undone, the newest last: {id, said}
 
 // One thing at a time: whatever is pressed while another is under way is not meant for the next text.
@@ -30,6 +30,15 @@ async function act(work) {
     busy = false;
     if (!People.person) entrance();
   }
+  const then = chosen;
+  chosen = null;
+  if (then) await act(then);
+}
+
+// What is chosen from a list stays chosen, so it is done even if something else is under way, as soon as that is over.
+function pick(work) {
+  if (busy) chosen = work;
+  else act(work);
 }
 
 function entrance() {
@@ -203,13 +212,13 @@ on("name-new", () => choose(by("filter").value.trim(), { new: true }));
 on("sure-yes", () => choose(naming, { new: true, sure: true }));
 on("sure-no", async () => { by("sure").hidden = true; by("text").focus(); });
 on("logout", async () => { await People.logOut(); by("password").value = ""; });
-by("classifier").addEventListener("change", () => act(async () => {
+by("classifier").addEventListener("change", () => pick(async () => {
   location.hash = encodeURIComponent(by("classifier").value);
   done.length = 0;
   await next();
   await review();
 }));
-by("kind").addEventListener("change", () => act(next));
+by("kind").addEventListener("change", () => pick(next));
 by("filter").addEventListener("input", () => { if (item) classes(); });
 by("filter").addEventListener("keydown", (event) => {
   if (event.key === "Escape") { by("filter").value = ""; if (item) classes(); by("text").focus(); }

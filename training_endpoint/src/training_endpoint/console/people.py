@@ -1,8 +1,9 @@
 """Logging in to the console, and what wants it: to roll back, and to label (`labels`)."""
 
 import logging
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from functools import partial
@@ -106,7 +107,6 @@ def install(
 
 def _install_rollback(people: Blueprint, desk: Desk, mine: Callable[[], Session]) -> None:
     url = desk.settings.database_url
-    waiting = ThreadPoolExecutor(4, "rollback")
 
     @people.post("/rollback")
     def rollback() -> tuple[Response, int]:
@@ -119,12 +119,26 @@ def _install_rollback(people: Blueprint, desk: Desk, mine: Callable[[], Session]
             raise ChampionChanged("Somebody has decided since you looked: look at the newest decision first.")
         if version not in ledger.champions(url, own.settings.model_name)[1:]:
             raise NothingToDecide(f"Version {version} was not the Champion before: choose one that was.")
-        doing = waiting.submit(own.promote, version, name, reason, True, decision)
+        doing = _began(partial(own.promote, version, name, reason, True, decision))
         try:
             return jsonify(doing.result(SWITCH_S)), 200
         except NotYet:
             doing.add_done_callback(_say_what_failed)
             return jsonify(own.state()), 202
+
+
+def _began(work: Callable[[], dict[str, Any]]) -> Future[dict[str, Any]]:
+    """Not in a pool, for whose threads this process would wait when it ends."""
+    doing: Future[dict[str, Any]] = Future()
+
+    def run() -> None:
+        try:
+            doing.set_result(work())
+        except BaseException as error:
+            doing.set_exception(error)
+
+    threading.Thread(target=run, name="rollback", daemon=True).start()
+    return doing
 
 
 def _say_what_failed(rollback: Future[dict[str, Any]]) -> None:
