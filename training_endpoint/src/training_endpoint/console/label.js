@@ -64,8 +64,8 @@ async function enter() {
   by("classifier").replaceChildren(...classifiers.map((name) => make("option", "", name)));
   by("classifier").value = classifiers.includes(asked) ? asked : classifiers[0] ?? "";
   if (classifiers.length) {
-    await next();
-    await review();
+    await review().catch(() => {});
+    await next(); // the last, so that keys count as soon as a text is there
   } else show(null, null, "There is no classifier yet: sh launch.sh imports the dataset that DATASET names.");
 }
 
@@ -215,8 +215,8 @@ on("logout", async () => { await People.logOut(); by("password").value = ""; });
 by("classifier").addEventListener("change", () => pick(async () => {
   location.hash = encodeURIComponent(by("classifier").value);
   done.length = 0;
+  await review().catch(() => {});
   await next();
-  await review();
 }));
 by("kind").addEventListener("change", () => pick(next));
 by("filter").addEventListener("input", () => { if (item) classes(); });
