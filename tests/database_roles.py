@@ -23,6 +23,13 @@ def connected(database: str, role: str = "postgres") -> Iterator[Connection]:
 
 
 @contextmanager
+def owned(services_url: str) -> Iterator[Connection]:
+    """As the owner of all, by the address that the services have."""
+    with connected(services_url.replace("//platform:@", "//postgres:@")) as connection:
+        yield connection
+
+
+@contextmanager
 def writer_of(database: str, table: str = "datasets.reviews") -> Iterator[str]:
     """`table`, of texts with labels, platform's and of a classifier, and a role that may insert into it; its name."""
     role = f"writer_{services.free_port()}"

@@ -1,7 +1,6 @@
 """The console's page and what it shows, of a real database; the page in the machine's Chromium, looked over by axe."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from matplotlib.figure import Figure
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from psycopg.types.json import Jsonb
 
 from tests import training
@@ -285,17 +284,6 @@ def test_with_the_database_away_each_part_says_so(tmp_path: Path) -> None:
         answer = client.get(f"/console{path}")
         assert answer.status_code == 503 and answer.json and "start it" in answer.json["error"]["message"], path
     assert client.get("/console/storage").status_code == 200
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

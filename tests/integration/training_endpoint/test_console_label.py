@@ -1,7 +1,6 @@
 """The page to label on, in the machine's Chromium, looked over by axe; and roll back from the timeline."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 from psycopg.types.json import Jsonb
 
 from tests import training
@@ -62,17 +61,6 @@ def place(make: Make) -> Iterator[Place]:
         found = Place(release, f"http://{address}/console", [])
         yield found
         assert found.complaints == []
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def open_page(place: Place, browser: Browser, path: str = "/label", **options: Any) -> Page:

@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 
 from tests import training
-from tests.database_roles import connected, url_of
+from tests.database_roles import connected
 from training_endpoint.monitor import feedback
-
-
-@pytest.fixture
-def films(database: str) -> str:
-    """The services' address of a database with a classifier over tables of their own."""
-    training.dataset(database, [], [])
-    with connected(database) as owner:
-        owner.execute("ALTER TABLE film_train OWNER TO platform; DELETE FROM training_event_queue")
-    return url_of(database, "platform")
 
 
 def note(url: str, text: str | None, label: str, classifier: str = "films", state: str = "waiting") -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests import training
-from tests.database_roles import connected, url_of
+from tests.database_roles import owned
 from training_endpoint.clock import Clock
 from training_endpoint.data import additions, lineage, snapshot
 from training_endpoint.data.snapshot import Snapshot
@@ -25,20 +25,6 @@ from training_endpoint.release.opponent import Opponent
 
 ANNA = Person("anna", "session 1")
 NAMES = ("bad", "good")
-
-
-@pytest.fixture
-def films(database: str) -> str:
-    """The services' address of a database with a classifier over tables of their own."""
-    training.dataset(database, [], [])
-    with connected(database) as owner:
-        owner.execute("ALTER TABLE film_train OWNER TO platform; ALTER TABLE film_test OWNER TO platform")
-        owner.execute("DELETE FROM training_event_queue")
-    return url_of(database, "platform")
-
-
-def owned(url: str) -> Any:
-    return connected(url.replace("//platform:@", "//postgres:@"))
 
 
 def execute(url: str, statement: str, *values: Any) -> list[Any]:

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests import training
-from tests.database_roles import connected, url_of
+from tests.database_roles import connected
 from training_endpoint.http import labelling
 from training_endpoint.labelling import items, settle
 from training_endpoint.labelling.items import New, Person
@@ -19,15 +19,11 @@ ANNA = Person("anna", "session 1")
 TEXTS = ["=cmd|' /C calc'!A0", 'said "so",\nthen; left', "NA", "ñ 🙂 \u2028 film", "plain"]
 
 
-@pytest.fixture
-def films(database: str) -> str:
-    """The services' address of a database with a classifier over tables of their own, and texts that wait."""
-    training.dataset(database, [], [])
-    with connected(database) as owner:
-        owner.execute("ALTER TABLE film_train OWNER TO platform; ALTER TABLE film_test OWNER TO platform")
-    url = url_of(database, "platform")
-    items.add(url, "films", [New("uncertain", text, champion_scores={"good": 0.6, "bad": 0.4}) for text in TEXTS])
-    return url
+@pytest.fixture(name="films")
+def _films(films: str) -> str:
+    """With texts that wait."""
+    items.add(films, "films", [New("uncertain", text, champion_scores={"good": 0.6, "bad": 0.4}) for text in TEXTS])
+    return films
 
 
 @pytest.fixture

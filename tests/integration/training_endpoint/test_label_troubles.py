@@ -9,24 +9,14 @@ from typing import Any
 import pytest
 
 from tests import training
-from tests.database_roles import connected, url_of
-from tests.integration.training_endpoint.test_labelling import ALL, ANNA, logged, owned, unlike
+from tests.database_roles import owned
+from tests.integration.training_endpoint.test_labelling import ALL, ANNA, logged, unlike
 from training_endpoint.data import additions, classifiers
 from training_endpoint.labelling import items, pick, settle
 from training_endpoint.labelling.items import New, Reason
 from training_endpoint.monitor import feedback
 
 LONG = "".join(chr(0x4E00 + number) for number in range(4_000))
-
-
-@pytest.fixture(name="films")
-def _films(database: str) -> str:
-    """The services' address of a database with a classifier over tables of their own."""
-    training.dataset(database, [], [])
-    with connected(database) as owner:
-        owner.execute("ALTER TABLE film_train OWNER TO platform; ALTER TABLE film_test OWNER TO platform")
-        owner.execute("DELETE FROM training_event_queue")
-    return url_of(database, "platform")
 
 
 def labelled(url: str, text: str, label: str, reason: Reason = "uncertain") -> None:
@@ -148,4 +138,4 @@ def test_without_a_test_table_audits_alone_are_held_out(films: str) -> None:
             "SELECT text FROM mails WHERE get_byte(sha256(convert_to(text, 'UTF8')), 0) < 51"
         ).fetchall()
     mails = classifiers.get(films, "mails")
-    assert sorted(text for (text,) in held) == sorted(text for text in texts if pick.for_audits(mails, text))
+    assert {text for (text,) in held} == {text for text in texts if pick.for_audits(mails, text)}

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from mlops_contract.errors import PlatformError
 from tests import training
-from tests.database_roles import connected, url_of
+from tests.database_roles import connected, owned
 from training_endpoint import database
 from training_endpoint.data import classifiers, snapshot
 from training_endpoint.judge import looks
@@ -24,20 +24,6 @@ from training_endpoint.release.ledger import Ruling
 
 ANNA, BEN = Person("anna", "session 1"), Person("ben", "session 2")
 ALL: dict[Reason, float] = {"disagreement": 30, "uncertain": 0, "audit": 70, "error": 10}
-
-
-@pytest.fixture(name="films")
-def _films(database: str) -> str:
-    """The services' address of a database with a classifier over tables of their own."""
-    training.dataset(database, [], [])
-    with connected(database) as owner:
-        owner.execute("ALTER TABLE film_train OWNER TO platform; ALTER TABLE film_test OWNER TO platform")
-        owner.execute("DELETE FROM training_event_queue")
-    return url_of(database, "platform")
-
-
-def owned(url: str) -> Any:
-    return connected(url.replace("//platform:@", "//postgres:@"))
 
 
 def rows(url: str, table: str = "film_train") -> list[Any]:

@@ -1,7 +1,6 @@
 """Logging in to the console, and what wants it: to roll back, and to label (`labels`)."""
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
@@ -11,6 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
+from training_endpoint import aside
 from training_endpoint.console import door, labels
 from training_endpoint.console.sessions import COOKIE, IDLE_S, Session, Sessions
 from training_endpoint.console.tries import addresses
@@ -119,26 +119,12 @@ def _install_rollback(people: Blueprint, desk: Desk, mine: Callable[[], Session]
             raise ChampionChanged("Somebody has decided since you looked: look at the newest decision first.")
         if version not in ledger.champions(url, own.settings.model_name)[1:]:
             raise NothingToDecide(f"Version {version} was not the Champion before: choose one that was.")
-        doing = _began(partial(own.promote, version, name, reason, True, decision))
+        doing = aside.begun("rollback", partial(own.promote, version, name, reason, True, decision))
         try:
             return jsonify(doing.result(SWITCH_S)), 200
         except NotYet:
             doing.add_done_callback(_say_what_failed)
             return jsonify(own.state()), 202
-
-
-def _began(work: Callable[[], dict[str, Any]]) -> Future[dict[str, Any]]:
-    """Not in a pool, for whose threads this process would wait when it ends."""
-    doing: Future[dict[str, Any]] = Future()
-
-    def run() -> None:
-        try:
-            doing.set_result(work())
-        except BaseException as error:
-            doing.set_exception(error)
-
-    threading.Thread(target=run, name="rollback", daemon=True).start()
-    return doing
 
 
 def _say_what_failed(rollback: Future[dict[str, Any]]) -> None:

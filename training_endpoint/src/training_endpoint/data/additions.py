@@ -47,11 +47,9 @@ def writing(connection: database.Connection, table: str, without_right: str) -> 
     """
     try:
         with connection.transaction():
-            connection.execute(database.query("correct_patience"), {"timeout": f"{PATIENCE_S}s"})
+            connection.execute(database.query("writing_begins"), {"timeout": f"{PATIENCE_S}s"})
             yield
-            # What COMMIT would refuse is refused here, where it is known which row it is.
-            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            connection.execute(database.query("correct_patience"), {"timeout": "0"})
+            connection.execute(database.query("writing_ends"))
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotWritable(without_right) from error
     except PASSING as error:

@@ -21,3 +21,10 @@ WHERE e.classifier = %(name)s
   AND NOT EXISTS (
       SELECT FROM public.training_coverage c WHERE c.event_id = e.id AND c.classifier = e.classifier)
 ORDER BY e.id
+
+-- name: writing_begins
+SELECT set_config('lock_timeout', %(timeout)s, true)
+
+-- name: writing_ends
+-- What COMMIT would refuse is refused here, where it is known which row it is.
+SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = 0

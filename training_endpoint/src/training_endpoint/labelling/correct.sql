@@ -1,6 +1,3 @@
--- name: correct_patience
-SELECT set_config('lock_timeout', %(timeout)s, true)
-
 -- name: correct_labels
 -- Texts are compared byte by byte, whatever the column's type and collation.
 SELECT DISTINCT {label}::text COLLATE "C" AS label FROM {table} WHERE {text}::text COLLATE "C" = %(text)s

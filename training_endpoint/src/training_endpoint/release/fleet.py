@@ -5,10 +5,10 @@ once. Both join the others when they come back.
 """
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any
 
 import requests
@@ -17,6 +17,7 @@ from mlops_contract.addresses import resolve
 from mlops_contract.errors import PlatformError
 from mlops_contract.lending import PEERS_SECONDS
 from mlops_contract.voucher import Voucher
+from training_endpoint import aside
 from training_endpoint.errors import SwitchBusy, SwitchFailed
 from training_endpoint.release import peers
 from training_endpoint.release.loans import Loans
@@ -228,11 +229,7 @@ class Fleet:
         """
         asked: dict[Future[dict[str, Any]], str] = {}
         for address in sorted(addresses):
-            # Not a pool, which would wait for the one that hangs when this process ends.
-            answer: Future[dict[str, Any]] = Future()
-            asked[answer] = address
-            work = (answer, address, method, path, body, seconds)
-            threading.Thread(target=self._answer, args=work, name="asking", daemon=True).start()
+            asked[aside.begun("asking", partial(self._call, address, method, path, body, seconds))] = address
         told: Told = {}
         hanging: set[str] = set()
         errors: dict[str, PlatformError] = {}
@@ -255,12 +252,6 @@ class Fleet:
         if errors:
             raise errors[min(errors)]
         return {address: told[address] for address in sorted(told)}, hanging
-
-    def _answer(self, answer: "Future[dict[str, Any]]", *call: Any) -> None:
-        try:
-            answer.set_result(self._call(*call))
-        except BaseException as error:
-            answer.set_exception(error)
 
 
 def _nobody_listens(error: BaseException | None) -> bool:

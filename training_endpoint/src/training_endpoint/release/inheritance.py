@@ -12,7 +12,7 @@ import requests
 
 from mlops_contract.voucher import Voucher
 from training_endpoint.errors import MlflowUnavailable, UnknownVersion
-from training_endpoint.release import alias, versions
+from training_endpoint.release import alias, peers, versions
 from training_endpoint.settings import Settings
 
 TAKEN = 3  # the Champion and those that a rollback is most likely to want
@@ -79,10 +79,8 @@ def _digest(settings: Settings, path: str) -> str:
 def _get(settings: Settings, path: str, asked: dict[str, Any]) -> requests.Response:
     url = f"{settings.mlflow_tracking_uri}/api/2.0/mlflow-artifacts/artifacts{path}"
     try:
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy of the machine has no business between services
-            account = settings.mlflow_account
-            answer = session.get(url, params=asked, auth=account, timeout=TIMEOUT_S, stream=bool(path))
+        account = settings.mlflow_account
+        answer = peers.call_once("GET", url, params=asked, auth=account, timeout=TIMEOUT_S, stream=bool(path))
         if answer.status_code in (400, 404):
             raise UnknownVersion(f"MLflow has no {path.lstrip('/') or asked['path']} any more.")
         answer.raise_for_status()
