@@ -1,5 +1,6 @@
 """Clients that ask for predictions all the while, and what they saw."""
 
+import http.client
 import json
 import threading
 import time
@@ -29,7 +30,7 @@ class Load:
                 request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
                 with urllib.request.urlopen(request, timeout=40) as answer:
                     version = int(json.load(answer)["model"]["version"])
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 self.why[str(error)] += 1
             self.seen.append((sent, time.monotonic(), version))
 

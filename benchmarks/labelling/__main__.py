@@ -1,14 +1,14 @@
 """What labels are worth: until the shadow is decided about, and how often that is wrong; what is learned of those
-that the queue chose and of random ones; how many wrong ones are found.
+that the queue chose and of random ones; how many wrong ones are found; how soon a label is served.
 
-python -m benchmarks.labelling [--only shadow|aa|queue|errors …]
+python -m benchmarks.labelling [--only shadow|aa|queue|errors|served …]
 """
 
 import argparse
 import importlib
 import sys
 
-PARTS = ("shadow", "aa", "queue", "errors")
+PARTS = ("shadow", "aa", "queue", "errors", "served")
 """Modules of this package, each with `measure(say)`, which gives lines of a table: what, wanted, reached."""
 
 

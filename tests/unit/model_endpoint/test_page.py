@@ -1,15 +1,15 @@
 """The page for people, in the machine's Chromium."""
 
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
 from model_endpoint.api import create_app
+from tests.browser import chromium
 from tests.unit.model_endpoint import stub
 
 ATTACK = "<img src=x onerror='window.hacked = true'>"
@@ -18,9 +18,6 @@ ATTACK = "<img src=x onerror='window.hacked = true'>"
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Page]:
     """The page of a replica whose second label is hostile."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
     model = stub.Stub()
     model.labels = ["negative", ATTACK]
     server = stub.server(tmp_path, model)
@@ -28,12 +25,10 @@ def page(tmp_path: Path) -> Iterator[Page]:
     thread = threading.Thread(target=listener.serve_forever, args=(0.05,))
     thread.start()
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        with chromium() as browser:
             tab = browser.new_page()
             tab.goto(f"http://127.0.0.1:{listener.port}/")
             yield tab
-            browser.close()
     finally:
         listener.shutdown()
         thread.join()
