@@ -52,8 +52,12 @@ def locked(url: str) -> Iterator[None]:
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.label = 'odd' THEN"
         " RAISE EXCEPTION 'no more' USING ERRCODE = '53400'; END IF; RETURN NEW; END $$;"
         "CREATE TRIGGER no BEFORE INSERT ON film_train FOR EACH ROW EXECUTE FUNCTION no()",
+        # A trigger that says nothing.
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RETURN CASE WHEN NEW.label <> 'odd' THEN NEW END; END $$;"
+        "CREATE TRIGGER no BEFORE INSERT ON film_train FOR EACH ROW EXECUTE FUNCTION no()",
     ],
-    ids=["index", "deferred", "trigger"],
+    ids=["index", "deferred", "trigger", "silent trigger"],
 )
 def test_a_label_that_its_table_does_not_take_keeps_no_other_waiting(films: str, tmp_path: Path, change: str) -> None:
     with owned(films) as owner:
@@ -66,6 +70,19 @@ def test_a_label_that_its_table_does_not_take_keeps_no_other_waiting(films: str,
     assert rows(films) == [("a film", "good")]
     told = items.counts(films, "films", ANNA)
     assert told["because"] or told["refused"][0]["because"], "and the page says why"
+
+
+def test_a_trigger_may_write_the_row_into_a_part_of_the_table(films: str, tmp_path: Path) -> None:
+    with owned(films) as owner:
+        owner.execute(
+            "CREATE TABLE film_newest () INHERITS (film_train); ALTER TABLE film_newest OWNER TO platform;"
+            "CREATE FUNCTION move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO film_newest VALUES (NEW.*); RETURN NULL; END $$;"
+            "CREATE TRIGGER move BEFORE INSERT ON film_train FOR EACH ROW EXECUTE FUNCTION move()"
+        )
+    labelled(films, "a film", "good")
+    assert settle.apply(training.settings(films, tmp_path), 0) == 1
+    assert rows(films) == rows(films, "film_newest") == [("a film", "good")]
 
 
 def test_feedback_that_commit_would_refuse_keeps_no_other_waiting(films: str, tmp_path: Path) -> None:
