@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from collections.abc import Iterable
 
 from native import compose
 from native.layout import ROOT, Layout
@@ -38,20 +37,15 @@ def configuration(layout: Layout) -> str:
         tls += " ssl_session_cache shared:tls:1m"
     variables |= {"NGINX_LISTEN": f"listen {where} {tls};", "NGINX_RESOLVER": ""}
     variables["NGINX_CONSOLE"] = f"{layout.host('TRAINING')}:{layout.port('TRAINING_PORT')}"
-    addresses = [f"127.0.0.1:{port}" for port in layout.model_endpoints.values()]
-    server = variables["NGINX_UPSTREAM_SERVERS"]
-    servers = "\n    ".join(server.replace("model-endpoint:9998 resolve", one) for one in addresses)
-    variables |= {"NGINX_UPSTREAM_SERVERS": servers, **everyone(addresses)}
+    for name in ("NGINX_UPSTREAM_SERVERS", "NGINX_ALL_SERVERS"):
+        server = variables[name]
+        variables[name] = "\n    ".join(
+            server.replace("model-endpoint:9998 resolve", f"127.0.0.1:{port}")
+            for port in layout.model_endpoints.values()
+        )
     template = (project / "templates/default.conf.template").read_text()
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "\n    ".join(f"{kind}_temp_path {kind};" for kind in kinds)
     return _FRAME.format(
         temporary=temporary, server=re.sub(r"\$\{(NGINX_\w+)\}", lambda match: variables[match[1]], template)
     )
-
-
-def everyone(addresses: Iterable[str]) -> dict[str, str]:
-    """Of the template's variables those that say who is asked when all have failed, where no resolver tells."""
-    servers = " ".join(f"server {address} max_fails=0;" for address in addresses)
-    block = f"upstream all_model_endpoints {{ zone all_model_endpoints 256k; least_conn; {servers} }}"
-    return {"NGINX_ALL": "all_model_endpoints", "NGINX_ALL_UPSTREAM": block}

@@ -16,7 +16,6 @@ import requests
 
 from mlops_contract.voucher import Voucher
 from native.layout import nginx_program
-from native.nginx import everyone
 from tests import services, training
 from training_endpoint.release.fleet import Fleet
 
@@ -124,13 +123,15 @@ class Serving:
             pytest.skip("there is no nginx on this machine")
         port = services.free_port()
         most = variables.pop("MAX_CONNECTIONS", "64")
-        addresses = [f"127.0.0.1:{one.port}" for one in self.replicas]
-        servers = " ".join(f"server {one} max_conns={most} max_fails=1 fail_timeout=5s;" for one in addresses)
+        servers = [
+            " ".join(f"server 127.0.0.1:{one.port} max_conns={most} {options};" for one in self.replicas)
+            for options in ("max_fails=1 fail_timeout=5s", "max_fails=0")
+        ]
         values = {
             **DOOR,
             "NGINX_LISTEN": f"listen 127.0.0.1:{port};",
-            "NGINX_UPSTREAM_SERVERS": servers,
-            **everyone(addresses),
+            "NGINX_UPSTREAM_SERVERS": servers[0],
+            "NGINX_ALL_SERVERS": servers[1],
             **{name: value.replace("PORT", str(port)) for name, value in variables.items()},
         }
         template = (ROOT / "nginx/templates/default.conf.template").read_text()
