@@ -61,12 +61,19 @@ case ${1:-all} in
     HOSTILE_CASES=${HOSTILE_CASES:-600}
     export HOSTILE_CASES
     set --
-    for name in checks unit integration hostile chaos e2e; do
+    # Checks and unit tests have a core each.
+    checked=$(mktemp)
+    sh ./test.sh checks >"$checked" 2>&1 &
+    checks=$!
+    for name in unit integration hostile chaos e2e; do
       # The drills that need a platform are drawn on the one that the end-to-end tests have up, where CHAOS_MINUTES is set.
       [ "$name" != chaos ] || set -- --ignore=tests/chaos/test_faults.py
       sh ./test.sh "$name" "$@" || failed="$failed $name"
       set --
+      [ "$name" != unit ] || wait "$checks" || failed="$failed checks"
+      [ "$name" != unit ] || cat "$checked"
     done
+    rm -f "$checked"
     if [ -n "$failed" ]; then
       printf '\nFailed parts:%s\n' "$failed"
       exit 1
