@@ -38,9 +38,9 @@ tests() { # tests FOLDER [PYTEST…]
   folder=tests/$1
   shift
   status=0
-  # Its files share nothing, so two go side by side.
+  # Its files share nothing, so three go side by side, of which one waits for Airflow most of the time.
   side_by_side=''
-  [ "$folder" != tests/integration ] || side_by_side='-n 2 --dist loadfile'
+  [ "$folder" != tests/integration ] || side_by_side='-n 3 --dist loadscope --no-loadscope-reorder'
   # shellcheck disable=SC2086 # words
   python -m pytest "$folder" --durations=15 $side_by_side "$@" || status=$?
   [ "$status" -eq 5 ] || return "$status"

@@ -7,8 +7,6 @@ import pytest
 
 from tests import services
 
-pytest_plugins = ["tests.airflow_service"]
-
 _numbers = itertools.count()
 
 

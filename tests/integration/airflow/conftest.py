@@ -4,8 +4,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.airflow_service import Airflow
+from tests import services
+from tests.airflow_service import Airflow, airflow, need_airflow
 from tests.integration.airflow.platform_fakes import FakeModelEndpoint, FakeTraining
+
+
+@pytest.fixture(scope="package")
+def airflow_service(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """With the pipeline; it ends with the tests of this folder."""
+    need_airflow()
+    database = services.new_database(postgres_server, "airflow")
+    with airflow(tmp_path_factory.mktemp("airflow"), database) as service:
+        yield service
+
+
+@pytest.fixture(scope="package")
+def airflow_url(airflow_service: Airflow) -> str:
+    """The URL of a real Airflow that has USER with PASSWORD and the pipeline's DAG."""
+    return airflow_service.url
 
 
 @pytest.fixture
