@@ -469,7 +469,7 @@ def test_without_texts_in_the_log_it_waits_and_says_why(made: Release, postgres:
     assert rounds.rests == {}, "nothing was started"
     told = decisions.standing(made.settings, films(made))
     assert told and told["text"].endswith(
-        "no text of the log of predictions was there for it yet: PREDICTION_LOG=full keeps them"
+        "it has answered no text of the log yet: it begins soon, where PREDICTION_LOG=full keeps them"
     )
     told = decisions.standing(replace(made.settings, label_shares=(0, 80, 20)), films(made))
     assert told and "LABEL_DISAGREEMENTS is 0" in told["text"]

@@ -154,7 +154,7 @@ def _stands(settings: Settings, shadow: Shadow, counted: Tally, waiting: int) ->
     if not settings.label_open or not settings.label_shares[0]:
         return f"{said}; nothing is asked for it: LABEL_OPEN or LABEL_DISAGREEMENTS is 0"
     if not shadow.answered:
-        return f"{said}; no text of the log of predictions was there for it yet: PREDICTION_LOG=full keeps them"
+        return f"{said}; it has answered no text of the log yet: it begins soon, where PREDICTION_LOG=full keeps them"
     return (
         f"{said}; it has answered {shadow.answered} logged texts, {shadow.differed} of them otherwise than the Champion"
     )
