@@ -5,7 +5,6 @@ The short form of `sh test.sh month`.
 
 import itertools
 import json
-import os
 import time
 import urllib.request
 
@@ -46,8 +45,6 @@ def served_by_all(platform: Platform, version: int) -> bool:
 
 
 def test_a_label_becomes_a_row_and_a_run_and_somebody_rolls_back(platform: Platform, page: Page) -> None:
-    if not os.environ.get("PEOPLE"):
-        pytest.skip("PEOPLE=1 runs it: it has not been seen to hold from its beginning to its end yet")
     if platform.mode == "native" and engine_answers():
         pytest.skip("it is tested with containers")
     console = platform.url("NGINX_PORT", "/console/")
