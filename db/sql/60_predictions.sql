@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp;
 -- beside writers, and dropped only where the lock is to be had at once, else by a later call.
 CREATE OR REPLACE FUNCTION prediction_log.keep(days integer) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
-SET client_min_messages = warning AS $$
+SET client_min_messages = warning SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
     today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     day date;
