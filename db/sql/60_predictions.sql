@@ -62,6 +62,7 @@ GRANT INSERT ON prediction_log.answers TO serving;
 -- what came of it, and what a sentence about that needs:
 --   taken; known: it said so before; decided: another label is a row already, `detail` says which
 --   several: other texts have that id too, perhaps a stranger's, who must not have his own labelled
+--   classifiers: several classifiers answered under it, `detail` lists them, and none was named
 --   unknown: no such answer; no_place: the request had `detail` texts; no_label: `detail` lists those that there are
 CREATE OR REPLACE FUNCTION prediction_log.take_feedback(request text, place integer, label text, of_classifier text,
     OUT outcome text, OUT detail text)
@@ -71,17 +72,23 @@ DECLARE
     newest timestamptz;
     texts bigint;
     several boolean;
+    answered text[];
     earlier prediction_log.feedback;
     labels text[];
 BEGIN
-    SELECT max(a.at), count(DISTINCT (a.place, coalesce(a.text, a.text_hash))) > count(DISTINCT a.place)
-    INTO newest, several FROM prediction_log.answers a
+    SELECT max(a.at), count(DISTINCT (a.place, coalesce(a.text, a.text_hash))) > count(DISTINCT a.place),
+           array_agg(DISTINCT a.classifier)
+    INTO newest, several, answered FROM prediction_log.answers a
     WHERE a.request_id = request AND (of_classifier IS NULL OR a.classifier = of_classifier);
     IF newest IS NULL THEN
         outcome := 'unknown';
         RETURN;
     ELSIF several THEN
         outcome := 'several';
+        RETURN;
+    ELSIF cardinality(answered) > 1 AND of_classifier IS NULL THEN
+        outcome := 'classifiers';
+        detail := array_to_string(answered, ', ');
         RETURN;
     END IF;
     SELECT count(*) INTO texts FROM prediction_log.answers a WHERE a.request_id = request AND a.at = newest;
