@@ -285,6 +285,22 @@ def test_labels_that_differ_by_case_alone_are_pointed_out(database: str) -> None
     assert "'good' (6 rows) and 'Good' (1 rows)" in sentence
 
 
+def test_numbers_that_differ_as_they_are_written_alone_are_pointed_out_and_counted_as_they_are_learned(
+    database: str, tmp_path: Path
+) -> None:
+    execute(database, "CREATE TABLE public.stars (text text, stars numeric)")
+    execute(
+        database,
+        "INSERT INTO stars SELECT 'a text ' || n, (ARRAY[1, 1.0, 2, 10])[n % 4 + 1] FROM generate_series(1, 80) n",
+    )
+    execute(database, "SELECT create_classifier('stars', 'stars', label_column => 'stars')")
+    taken = snapshot.read(database, LIMIT, "stars")
+    (sentence,) = taken.alike
+    assert taken.label_names == ["1", "1.0", "10", "2"] and "'1' (" in sentence and "'1.0' (" in sentence
+    counted = training.client(training.settings(database, tmp_path)).get("/classifiers/stars").get_json()
+    assert counted["train"]["classes"] == dict.fromkeys(taken.label_names, 20)
+
+
 def test_labels_with_blanks_around_them_are_pointed_out_and_count_as_without(database: str) -> None:
     training.dataset(database, [*training.TRAIN, ("fine", " good"), ("very fine", "good\t")])
     taken = snapshot.read(database, LIMIT)
