@@ -83,12 +83,12 @@ BEGIN
     IF newest IS NULL THEN
         outcome := 'unknown';
         RETURN;
-    ELSIF several THEN
-        outcome := 'several';
-        RETURN;
     ELSIF cardinality(answered) > 1 AND of_classifier IS NULL THEN
         outcome := 'classifiers';
         detail := array_to_string(answered, ', ');
+        RETURN;
+    ELSIF several THEN
+        outcome := 'several';
         RETURN;
     END IF;
     SELECT count(*) INTO texts FROM prediction_log.answers a WHERE a.request_id = request AND a.at = newest;
