@@ -118,7 +118,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' A
 DECLARE
     missing text;
 BEGIN
-    IF EXISTS (SELECT FROM pg_class WHERE oid = watched AND relnamespace = 'public'::regnamespace AND relname IN (
+    IF EXISTS (SELECT FROM pg_class WHERE oid = watched AND relnamespace IN (
+        to_regnamespace('prediction_log'), to_regnamespace('label_queue')
+    ) OR oid = watched AND relnamespace = 'public'::regnamespace AND relname IN (
         'training_event_queue', 'training_event_history', 'training_deliveries', 'training_untrained',
         'training_leader', 'training_schema', 'classifiers', 'training_jobs', 'training_coverage', 'training_versions',
         'promotion_ledger'
@@ -133,9 +135,16 @@ BEGIN
     FOR missing IN SELECT m.statement FROM public.missing_training_triggers(watched) m LOOP
         EXECUTE missing;
     END LOOP;
+    IF EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = watched AND NOT c.relispartition) THEN
+        RAISE WARNING 'tables inherit from %: runs train on their rows, and what is written into them starts none', watched;
+    END IF;
 EXCEPTION WHEN lock_not_available THEN
     RAISE EXCEPTION '% is in use by a transaction that goes on, so no trigger can be put on it: nothing has changed', watched
         USING ERRCODE = 'lock_not_available', HINT = 'try again when that transaction has ended';
+WHEN insufficient_privilege THEN
+    RAISE EXCEPTION '% may not put triggers on %', current_user, watched
+        USING ERRCODE = 'insufficient_privilege', HINT = format('as %s or a superuser: GRANT TRIGGER ON %s TO %I',
+            (SELECT relowner::regrole FROM pg_class WHERE oid = watched), watched, current_user);
 END
 $$;
 

@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp;
 -- beside writers, and dropped only where the lock is to be had at once, else by a later call.
 CREATE OR REPLACE FUNCTION prediction_log.keep(days integer) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
-SET client_min_messages = warning AS $$
+SET client_min_messages = warning SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
     today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     day date;
@@ -62,6 +62,7 @@ GRANT INSERT ON prediction_log.answers TO serving;
 -- what came of it, and what a sentence about that needs:
 --   taken; known: it said so before; decided: another label is a row already, `detail` says which
 --   several: other texts have that id too, perhaps a stranger's, who must not have his own labelled
+--   classifiers: several classifiers answered under it, `detail` lists them, and none was named
 --   unknown: no such answer; no_place: the request had `detail` texts; no_label: `detail` lists those that there are
 CREATE OR REPLACE FUNCTION prediction_log.take_feedback(request text, place integer, label text, of_classifier text,
     OUT outcome text, OUT detail text)
@@ -71,14 +72,20 @@ DECLARE
     newest timestamptz;
     texts bigint;
     several boolean;
+    answered text[];
     earlier prediction_log.feedback;
     labels text[];
 BEGIN
-    SELECT max(a.at), count(DISTINCT (a.place, coalesce(a.text, a.text_hash))) > count(DISTINCT a.place)
-    INTO newest, several FROM prediction_log.answers a
+    SELECT max(a.at), count(DISTINCT (a.place, coalesce(a.text, a.text_hash))) > count(DISTINCT a.place),
+           array_agg(DISTINCT a.classifier)
+    INTO newest, several, answered FROM prediction_log.answers a
     WHERE a.request_id = request AND (of_classifier IS NULL OR a.classifier = of_classifier);
     IF newest IS NULL THEN
         outcome := 'unknown';
+        RETURN;
+    ELSIF cardinality(answered) > 1 AND of_classifier IS NULL THEN
+        outcome := 'classifiers';
+        detail := array_to_string(answered, ', ');
         RETURN;
     ELSIF several THEN
         outcome := 'several';

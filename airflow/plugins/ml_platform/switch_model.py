@@ -20,7 +20,8 @@ LOOK_S = 5
 def switch_latest_model(job: dict[str, Any], settings: Settings) -> dict[str, Any] | None:
     """Waits for the switch that `job` decided and logs what each replica did; returns the release's state.
 
-    Where nothing was promoted it still makes sure that all replicas serve the Champion. None where no Champion exists.
+    Where nothing was promoted it still makes sure that all replicas serve the Champion. None where no Champion exists,
+    or the classifier was retired while its run went on.
     The replicas are switched by the platform itself: a failure here says that they are not, and changes nothing.
     """
     champion = job.get("champion_version")
@@ -39,6 +40,9 @@ def switch_latest_model(job: dict[str, Any], settings: Settings) -> dict[str, An
         log.warning("The replicas keep what they serve: %s", reason)
         raise
     except Refused as refusal:
+        if refusal.code == "unknown_classifier":
+            log.info("Nothing is to be served: %s", refusal)
+            return None
         raise AirflowFailException(f"The training endpoint refuses to tell: {refusal}") from refusal
     switch = state.get("switch") or {"replicas": [], "seconds": 0.0}
     for replica in switch["replicas"]:

@@ -62,6 +62,11 @@ def install(app: Flask, server: Server) -> None:
             raise SeveralAnswers(
                 f"Different texts were asked under the id {request_id!r}: use an id for one request alone."
             )
+        if outcome == "classifiers":
+            raise SeveralAnswers(
+                f"Several classifiers answered under the id {request_id!r} ({detail}): send it to "
+                "/classifiers/NAME/feedback of the one that is meant."
+            )
         if outcome == "no_place" and index is None:
             raise InvalidInput(f'That request had {detail} texts: say with "index" which is meant, from 0.')
         if outcome == "no_place":

@@ -1,9 +1,13 @@
 """What Prometheus reads."""
 
+import threading
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 # OpenTelemetry's for http.server.request.duration.
 OPEN_TELEMETRY = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+MOST_VERSIONS = 4
+"""Of each model so many have numbers of their own; those of older ones go, else they would grow for ever."""
 LATENCY = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4)
 
 
@@ -83,9 +87,13 @@ class KnownMetrics:
                 ("postprocess", "From scores to the answer"),
             )
         ]
+        self._versions: dict[str, list[str]] = {}
+        self._lock = threading.Lock()
 
     def answered(self, method: str, route: str, status: str, model: tuple[str, str], seconds: float) -> None:
         """Counts one answer; `model` is the name and version that gave it, or that is served."""
+        if model[1] not in self._versions.get(model[0], ()):
+            self._begin(*model)
         self._http.labels(method, route, status, *model).observe(seconds)
         self._rest.labels(method, route, status).inc()
 
@@ -97,3 +105,15 @@ class KnownMetrics:
         self._success.labels(*model).inc()
         for histogram, seconds in zip(self._parts, parts, strict=True):
             histogram.labels(model[0]).observe(seconds)
+
+    def _begin(self, name: str, version: str) -> None:
+        """Remembers a version, and forgets the numbers of the one before the last few."""
+        with self._lock:
+            known = self._versions.setdefault(name, [])
+            if version in known:
+                return
+            known.append(version)
+            gone = known.pop(0) if len(known) > MOST_VERSIONS else None
+        if gone is not None:
+            for metric in (self._http, self._success, self._failure):
+                metric.remove_by_labels({"model_name": name, "model_version": gone})

@@ -94,6 +94,9 @@ def test_the_last_classifier_of_a_table_takes_its_triggers_along(owner: Connecti
         ),
         ("", f"{MAKE[7:-1]}, policy => 'best')", "sequential, better, significant or always"),
         ("", "create_classifier('spam', 'public.classifiers')", "one of the platform's own tables"),
+        ("", "create_classifier('spam', 'prediction_log.answers')", "one of the platform's own tables"),
+        ("", "create_classifier('spam', 'prediction_log.feedback')", "one of the platform's own tables"),
+        ("", "create_classifier('spam', 'label_queue.items')", "one of the platform's own tables"),
         (
             "ALTER TABLE crm.mails ENABLE ROW LEVEL SECURITY",
             MAKE.removeprefix("SELECT "),
@@ -142,6 +145,31 @@ def test_a_missing_right_of_training_is_said_to_who_cannot_give_it(owner: Connec
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not read crm.mails") as caught:
             training.execute(MAKE)
     assert caught.value.diag.message_hint == "GRANT SELECT (body, is_spam) ON crm.mails TO platform"
+
+
+def test_who_may_not_put_triggers_on_a_table_is_told_who_lets_him(owner: Connection, database: str) -> None:
+    owner.execute("GRANT USAGE ON SCHEMA crm TO platform")
+    with connected(database, "platform") as training:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="platform may not put triggers on") as caught:
+            training.execute(MAKE)
+        before, _, statement = str(caught.value.diag.message_hint).partition(": ")
+        assert before == "as postgres or a superuser"
+        owner.execute(statement)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not read") as caught:
+            training.execute(MAKE)
+        owner.execute(str(caught.value.diag.message_hint))
+        training.execute(MAKE)
+
+
+def test_tables_that_inherit_are_warned_of(owner: Connection) -> None:
+    said: list[str | None] = []
+    owner.add_notice_handler(lambda notice: said.append(notice.message_primary))
+    owner.execute(MAKE)
+    assert said == []
+    owner.execute("CREATE TABLE crm.mails_old () INHERITS (crm.mails)")
+    owner.execute(MAKE)
+    (warning,) = said
+    assert warning and "tables inherit from crm.mails" in warning
 
 
 def test_the_name_of_anothers_model_is_taken(owner: Connection) -> None:

@@ -76,6 +76,25 @@ def test_an_id_of_the_same_request_sent_twice_means_the_newest_answer(client: Fl
     assert [note[5:7] for note in notes(database)] == [("negative", "good"), ("positive", "good")]
 
 
+def test_an_id_under_which_two_classifiers_answered_is_said_of_one_of_them(client: FlaskClient, database: str) -> None:
+    """A trace has one id, and may ask several of one text."""
+    predict(client, "trace")
+    services.wait_until("the log has it", lambda: _logged(database) == 1)
+    with connected(database) as owner:
+        owner.execute(
+            "INSERT INTO prediction_log.answers (at, request_id, place, classifier, version, replica, text, label,"
+            " scores, truncated) SELECT at + interval '1 ms', request_id, place, 'mood', 2, replica, text, label,"
+            " scores, truncated FROM prediction_log.answers"
+        )
+    answer = say(client, request_id="trace", label="negative")
+    assert answer.status_code == 409 and "(mood, text-classifier)" in answer.json["error"]["message"]
+    assert notes(database) == []
+    outcome = "SELECT (prediction_log.take_feedback('trace', NULL, 'negative', %s)).outcome"
+    with connected(database, "serving") as serving:
+        assert serving.execute(outcome, ["text-classifier"]).fetchone() == ("taken",)
+    assert [note[2] for note in notes(database)] == ["text-classifier"]
+
+
 def test_a_stranger_who_guesses_an_id_does_not_have_his_text_labelled(client: FlaskClient, database: str) -> None:
     predict(client, "order-7", "good")
     predict(client, "order-7", "a bad thing to learn")

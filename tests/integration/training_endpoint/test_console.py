@@ -14,7 +14,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from matplotlib.figure import Figure
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from psycopg.types.json import Jsonb
 
 from tests import training
@@ -334,6 +334,25 @@ def test_what_is_new_appears_by_itself(console: Room, browser: Browser, complain
     console.release.settle()
     expect(page.locator("#served")).to_contain_text("Decided by hand, by me: I like it more", timeout=15_000)
     expect(page.locator("#ledger > li").first).to_contain_text("version 2 → 1", timeout=15_000)
+    assert complaints == []
+
+
+def test_rows_of_one_that_come_late_are_not_anothers(console: Room, browser: Browser, complaints: list[str]) -> None:
+    page = visit(browser, console.url, complaints)
+    with connected(console.release.settings.database_url) as owner:
+        owner.execute("CREATE TABLE mails (text text, label text); SELECT create_classifier('mails', 'mails')")
+    held: list[Route] = []
+    page.route("**/rows?classifier=films", lambda route: held.append(route))  # noqa: PLW0108 - it sets an attribute on it
+    page.get_by_role("link", name="mails").click()
+    expect(page.locator("#rows")).to_contain_text("No row waits")
+    with page.expect_request("**/rows?classifier=films"):
+        page.get_by_role("link", name="films").click()
+    with page.expect_response("**/rows?classifier=mails"):
+        page.get_by_role("link", name="mails").click()
+    with page.expect_response("**/rows?classifier=films"):
+        held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#rows")).to_contain_text("No row waits")
     assert complaints == []
 
 

@@ -117,6 +117,21 @@ def test_rows_that_nobody_can_read_hide_no_others(database: str, films: str, tmp
     assert window["estimated"]["mean"]["accuracy"] > 0.5
 
 
+def test_a_client_that_sends_one_id_with_all_requests_hides_no_hour(
+    database: str, films: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hours, "MOST_ROWS", 100)
+    for hour in range(1, 7):
+        answered(database, NOW - timedelta(hours=hour), probabilities(np.random.default_rng(hour), 300))
+    with connected(database) as owner:
+        owner.execute("UPDATE prediction_log.answers SET request_id = 'always-the-same'")
+    settings = training.settings(films, tmp_path)
+    Watch(settings).look()
+    told = training.client(settings).get("/monitor?by=hour&days=1").get_json()["windows"]
+    assert [window["rows"] for window in told] == [300] * 6
+    assert all(60 < sum(window["classes"].values()) < 140 for window in told), "a part of each is enough"
+
+
 def test_what_a_retired_classifier_did_stays_readable(database: str, films: str, tmp_path: Path) -> None:
     settings = training.settings(films, tmp_path)
     answered(database, NOW - timedelta(hours=1), probabilities(np.random.default_rng(1), 300))

@@ -272,7 +272,7 @@ def test_a_new_class_is_learned_when_it_has_enough_rows_and_named_until_then(dat
     odd = [(f"an odd one {n}", "odd") for n in range(10)]
     training.dataset(database, [*training.TRAIN, *odd[:9]], [*training.TEST, ("odd too", "odd")])
     waits = "of the new class 'odd', which is learned from 10 training rows on"
-    assert snapshot.read(database, LIMIT).dropped == {waits: 10}
+    assert snapshot.read(database, LIMIT).dropped == {waits: 9, "of the new class 'odd', among the test rows": 1}
     training.insert(database, "film_train", odd[9:])
     taken = snapshot.read(database, LIMIT)
     assert taken.label_names == ["bad", "good", "odd"] and taken.dropped == {} and len(taken.test) == 3
@@ -283,6 +283,22 @@ def test_labels_that_differ_by_case_alone_are_pointed_out(database: str) -> None
     training.dataset(database, [*training.TRAIN, ("fine", "Good")])
     (sentence,) = snapshot.read(database, LIMIT).alike
     assert "'good' (6 rows) and 'Good' (1 rows)" in sentence
+
+
+def test_numbers_that_differ_as_they_are_written_alone_are_pointed_out_and_counted_as_they_are_learned(
+    database: str, tmp_path: Path
+) -> None:
+    execute(database, "CREATE TABLE public.stars (text text, stars numeric)")
+    execute(
+        database,
+        "INSERT INTO stars SELECT 'a text ' || n, (ARRAY[1, 1.0, 2, 10])[n % 4 + 1] FROM generate_series(1, 80) n",
+    )
+    execute(database, "SELECT create_classifier('stars', 'stars', label_column => 'stars')")
+    taken = snapshot.read(database, LIMIT, "stars")
+    (sentence,) = taken.alike
+    assert taken.label_names == ["1", "1.0", "10", "2"] and "'1' (" in sentence and "'1.0' (" in sentence
+    counted = training.client(training.settings(database, tmp_path)).get("/classifiers/stars").get_json()
+    assert counted["train"]["classes"] == dict.fromkeys(taken.label_names, 20)
 
 
 def test_labels_with_blanks_around_them_are_pointed_out_and_count_as_without(database: str) -> None:

@@ -23,6 +23,18 @@ def test_a_relay_without_airflow_keeps_the_days(database: str, tmp_path: Path) -
             assert newest in days(owner)
 
 
+def test_days_are_the_same_whatever_the_database_thinks_of_dates(database: str) -> None:
+    bounds = "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relname ~ '^answers_[0-9]+$'"
+    with connected(database) as owner:
+        before = owner.execute(f"{bounds} ORDER BY 1").fetchall()
+        for name in days(owner):
+            owner.execute(f"DROP TABLE {name}")
+        with connected(database, "platform") as platform:
+            platform.execute("SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Kolkata'")
+            platform.execute("SELECT prediction_log.keep(30)")
+        assert owner.execute(f"{bounds} ORDER BY 1").fetchall() == before
+
+
 def test_a_day_is_dropped_beside_writers_that_never_pause(database: str) -> None:
     with connected(database) as owner:
         for day in ("20260101", "20260102", "20260103"):

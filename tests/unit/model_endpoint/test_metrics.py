@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from mlops_contract.voucher import Voucher
 from model_endpoint.api import create_app
+from model_endpoint.metrics import Metrics
 from model_endpoint.slot import Loaded
 from model_endpoint.standing import Standing
 from tests.unit.model_endpoint import stub
@@ -66,6 +67,19 @@ def test_callers_cannot_make_series_without_end(client: FlaskClient) -> None:
         client.open("/x", method=f"BREW{n}", buffered=True)
         client.post(f"/v2/models/m{n}/infer", json=INFER, buffered=True)
     assert len(samples(client)) - before < 100
+
+
+def test_versions_of_long_ago_are_forgotten() -> None:
+    metrics = Metrics()
+    for version in map(str, range(1, 301)):
+        for route in ("/predict", "/health"):
+            metrics.known.answered("POST", route, "200", ("films", version), 0.01)
+        metrics.known.inferred(("films", version), (0.001, 0.01, 0.001))
+        metrics.known.inferred(("films", version), None)
+    metrics.known.answered("POST", "/predict", "200", ("mails", "1"), 0.01)
+    text = metrics.text().decode()
+    assert set(re.findall(r'model_name="films",model_version="(\d+)"', text)) == {"297", "298", "299", "300"}
+    assert 'model_name="mails",model_version="1"' in text
 
 
 def test_the_metrics_at_the_root_tell_of_every_classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,16 @@ def test_what_came_since_the_last_look_is_a_point(tmp_path: Path, told: dict[str
     assert {point.model for point in kept.points} == {"films", "mails"}
 
 
+def test_what_a_replica_forgets_of_old_versions_is_no_request(tmp_path: Path, told: dict[str, str]) -> None:
+    metrics, kept = Metrics(), Traffic(training.settings("", tmp_path))
+    for version in range(1, 10):
+        for _ in range(3):
+            metrics.known.answered("POST", "/predict", "200", ("films", str(version)), 0.01)
+        told["a"] = metrics.text().decode()
+        kept.look()
+    assert [point.requests for point in kept.points] == [3] * 8
+
+
 def test_a_replica_that_is_away_loses_nothing(tmp_path: Path, told: dict[str, str]) -> None:
     metrics, kept = Metrics(), Traffic(training.settings("", tmp_path))
     for text in (metrics.text().decode(), ""):

@@ -119,6 +119,12 @@ class SwitchLatestModel(TestCase):
         with Service(AWAY).connected():
             self.assertRaises(Unavailable, switch_latest_model, PROMOTED, SETTINGS)
 
+    def test_a_classifier_that_was_retired_meanwhile_fails_no_run(self) -> None:
+        service = Service(error(404, "unknown_classifier", "The classifier spam was retired."))
+        with service.connected(), self.assertLogs("ml_platform", "INFO") as logs:
+            self.assertIsNone(switch_latest_model({**PROMOTED, "classifier": "spam"}, SETTINGS))
+        self.assertIn("The classifier spam was retired.", logs.output[-1])
+
     def test_a_fleet_that_does_not_switch_in_time_is_said_with_its_reason(self) -> None:
         waiting = {**SERVED, "served": False, "switch": {}, "trouble": "no replica could prepare"}
         with (

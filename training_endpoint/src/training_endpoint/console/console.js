@@ -145,7 +145,9 @@ async function look() {
 
 async function rows() {
   const mine = state.classifiers.find((one) => one.name === chosen);
-  const told = await ask(`rows?classifier=${encodeURIComponent(chosen)}`);
+  const asked = chosen;
+  const told = await ask(`rows?classifier=${encodeURIComponent(asked)}`);
+  if (asked !== chosen) return;
   const words = {
     "waiting": "wait for a run", "in a run": "are in a run that is going on or waits", "tried again": "were left by a run and are tried again",
     "given up": "were given up; any new row or a run by hand tries again",

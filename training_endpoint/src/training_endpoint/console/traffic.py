@@ -29,8 +29,9 @@ PREDICTING = frozenset({"/", "/predict", "/invocations", "/infer", "/text_classi
 
 log = logging.getLogger(__name__)
 
-Counts = Counter[tuple[str, bool, str]]
-"""By model, whether it failed or was refused, and upper edge in seconds: answered requests up to that edge."""
+Counts = Counter[tuple[str, str, bool, str]]
+"""By model, its version, whether it failed or was refused, and upper edge in seconds: answered requests up to that
+edge."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ class Traffic:
             before = self._before.get(address)
             self._before[address] = told
             if before is not None:  # else nobody knows since when it has counted
-                came += told if any(told[key] < count for key, count in before.items()) else told - before
+                # Where it counts less it was started again; what it counts no longer is of a version long gone.
+                again = any(told[key] < count for key, count in before.items() if key in told)
+                came += told if again else told - before
         self._keep(points(now, came))
 
     def _keep(self, new: list[Point]) -> None:
@@ -101,20 +104,20 @@ def counts(text: str) -> Counts:
             given = sample.labels
             if sample.name != f"{METRIC}_bucket" or given.get("http_request_method") != "POST":
                 continue
-            route, model = given.get("http_route", ""), given.get("model_name", "")
+            route, model, version = (given.get(name, "") for name in ("http_route", "model_name", "model_version"))
             if model and f"/{route.rpartition('/')[2]}" in PREDICTING and not route.startswith("/models"):
                 failed = given.get("http_response_status_code", "") >= "400"
-                found[model, failed, given["le"]] += int(sample.value)
+                found[model, version, failed, given["le"]] += int(sample.value)
     return found
 
 
-def points(at: float, came: Mapping[tuple[str, bool, str], int]) -> list[Point]:
+def points(at: float, came: Mapping[tuple[str, str, bool, str], int]) -> list[Point]:
     """A point of each model that was asked, from counts up to each edge."""
     made = []
-    for model in sorted({name for name, _, _ in came}):
+    for model in sorted({name for name, *_ in came}):
         up_to: Counter[str] = Counter()
         failed = 0
-        for (name, is_failed, edge), count in came.items():
+        for (name, _, is_failed, edge), count in came.items():
             if name == model:
                 up_to[edge] += count
                 failed += count if is_failed and edge == "+Inf" else 0

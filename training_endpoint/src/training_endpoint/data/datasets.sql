@@ -45,7 +45,8 @@ SET labels = labels || (
 WHERE name = %(name)s
 
 -- name: dataset_counts
-SELECT {label}::text AS label, count(*) AS rows FROM {table} GROUP BY {label} ORDER BY {label}
+-- As text, as labels are compared: 1 and 1.0 are two, and so are two spellings of a type to which they are one.
+SELECT {label}::text AS label, count(*) AS rows FROM {table} GROUP BY 1 ORDER BY 1
 
 -- name: dataset_estimate
 EXPLAIN (FORMAT JSON) SELECT FROM {table}
@@ -53,7 +54,7 @@ EXPLAIN (FORMAT JSON) SELECT FROM {table}
 -- name: dataset_sample
 -- Some thousand blocks instead of all.
 SELECT {label}::text AS label, (count(*) * {times})::bigint AS rows
-FROM {table} TABLESAMPLE SYSTEM ({percent}) GROUP BY {label} ORDER BY {label}
+FROM {table} TABLESAMPLE SYSTEM ({percent}) GROUP BY 1 ORDER BY 1
 
 -- name: dataset_pending
 -- Events that no training has covered, those of a run that is under way included.

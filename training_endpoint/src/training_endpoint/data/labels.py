@@ -1,6 +1,7 @@
 """What the labels column of classifiers means, whoever wrote it: importer, job, or a person by SQL."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -24,10 +25,14 @@ def label_names(labels: Any) -> list[str]:
 
 
 def alike(counts: Mapping[str, int]) -> list[str]:
-    """Sentences on labels that differ by case or blanks alone, with the rows of each; `counts`: rows by label."""
+    """Sentences on labels that differ by case or blanks alone, or as 1 and 1.0 do, with the rows of each.
+
+    `counts`: rows by label.
+    """
     groups: dict[str, list[str]] = defaultdict(list)
     for name, rows in counts.items():
-        groups[" ".join(same(name).split())].append(f"{name!r} ({rows:,} rows)")
+        number = re.sub(r"^(-?[0-9]+)\.0+$|^(-?[0-9]+\.[0-9]*?)0+$", r"\1\2", name)
+        groups[" ".join(same(number).split())].append(f"{name!r} ({rows:,} rows)")
     return [
         f"Labels {' and '.join(several)} count as different classes: correct them if they are one."
         for several in groups.values()

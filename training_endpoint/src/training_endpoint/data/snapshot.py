@@ -195,8 +195,9 @@ def _known(classifier: Classifier, train: Table, test: Table, new_class_rows: in
     reason = "of the new class {!r}, which is learned from " + str(enough) + " training rows on"
     waiting = {label: reason.format(label) for label in new if label not in learned}
     named = dict(list(waiting.items())[:NAMED_CLASSES])
-    for side in (train, test):
-        side.keep({*known, *learned}, named)
+    train.keep({*known, *learned}, named)
+    # Apart, for they do not count for it.
+    test.keep({*known, *learned}, {label: f"of the new class {label!r}, among the test rows" for label in named})
     return [*known, *learned]
 
 

@@ -55,13 +55,13 @@ WHERE classifier = ANY (%(names)s) AND at >= %(since)s
 GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: log_rows
--- One row in `every`, whole requests, which no client chooses.
+-- One row in `every`, whole requests, which no client chooses: not by an id that it sends with all of them either.
 SELECT label, scores, coalesce(length(text), -1) AS length,
        CASE WHEN NOT truncated AND pieces > 0 THEN pieces::float8 / cardinality(regexp_split_to_array(btrim(text, E' \t\r\n'), '\s+')) END
            AS pieces
 FROM prediction_log.answers
 WHERE classifier = ANY (%(names)s) AND version = %(version)s AND at >= %(hour)s AND at < %(hour)s + interval '1 hour'
-  AND abs(hashtextextended(request_id, extract(epoch FROM %(hour)s::timestamptz)::bigint) %% %(every)s) = 0
+  AND abs(hashtextextended(request_id || at::text, extract(epoch FROM %(hour)s::timestamptz)::bigint) %% %(every)s) = 0
 
 -- name: hour_keep
 INSERT INTO prediction_log.hours (classifier, version, hour, rows, found)
