@@ -22,6 +22,10 @@ from tests.services import wait_until
 
 ROUNDS = 3
 WANTED_S = 60
+PHASES = """SELECT concat_ws(' ', round(extract(epoch FROM i.settled_at - i.labelled_at), 1), 's to a row,',
+    round(extract(epoch FROM j.created_at - i.settled_at), 1), 'to a job,', j.detail -> 'timings')
+FROM training_jobs j, label_queue.items i WHERE i.settled_at IS NOT NULL
+ORDER BY j.created_at DESC, i.id DESC LIMIT 1"""
 TEXTS = [
     f"The {subject} {words}"
     for subject, words in itertools.product(
@@ -44,7 +48,7 @@ def served_by_all(platform: Platform, version: int) -> bool:
     return all(seen == {str(version)} for seen in platform.versions_by_replica(8).values())
 
 
-def seconds(platform: Platform, page: Page, version: int) -> float:
+def seconds(platform: Platform, page: Page, version: int, say: Callable[[str], None]) -> float:
     """From the key that labels a text to the moment that every replica serves `version`."""
     labeller.choose_kind(page, "uncertain")
     labeller.known_text(page, TEXTS)
@@ -54,6 +58,7 @@ def seconds(platform: Platform, page: Page, version: int) -> float:
     took = time.monotonic() - labelled
     runs = "SELECT count(*) FROM training_data_coverage WHERE state <> 'succeeded'"
     wait_until("its run has ended", lambda: platform.sql(runs) == "0", 300, 1)
+    say(f"{took:.1f} s: {platform.sql(PHASES)}")
     return took
 
 
@@ -70,7 +75,7 @@ def measure(say: Callable[[str], None]) -> list[str]:
                 page = browser.new_page()
                 console = platform.url("NGINX_PORT", "/console/")
                 labeller.log_in(page, console, "Anna", platform.setting("CONSOLE_PASSWORD"), "sample")
-                took = [seconds(platform, page, 2 + number) for number in range(ROUNDS)]
+                took = [seconds(platform, page, 2 + number, say) for number in range(ROUNDS)]
         finally:
             platform.launch("down", "--volumes", "--yes")
     shown = ", ".join(f"{one:.1f}" for one in took)
