@@ -156,3 +156,25 @@ def test_without_a_test_table_audits_alone_are_held_out(films: str) -> None:
         ).fetchall()
     mails = classifiers.get(films, "mails")
     assert {text for (text,) in held} == {text for text in texts if pick.for_audits(mails, text)}
+
+
+def test_tables_and_columns_may_have_a_percent_sign_in_their_names(films: str, tmp_path: Path) -> None:
+    settings = training.settings(films, tmp_path)
+    with owned(films) as owner:
+        owner.execute(
+            "CREATE TABLE \"100%\" (\"text %s\" text, \"%\" text); INSERT INTO \"100%\" VALUES ('wrong', 'bad'), ('known', 'good');"
+            "SELECT create_classifier('percent', '\"100%\"', NULL, 'text %s', '%'); ALTER TABLE \"100%\" OWNER TO platform"
+        )
+    logged(films, "known", "asked", name="percent")
+    pick.refill(settings)
+    with owned(films) as owner:
+        assert owner.execute("SELECT text FROM label_queue.items").fetchall() == [("asked",)], "a row is not asked"
+    items.add(films, "percent", [New("error", "wrong", source="train", given_label="bad")])
+    while item := items.take(films, "percent", ANNA, ALL):
+        items.submit(films, item.id, "good", ANNA)
+    labelled(films, "a film", "good")
+    assert settle.apply(settings, 0) == 3
+    assert rows(films) == [("a film", "good")], "nor does it keep another's label waiting"
+    with owned(films) as owner:
+        found = owner.execute('SELECT * FROM "100%" ORDER BY 1').fetchall()
+    assert found == [("asked", "good"), ("known", "good"), ("wrong", "good")]

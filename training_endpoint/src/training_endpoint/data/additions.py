@@ -29,11 +29,11 @@ def add(connection: database.Connection, table: str, columns: tuple[str, str], r
     `table` is as regclass prints it, quoted where it must be; `columns` are those of the text and of the label. Raises
     `NotWritable` or `RowRefused`, after which the transaction goes on as if nothing had been tried.
     """
-    names = [sql.Identifier(name) for name in columns]
+    names = sql.SQL(", ").join(map(database.column, columns))
     # Values without a type: the columns' own is taken.
     values = sql.SQL(", ").join([sql.SQL("(%s, %s)")] * len(rows))
-    insert = sql.SQL("INSERT INTO {} ({}) VALUES {}").format(sql.SQL(table), sql.SQL(", ").join(names), values)
-    granted = ", ".join(name.as_string(connection) for name in names)
+    insert = sql.SQL("INSERT INTO {} ({}) VALUES {}").format(database.table(table), names, values)
+    granted = ", ".join(sql.Identifier(name).as_string(connection) for name in columns)
     with writing(connection, table, f"training may not write: GRANT INSERT ({granted}) ON {table} TO platform"):
         written = connection.execute(insert, [value for row in rows for value in row]).rowcount
         # A trigger may write rows elsewhere, as inheritance needs it, or nowhere.
@@ -42,7 +42,7 @@ def add(connection: database.Connection, table: str, columns: tuple[str, str], r
 
 
 def _is_there(connection: database.Connection, table: str, column: str, text: str) -> bool:
-    found = sql.SQL("SELECT FROM {} WHERE {} = %s LIMIT 1").format(sql.SQL(table), sql.Identifier(column))
+    found = sql.SQL("SELECT FROM {} WHERE {} = %s LIMIT 1").format(database.table(table), database.column(column))
     return connection.execute(found, [text]).fetchone() is not None
 
 

@@ -185,9 +185,9 @@ def _rows(connection: database.Connection, classifier: Classifier, texts: Sequen
     """Those of `texts` that are rows of its tables already."""
     found: set[str] = set()
     for table in classifier.tables if texts else ():
-        column = sql.Identifier(classifier.text_column)
+        column = database.column(classifier.text_column)
         query = sql.SQL("SELECT {}::text AS text FROM {} WHERE {}::text = ANY (%s)").format(
-            column, sql.SQL(table), column
+            column, database.table(table), column
         )
         try:
             with connection.transaction():
