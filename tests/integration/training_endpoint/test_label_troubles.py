@@ -56,8 +56,11 @@ def locked(url: str) -> Iterator[None]:
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " RETURN CASE WHEN NEW.label <> 'odd' THEN NEW END; END $$;"
         "CREATE TRIGGER no BEFORE INSERT ON film_train FOR EACH ROW EXECUTE FUNCTION no()",
+        # A policy of the table, of rows that not even its owner may write.
+        "ALTER TABLE film_train ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+        "CREATE POLICY known ON film_train USING (true) WITH CHECK (label <> 'odd')",
     ],
-    ids=["index", "deferred", "trigger", "silent trigger"],
+    ids=["index", "deferred", "trigger", "silent trigger", "policy"],
 )
 def test_a_label_that_its_table_does_not_take_keeps_no_other_waiting(films: str, tmp_path: Path, change: str) -> None:
     with owned(films) as owner:
@@ -70,6 +73,7 @@ def test_a_label_that_its_table_does_not_take_keeps_no_other_waiting(films: str,
     assert rows(films) == [("a film", "good")]
     told = items.counts(films, "films", ANNA)
     assert told["because"] or told["refused"][0]["because"], "and the page says why"
+    assert "GRANT" not in str(told), "no right is missing"
 
 
 def test_a_trigger_may_write_the_row_into_a_part_of_the_table(films: str, tmp_path: Path) -> None:
@@ -161,10 +165,10 @@ def test_without_a_test_table_audits_alone_are_held_out(films: str) -> None:
 def test_tables_and_columns_may_have_a_percent_sign_in_their_names(films: str, tmp_path: Path) -> None:
     settings = training.settings(films, tmp_path)
     with owned(films) as owner:
-        owner.execute(
-            "CREATE TABLE \"100%\" (\"text %s\" text, \"%\" text); INSERT INTO \"100%\" VALUES ('wrong', 'bad'), ('known', 'good');"
-            "SELECT create_classifier('percent', '\"100%\"', NULL, 'text %s', '%'); ALTER TABLE \"100%\" OWNER TO platform"
-        )
+        owner.execute("""CREATE TABLE "100%" ("text %s" text, "%" text)""")
+        owner.execute("""INSERT INTO "100%" VALUES ('wrong', 'bad'), ('known', 'good')""")
+        owner.execute("""SELECT create_classifier('percent', '"100%"', NULL, 'text %s', '%')""")
+        owner.execute('ALTER TABLE "100%" OWNER TO platform')
     logged(films, "known", "asked", name="percent")
     pick.refill(settings)
     with owned(films) as owner:
@@ -178,3 +182,27 @@ def test_tables_and_columns_may_have_a_percent_sign_in_their_names(films: str, t
     with owned(films) as owner:
         found = owner.execute('SELECT * FROM "100%" ORDER BY 1').fetchall()
     assert found == [("asked", "good"), ("known", "good"), ("wrong", "good")]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "CREATE SEQUENCE numbers; ALTER TABLE film_train ADD number int DEFAULT nextval('numbers')",
+            "sequence numbers",
+        ),
+        (
+            "CREATE TABLE written (text text); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO written VALUES (NEW.text); RETURN NEW; END $$;"
+            "CREATE TRIGGER note AFTER INSERT ON film_train FOR EACH ROW EXECUTE FUNCTION note()",
+            "table written",
+        ),
+    ],
+    ids=["serial", "trigger"],
+)
+def test_what_else_a_row_needs_a_right_to_is_told(films: str, tmp_path: Path, change: str, said: str) -> None:
+    with owned(films) as owner:
+        owner.execute(change)
+    labelled(films, "a film", "good")
+    assert settle.apply(training.settings(films, tmp_path), 0) == 0
+    assert f"permission denied for {said}" in items.counts(films, "films", ANNA)["because"]

@@ -21,7 +21,7 @@ def write(connection: database.Connection, classifier: Classifier, item: Item) -
     label = sql.Identifier(classifier.label_column)
     grant = f"GRANT UPDATE ({label.as_string(connection)}) ON {table} TO platform"
     try:
-        with writing(connection, table, f"training may not correct labels: {grant}"):
+        with writing(connection, table, "training may not correct labels", grant):
             name = check_columns(connection, table, classifier.text_column, classifier.label_column)
             columns = {"text": classifier.text_column, "label": classifier.label_column}
             parts = {"table": database.table(name)} | {key: database.column(one) for key, one in columns.items()}
