@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from training_endpoint.data.sources.names import same
+from training_endpoint.data.sources.names import same_label
 from training_endpoint.errors import DataError
 
 
@@ -27,7 +27,7 @@ def alike(counts: Mapping[str, int]) -> list[str]:
     """Sentences on labels that differ by case or blanks alone, with the rows of each; `counts`: rows by label."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name, rows in counts.items():
-        groups[" ".join(same(name).split())].append(f"{name!r} ({rows:,} rows)")
+        groups[same_label(name)].append(f"{name!r} ({rows:,} rows)")
     return [
         f"Labels {' and '.join(several)} count as different classes: correct them if they are one."
         for several in groups.values()
