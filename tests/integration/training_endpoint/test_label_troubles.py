@@ -206,3 +206,24 @@ def test_what_else_a_row_needs_a_right_to_is_told(films: str, tmp_path: Path, ch
     labelled(films, "a film", "good")
     assert settle.apply(training.settings(films, tmp_path), 0) == 0
     assert f"permission denied for {said}" in items.counts(films, "films", ANNA)["because"]
+
+
+def test_a_lock_on_one_table_keeps_texts_of_others_from_being_chosen_for_nothing(
+    films: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pick, "PATIENCE_S", 1)
+    with owned(films) as owner:
+        owner.execute("CREATE TABLE mails (text text, label text); SELECT create_classifier('mails', 'mails')")
+    logged(films, *(unlike(number) for number in range(9)))
+    logged(films, *(unlike(number) for number in range(9)), name="mails")
+    settings = training.settings(films, tmp_path)
+    with owned(films) as owner, owner.transaction():
+        owner.execute("LOCK TABLE film_train IN ACCESS EXCLUSIVE MODE")
+        looked = threading.Thread(target=pick.refill, args=(settings,))
+        looked.start()
+        looked.join(30)
+        assert not looked.is_alive()
+    assert sum(items.waiting(films, "mails").values()) == 9
+    assert not sum(items.waiting(films, "films").values()), "who knows which are rows"
+    pick.refill(settings)
+    assert sum(items.waiting(films, "films").values()) == 9

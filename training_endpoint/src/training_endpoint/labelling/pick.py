@@ -18,7 +18,9 @@ from psycopg import sql
 
 from training_endpoint import database
 from training_endpoint.data import classifiers
+from training_endpoint.data.additions import PATIENCE_S
 from training_endpoint.data.classifiers import Classifier
+from training_endpoint.errors import NotWritable
 from training_endpoint.labelling import items
 from training_endpoint.labelling.items import New, Reason
 from training_endpoint.settings import Settings
@@ -66,11 +68,17 @@ def room(settings: Settings, classifier: str, reason: Reason) -> int:
 
 def refill(settings: Settings) -> int:
     """Fills every classifier's queue from its log; returns how many texts came. Raises `DatabaseUnavailable`."""
-    return sum(fill(settings, classifier) for classifier in classifiers.live(settings.database_url))
+    came = 0
+    for classifier in classifiers.live(settings.database_url):
+        try:
+            came += fill(settings, classifier)
+        except NotWritable as error:
+            log.info("nothing is chosen for %s now: %s", classifier.name, error.message)
+    return came
 
 
 def fill(settings: Settings, classifier: Classifier) -> int:
-    """One classifier's."""
+    """One classifier's. Raises `NotWritable` where somebody locks its tables: which texts are rows cannot be told."""
     url, came = settings.database_url, 0
     audits, uncertain = (min(MOST, room(settings, classifier.name, reason)) for reason in ("audit", "uncertain"))
     if not audits and not uncertain:
@@ -191,7 +199,10 @@ def _rows(connection: database.Connection, classifier: Classifier, texts: Sequen
         )
         try:
             with connection.transaction():
+                connection.execute(database.query("writing_begins"), {"timeout": f"{PATIENCE_S}s"})
                 found.update(row["text"] for row in connection.execute(query, [list(texts)]))
+        except psycopg.errors.LockNotAvailable as error:
+            raise NotWritable(f"somebody is changing {table}") from error
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:  # it is gone, or may not be read: training says so, and other classifiers go on
