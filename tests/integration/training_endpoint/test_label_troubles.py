@@ -12,7 +12,9 @@ from tests import training
 from tests.database_roles import owned
 from tests.integration.training_endpoint.test_labelling import ALL, ANNA, logged, unlike
 from training_endpoint.data import additions, classifiers
-from training_endpoint.labelling import items, pick, settle
+from training_endpoint.errors import NoSuchItem
+from training_endpoint.labelling import exchange, items, pick, settle
+from training_endpoint.labelling.files import Said
 from training_endpoint.labelling.items import New, Reason
 from training_endpoint.monitor import feedback
 
@@ -227,3 +229,23 @@ def test_a_lock_on_one_table_keeps_texts_of_others_from_being_chosen_for_nothing
     assert not sum(items.waiting(films, "films").values()), "who knows which are rows"
     pick.refill(settings)
     assert sum(items.waiting(films, "films").values()) == 9
+
+
+def test_what_a_table_refused_is_no_label_and_is_told_and_not_asked_again_for_a_day(films: str, tmp_path: Path) -> None:
+    with owned(films) as owner:
+        owner.execute("ALTER TABLE film_test ADD CHECK (label <> 'odd')")
+    text = next(text for text in map(unlike, range(99)) if pick.for_audits(classifiers.get(films), text))
+    logged(films, text)
+    settings = training.settings(films, tmp_path)
+    labelled(films, text, "odd", "audit")
+    settle.apply(settings, 0)
+    for label in ("odd", "good"):
+        told = exchange.take(films, [Said("line 1", 1, text, (label,), "")], "ben", new=True)
+        assert (told["known"], told["gone"], told["kept"]) == (0, 1, [])
+    with pytest.raises(NoSuchItem, match="became no row"):
+        items.undo(films, 1, ANNA)
+    assert len(items.counts(films, "films", ANNA)["refused"]) == 1
+    assert pick.refill(settings) == 0, "nor is it asked at once again"
+    with owned(films) as owner:
+        owner.execute("UPDATE label_queue.items SET dropped_at = dropped_at - interval '2 days'")
+    assert not items.counts(films, "films", ANNA)["refused"] and pick.refill(settings) == 1
