@@ -297,9 +297,6 @@ def test_no_text_outlives_the_log(films: str, tmp_path: Path) -> None:
     items.submit(films, item.id, "good", ANNA)
     settle.apply(training.settings(films, tmp_path), 0)
     with owned(films) as owner:
-        owner.execute(
-            "UPDATE label_queue.items SET settled_at = settled_at - interval '40 days' WHERE label IS NOT NULL"
-        )
         owner.execute("SELECT prediction_log.keep(30)")
         assert owner.execute("SELECT text, label FROM label_queue.items").fetchall() == [(None, "good")]
     assert items.add(films, "films", [New("audit", item.text or "")]) == 0, "and yet it is known"
