@@ -269,6 +269,13 @@ def test_only_answers_of_the_champion_with_a_text_that_it_has_not_learned(made: 
     assert not answering.step(made.settings.database_url, films(made), current(made), Says("lovely"), NOTHING)
 
 
+def test_no_text_is_asked_that_nobody_reads(made: Release, postgres: str) -> None:
+    challenged(made)
+    logged(postgres, ["a lovely one", f"a lovely {'x' * pick.LARGEST}"])
+    answer(made, "lovely")
+    assert [text for text, *_ in asked(made)] == ["a lovely one"]
+
+
 def test_a_text_that_waits_because_the_champion_was_unsure_is_asked_for_the_shadow_now(
     made: Release, postgres: str
 ) -> None:

@@ -70,6 +70,7 @@ def step(
     if not found:
         return False
     asked = {one.text: one for one in found if one.text and one.text.strip() and not learned.has(one.text)}
+    asked = {text: one for text, one in asked.items() if len(text.encode()) <= pick.LARGEST}
     new = {text: one for text, one in asked.items() if not pick.for_audits(classifier, text)}
     labels = [model.labels[index] for index in scores(model, list(new), 1).argmax(axis=1)] if new else []
     differ = [(one, label) for one, label in zip(new.values(), labels, strict=True) if label != one.label]
