@@ -276,6 +276,21 @@ def test_no_text_is_asked_that_nobody_reads(made: Release, postgres: str) -> Non
     assert [text for text, *_ in asked(made)] == ["a lovely one"]
 
 
+@pytest.mark.parametrize("stands", [True, False])
+def test_while_a_shadow_stands_no_text_is_chosen_for_what_the_champion_is_unsure_of(
+    made: Release, postgres: str, stands: bool
+) -> None:
+    """It would be labelled as such, and missing among those on which the two differ."""
+    challenged(made, shadow=stands)
+    sure, unsure = ([f"{name} {'abcdefghij'[n] * 9}" for n in range(10)] for name in ("a fine", "a dull"))
+    logged(postgres, [*sure, *unsure])  # with 0.9 and 0.8
+    settings = replace(made.settings, label_choice="margin", label_open=25, label_shares=(0, 40, 0))
+    pick.fill(settings, films(made))
+    with connected(made.settings.database_url, "platform") as connection:
+        found = {text for (text,) in connection.execute("SELECT text FROM label_queue.items")}
+    assert len(found) == 10 and (found == set(unsure)) is not stands
+
+
 def test_a_text_that_waits_because_the_champion_was_unsure_is_asked_for_the_shadow_now(
     made: Release, postgres: str
 ) -> None:

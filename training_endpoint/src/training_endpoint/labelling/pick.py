@@ -87,12 +87,16 @@ def fill(settings: Settings, classifier: Classifier) -> int:
         found = _sample(connection, classifier)
         known = _rows(connection, classifier, [row["text"] for row in found])
         asked = connection.execute(database.query("pick_texts"), {"classifier": classifier.name}).fetchall()
+        model = {"model": classifier.model}
+        shadow = connection.execute(database.query("shadow_open"), model).fetchone()
     # In the order in which they were drawn, which is by chance; the same text is asked once.
     fresh = list({row["text"]: row for row in found if row["text"].strip() and row["text"] not in known}.values())
     audited = [row for row in fresh if for_audits(classifier, row["text"])][:audits]
     rest = [row for row in fresh if not for_audits(classifier, row["text"])]
     came += items.add(url, classifier.name, (_new("audit", row) for row in audited))
-    if uncertain and settings.label_choice == "margin" and rest:
+    # Beside a shadow by chance alone: what is labelled here is asked for it no more, and the texts on which the two
+    # differ are not to be without those of which the Champion is unsure.
+    if uncertain and settings.label_choice == "margin" and rest and shadow is None:
         newest = max(rest, key=lambda row: row["at"])["version"]  # others' doubts are perhaps no longer any
         rest = [row for row in rest if row["version"] == newest]
         rest = [rest[index] for index in margins(row["scores"] for row in rest).argsort(kind="stable")]
