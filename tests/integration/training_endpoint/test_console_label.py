@@ -318,6 +318,18 @@ def test_roll_back_from_the_timeline(place: Place, browser: Browser) -> None:
     expect(page.locator("#back-trouble")).to_contain_text("Somebody has decided since you looked")
 
 
+def test_nobody_is_offered_a_version_whose_files_were_removed(place: Place, browser: Browser) -> None:
+    for version in (1, 2, 3):
+        place.release.register()
+        ledger.decide_by_hand(place.database, NAME, "me", "override", "so", to_version=version, pinned=False)
+    place.release.settle()
+    with connected(place.database) as owner:
+        assert owner.execute("SELECT remove_version_files(%s, 1, 'old')", [NAME]).fetchone() == (True,)
+    page = open_page(place, browser, "/")
+    expect(page.locator("#ledger > li").last).to_contain_text("Its files were removed since.")
+    expect(page.get_by_role("button", name=re.compile("Roll back"))).to_have_text(["Roll back to version 2"])
+
+
 def test_feedback_that_waits_is_decided_there(make: Make, browser: Browser) -> None:
     release = make(CONSOLE_PASSWORD=PASSWORD, FEEDBACK="review")
     url = release.settings.database_url
