@@ -20,7 +20,7 @@ from training_endpoint import database
 from training_endpoint.console import view
 from training_endpoint.data import classifiers
 from training_endpoint.data.snapshot import row_hash
-from training_endpoint.errors import ChampionChanged, NoShadow
+from training_endpoint.errors import ChampionChanged, NoShadow, UnknownVersion
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.labelling import items, pick, settle
 from training_endpoint.labelling.items import New, Person
@@ -415,6 +415,19 @@ def test_a_newer_one_takes_its_place_and_what_was_asked_for_the_other_is_withdra
     assert current(made).version == newer and asked(made) == []
     answer(made, "lovely")
     assert {one[3] for one in asked(made)} == {newer} and len(asked(made)) == 60
+
+
+def test_what_is_found_wrong_with_one_does_not_end_the_next(made: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    challenged(made)
+    newer: list[int] = []
+
+    def lost(settings: Any, shadow: Shadow) -> Any:
+        newer.append(challenged(made))  # while the older one was being loaded
+        raise UnknownVersion("MLflow has lost it.")
+
+    monkeypatch.setattr(answering, "_loaded", lost)
+    answering.main("films", made.settings)
+    assert [current(made).version] == newer
 
 
 def test_a_pinned_champion_stays_until_it_is_let_go(made: Release, postgres: str) -> None:

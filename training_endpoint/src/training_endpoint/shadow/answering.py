@@ -51,7 +51,8 @@ def main(name: str, settings: Settings) -> None:
         model, learned = _loaded(settings, shadow)
     except (FilesLost, UnknownVersion, CannotServe) as error:
         with database.connect(url) as connection:
-            shadows.end(connection, classifier.model, "ended", f"it cannot be loaded any more: {error.message}")
+            because = f"it cannot be loaded any more: {error.message}"
+            shadows.end(connection, classifier.model, "ended", because, shadow.version)
         return
     while time.monotonic() < end and (room := pick.room(settings, classifier.name, "disagreement")):
         if not step(url, classifier, shadow, model, learned, room):
