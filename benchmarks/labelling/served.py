@@ -25,7 +25,7 @@ WANTED_S = 60
 PHASES = """SELECT concat_ws(' ', round(extract(epoch FROM i.settled_at - i.labelled_at), 1), 's to a row,',
     round(extract(epoch FROM j.created_at - i.settled_at), 1), 'to a job,', j.detail -> 'timings')
 FROM training_jobs j, label_queue.items i WHERE i.settled_at IS NOT NULL
-ORDER BY j.created_at DESC, i.id DESC LIMIT 1"""
+ORDER BY j.created_at DESC, i.settled_at DESC LIMIT 1"""
 TEXTS = [
     f"The {subject} {words}"
     for subject, words in itertools.product(

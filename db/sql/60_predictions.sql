@@ -31,7 +31,8 @@ BEGIN
     WHERE (i.label IS NULL OR i.dropped_at IS NOT NULL)
       AND coalesce(i.answered_at, i.created_at) < clock_timestamp() - make_interval(days => keep.days);
     UPDATE label_queue.items i SET text = NULL, champion_scores = NULL
-    WHERE i.settled_at < clock_timestamp() - make_interval(days => keep.days) AND i.text IS NOT NULL;
+    WHERE i.settled_at IS NOT NULL AND i.text IS NOT NULL
+      AND coalesce(i.answered_at, i.created_at) < clock_timestamp() - make_interval(days => keep.days);
     SELECT c.relname INTO name
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'prediction_log.answers'::regclass AND c.relname ~ '^answers_\d{8}$'

@@ -160,6 +160,49 @@ def test_two_people_never_see_the_same_text(place: Place, browser: Browser) -> N
     expect(third.locator("#text")).to_have_text("two")
 
 
+def test_input_methods_and_caps_lock(place: Place, browser: Browser) -> None:
+    place.add("a fine film", "a dull film")
+    page = log_in(place, browser)
+    page.keyboard.press("/")
+    page.keyboard.type("GO")
+    page.locator("#filter").dispatch_event("keydown", {"key": "Enter", "isComposing": True})
+    page.keyboard.press("Escape")
+    expect(page.locator("#text")).to_have_text("a fine film")
+    page.keyboard.press("S")
+    expect(page.locator("#text")).to_have_text("a dull film")
+    expect(page.locator("#done")).to_have_text("Skipped.")
+    page.keyboard.press("U")
+    expect(page.locator("#text")).to_have_text("a fine film")
+    assert place.rows() == []
+
+
+def test_what_gets_lost_on_the_way_can_be_undone(place: Place, browser: Browser) -> None:
+    place.add("a fine film", "a dull film")
+    page = log_in(place, browser)
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/label/submit", lose_the_answer)
+    page.keyboard.press("2")
+    expect(page.locator("#trouble")).to_have_text("The console does not answer.")
+    page.unroute("**/label/submit")
+    page.keyboard.press("1")
+    expect(page.locator("#trouble")).to_contain_text("You have labelled that text 'good' already")
+    expect(page.locator("#text")).to_have_text("a dull film")
+    page.route("**/label/undo", lambda route: route.abort())
+    page.keyboard.press("u")
+    expect(page.locator("#trouble")).to_have_text("The console does not answer.")
+    page.unroute("**/label/undo")
+    page.keyboard.press("u")
+    expect(page.locator("#text")).to_have_text("a fine film")
+    page.keyboard.press("1")
+    expect(page.locator("#text")).to_have_text("a dull film")
+    assert place.rows() == [("a fine film", "bad")]
+    place.complaints[:] = [line for line in place.complaints if "ERR_FAILED" not in line]
+
+
 def test_many_classes_stay_usable(place: Place, browser: Browser) -> None:
     names = [f"class {n}" for n in range(77)]
     with connected(place.database) as owner:
@@ -316,6 +359,18 @@ def test_roll_back_from_the_timeline(place: Place, browser: Browser) -> None:
     page.get_by_label("Why").fill("no, the other")
     page.locator("#back-do").click()
     expect(page.locator("#back-trouble")).to_contain_text("Somebody has decided since you looked")
+
+
+def test_nobody_is_offered_a_version_whose_files_were_removed(place: Place, browser: Browser) -> None:
+    for version in (1, 2, 3):
+        place.release.register()
+        ledger.decide_by_hand(place.database, NAME, "me", "override", "so", to_version=version, pinned=False)
+    place.release.settle()
+    with connected(place.database) as owner:
+        assert owner.execute("SELECT remove_version_files(%s, 1, 'old')", [NAME]).fetchone() == (True,)
+    page = open_page(place, browser, "/")
+    expect(page.locator("#ledger > li").last).to_contain_text("Its files were removed since.")
+    expect(page.get_by_role("button", name=re.compile("Roll back"))).to_have_text(["Roll back to version 2"])
 
 
 def test_feedback_that_waits_is_decided_there(make: Make, browser: Browser) -> None:

@@ -113,9 +113,9 @@ def test_another_owners_table_waits_for_the_right_to_write_it(films: str, noted:
         noted("a film", "good")
         assert feedback.apply(settings) == 1, "the others do not wait for it"
         state, because, _ = states(owner_url(films))[0]
-        assert state == "waiting" and because == (
-            'training may not write: GRANT INSERT ("the body", "spam") ON "Mails" TO platform'
-        )
+        denied = "training may not write (permission denied for table Mails)"
+        grant = 'GRANT INSERT ("the body", "spam") ON "Mails" TO platform'
+        assert state == "waiting" and because == f"{denied}: {grant}"
         owner.execute(str(because).partition(": ")[2])
         assert feedback.apply(settings) == 1
         assert owner.execute('SELECT "the body", spam FROM "Mails"').fetchall() == [("buy now", 1)]

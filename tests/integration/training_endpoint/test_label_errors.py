@@ -153,7 +153,8 @@ def test_tables_of_any_kind(films: str, tmp_path: Path, kind: str) -> None:
     settings = training.settings(films, tmp_path)
     assert settle.apply(settings, undo_s=0) == 0, "training may not write it yet"
     ((because,),) = execute(films, "SELECT because FROM label_queue.items")
-    assert because == 'training may not correct labels: GRANT UPDATE ("is spam") ON "Mails; --" TO platform'
+    denied = "training may not correct labels (permission denied for table Mails; --)"
+    assert because == f'{denied}: GRANT UPDATE ("is spam") ON "Mails; --" TO platform'
     execute(films, because.partition(": ")[2])
     assert settle.apply(settings, undo_s=0) == 1
     assert execute(films, 'SELECT "is spam" FROM "Mails; --"') == [(after,)]

@@ -113,6 +113,14 @@ def test_a_person_was_first(films: str, client: FlaskClient) -> None:
         items.submit(films, other.id, "bad", Person("ben", "2"))
 
 
+def test_labels_for_a_classifier_that_was_retired_meanwhile_are_told_as_gone(films: str, client: FlaskClient) -> None:
+    found = [{**one, "label": "good"} for one in exported(client)]
+    with connected(films, "postgres") as owner:
+        owner.execute("UPDATE classifiers SET retired_at = now(), is_default = false")
+    answer = put(client, found).get_json()
+    assert (answer["labelled"], answer["gone"]) == (0, len(TEXTS))
+
+
 def test_one_bad_row_and_nothing_is_imported(films: str, client: FlaskClient) -> None:
     found = [{**one, "label": "good"} for one in exported(client)]
     first = found[0]["item"]

@@ -20,7 +20,7 @@ from training_endpoint import database
 from training_endpoint.console import view
 from training_endpoint.data import classifiers
 from training_endpoint.data.snapshot import row_hash
-from training_endpoint.errors import ChampionChanged, NoShadow
+from training_endpoint.errors import ChampionChanged, NoShadow, UnknownVersion
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.labelling import items, pick, settle
 from training_endpoint.labelling.items import New, Person
@@ -269,6 +269,28 @@ def test_only_answers_of_the_champion_with_a_text_that_it_has_not_learned(made: 
     assert not answering.step(made.settings.database_url, films(made), current(made), Says("lovely"), NOTHING)
 
 
+def test_no_text_is_asked_that_nobody_reads(made: Release, postgres: str) -> None:
+    challenged(made)
+    logged(postgres, ["a lovely one", f"a lovely {'x' * pick.LARGEST}"])
+    answer(made, "lovely")
+    assert [text for text, *_ in asked(made)] == ["a lovely one"]
+
+
+@pytest.mark.parametrize("stands", [True, False])
+def test_while_a_shadow_stands_no_text_is_chosen_for_what_the_champion_is_unsure_of(
+    made: Release, postgres: str, stands: bool
+) -> None:
+    """It would be labelled as such, and missing among those on which the two differ."""
+    challenged(made, shadow=stands)
+    sure, unsure = ([f"{name} {'abcdefghij'[n] * 9}" for n in range(10)] for name in ("a fine", "a dull"))
+    logged(postgres, [*sure, *unsure])  # with 0.9 and 0.8
+    settings = replace(made.settings, label_choice="margin", label_open=25, label_shares=(0, 40, 0))
+    pick.fill(settings, films(made))
+    with connected(made.settings.database_url, "platform") as connection:
+        found = {text for (text,) in connection.execute("SELECT text FROM label_queue.items")}
+    assert len(found) == 10 and (found == set(unsure)) is not stands
+
+
 def test_a_text_that_waits_because_the_champion_was_unsure_is_asked_for_the_shadow_now(
     made: Release, postgres: str
 ) -> None:
@@ -393,6 +415,19 @@ def test_a_newer_one_takes_its_place_and_what_was_asked_for_the_other_is_withdra
     assert current(made).version == newer and asked(made) == []
     answer(made, "lovely")
     assert {one[3] for one in asked(made)} == {newer} and len(asked(made)) == 60
+
+
+def test_what_is_found_wrong_with_one_does_not_end_the_next(made: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    challenged(made)
+    newer: list[int] = []
+
+    def lost(settings: Any, shadow: Shadow) -> Any:
+        newer.append(challenged(made))  # while the older one was being loaded
+        raise UnknownVersion("MLflow has lost it.")
+
+    monkeypatch.setattr(answering, "_loaded", lost)
+    answering.main("films", made.settings)
+    assert [current(made).version] == newer
 
 
 def test_a_pinned_champion_stays_until_it_is_let_go(made: Release, postgres: str) -> None:

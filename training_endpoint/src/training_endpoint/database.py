@@ -40,6 +40,16 @@ def _queries() -> dict[str, sql.SQL]:
     return {name.strip(): sql.SQL(text.strip()) for name, _, text in named}
 
 
+def column(name: str) -> sql.Identifier:
+    """A user's column in a query that has parameters, of which a percent sign in its name would be one."""
+    return sql.Identifier(name.replace("%", "%%"))
+
+
+def table(name: str) -> sql.SQL:
+    """As `column`, of a table's name as regclass prints it, quoted where it must be."""
+    return sql.SQL(name.replace("%", "%%"))
+
+
 @contextmanager
 def connect(url: str) -> Iterator[Connection]:
     """One transaction on a connection of its own; raises `DatabaseUnavailable` when there is no working database."""

@@ -200,7 +200,8 @@ function decision(one) {
     item.append(figure);
   }
   const served = state.classifiers.find((known) => known.name === chosen)?.version;
-  if (moved && one.to_version !== null && one.to_version !== served) {
+  if (moved && one.removed) item.append(make("p", "soft", "Its files were removed since."));
+  else if (moved && one.to_version !== null && one.to_version !== served) {
     const button = make("button", "", `Roll back to version ${one.to_version}`);
     button.type = "button";
     button.addEventListener("click", () => rollBack(one.to_version));

@@ -81,9 +81,10 @@ FROM (
 JOIN public.training_coverage c ON c.event_id = e.id AND c.classifier = %(name)s
 
 -- name: console_ledger
--- Decisions before one, the newest first. `judged` is the version that a run has made, promoted or not.
+-- Decisions before one, the newest first. `judged` is the version that a run has made, promoted or not; `removed`:
+-- the one decided for can be served no more.
 SELECT l.id, l.at, l.who, l.from_version, l.to_version, l.verdict, l.reason, l.pinned, l.alias_at, l.served_at,
-       v.version AS judged, v.metrics
+       v.version AS judged, v.metrics, coalesce(t.removed_at IS NOT NULL, false) AS removed
 FROM (
     SELECT *, coalesce(
         CASE WHEN evidence ->> 'challenger_version' ~ '^\d{1,9}$' THEN (evidence ->> 'challenger_version')::int END,
@@ -93,4 +94,5 @@ FROM (
     ORDER BY id DESC LIMIT %(most)s
 ) l
 LEFT JOIN public.training_versions v ON v.model_name = l.model_name AND v.version = l.challenger
+LEFT JOIN public.training_versions t ON t.model_name = l.model_name AND t.version = l.to_version
 ORDER BY l.id DESC

@@ -2,6 +2,7 @@
 "use strict";
 
 const KEYS = 9, LOOK_MS = 15000, MOST_UNDO = 50;
+const OVER = ["not_your_item", "no_such_item", "label_settled"]; // codes of errors after which a text is not this person's
 const by = (id) => document.getElementById(id);
 const make = (tag, kind, ...content) => {
   const element = document.createElement(tag);
@@ -25,7 +26,7 @@ async function act(work) {
   } catch (error) {
     by("trouble").textContent = error.message;
     // What is no longer this person's, or wanted by nobody, makes room for the next.
-    if (["not_your_item", "no_such_item", "label_settled"].includes(error.code)) await next().catch(() => {});
+    if (OVER.includes(error.code)) await next().catch(() => {});
   } finally {
     busy = false;
     if (!People.person) entrance();
@@ -150,6 +151,7 @@ async function choose(label, more = {}) {
   try {
     await People.send("label/submit", { id, label, ...more });
   } catch (error) {
+    if (error.code === "label_settled") done.push({ id }); // by an answer that did not arrive: it can be undone
     if (error.code !== "new_label") throw error;
     naming = label;
     by("sure").hidden = false;
@@ -174,9 +176,12 @@ const skip = async () => {
 };
 
 async function undo() {
-  const last = done.pop();
   try {
-    const told = await People.send("label/undo", { id: last.id });
+    const told = await People.send("label/undo", { id: done.at(-1).id }).catch((error) => {
+      if (OVER.includes(error.code)) done.pop(); // else it can be tried again
+      throw error;
+    });
+    done.pop();
     by("done").textContent = "Taken back.";
     await show(told.item, null, null);
   } finally {
@@ -222,7 +227,8 @@ by("kind").addEventListener("change", () => pick(next));
 by("filter").addEventListener("input", () => { if (item) classes(); });
 by("filter").addEventListener("keydown", (event) => {
   if (event.key === "Escape") { by("filter").value = ""; if (item) classes(); by("text").focus(); }
-  if (event.key !== "Enter" || event.repeat || !item || !by("filter").value.trim()) return;
+  // The Enter that ends what an input method composes chooses nothing.
+  if (event.key !== "Enter" || event.repeat || event.isComposing || !item || !by("filter").value.trim()) return;
   const [first] = shown();
   if (first !== undefined) act(() => choose(first));
 });
@@ -237,11 +243,12 @@ by("form").addEventListener("submit", (event) => {
 addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
   if (!People.person || ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
-  if (event.key === "u" && done.length) act(undo);
+  const key = event.key.toLowerCase(); // with Caps Lock too
+  if (key === "u" && done.length) act(undo);
   if (!item || !by("sure").hidden) return;
   const number = Number(event.key);
-  if (event.key === "s") act(skip);
-  else if (event.key === "h") act(answer);
+  if (key === "s") act(skip);
+  else if (key === "h") act(answer);
   else if (event.key === "/") { event.preventDefault(); by("filter").focus(); }
   else if (number >= 1 && number <= KEYS) {
     const name = shown()[number - 1];

@@ -12,7 +12,7 @@ from flask import Blueprint, Flask, Response, jsonify, request
 
 from training_endpoint import aside
 from training_endpoint.console import door, labels
-from training_endpoint.console.sessions import COOKIE, IDLE_S, Session, Sessions
+from training_endpoint.console.sessions import COOKIE, LASTS_S, Session, Sessions
 from training_endpoint.console.tries import addresses
 from training_endpoint.data import classifiers
 from training_endpoint.errors import ChampionChanged, DatabaseUnavailable, InvalidOverride, NothingToDecide
@@ -85,7 +85,7 @@ def install(
         response = jsonify(_told(made))
         secure = request.headers.get("X-Forwarded-Proto") == "https"
         response.set_cookie(
-            COOKIE, value, max_age=int(IDLE_S), path=door.PATH, httponly=True, samesite="Strict", secure=secure
+            COOKIE, value, max_age=int(LASTS_S), path=door.PATH, httponly=True, samesite="Strict", secure=secure
         )
         return response
 

@@ -16,7 +16,8 @@ from training_endpoint.errors import LoginWanted, WrongPassword, WrongToken
 from training_endpoint.labelling.items import Person
 
 COOKIE = "console_session"
-IDLE_S = 12 * 3600.0
+LASTS_S = 12 * 3600.0
+"""After a login, however busy its session is: a copied cookie does not live on by being used."""
 MOST = 1_000
 """Sessions; the one that was used least lately ends for one more."""
 
@@ -26,9 +27,9 @@ class Session:
     """One login."""
 
     name: str
+    began: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     holder: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    used: float = field(default_factory=time.monotonic)
 
     @property
     def person(self) -> Person:
@@ -63,7 +64,7 @@ class Sessions:
                 raise WrongPassword("That is not the password: it is CONSOLE_PASSWORD in .env.")
         with self._lock:
             value = secrets.token_urlsafe(32)
-            made = self._sessions[_digest(value)] = Session(name)
+            made = self._sessions[_digest(value)] = Session(name, time.monotonic())
             while len(self._sessions) > MOST:
                 self._sessions.popitem(last=False)
         return value, made
@@ -75,10 +76,9 @@ class Sessions:
         with self._lock:
             key = _digest(value)
             found = self._sessions.get(key)
-            if found is None or time.monotonic() - found.used > IDLE_S:
+            if found is None or time.monotonic() - found.began > LASTS_S:
                 self._sessions.pop(key, None)
                 return None
-            found.used = time.monotonic()
             self._sessions.move_to_end(key)
             return found
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from training_endpoint.data.sources.names import same
+from training_endpoint.data.sources.names import same_label
 from training_endpoint.errors import DataError
 
 
@@ -32,7 +32,7 @@ def alike(counts: Mapping[str, int]) -> list[str]:
     groups: dict[str, list[str]] = defaultdict(list)
     for name, rows in counts.items():
         number = re.sub(r"^(-?[0-9]+)\.0+$|^(-?[0-9]+\.[0-9]*?)0+$", r"\1\2", name)
-        groups[" ".join(same(number).split())].append(f"{name!r} ({rows:,} rows)")
+        groups[same_label(number)].append(f"{name!r} ({rows:,} rows)")
     return [
         f"Labels {' and '.join(several)} count as different classes: correct them if they are one."
         for several in groups.values()

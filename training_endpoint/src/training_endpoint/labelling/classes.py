@@ -3,7 +3,7 @@
 from training_endpoint import database
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.data.labels import label_names
-from training_endpoint.data.sources.names import same
+from training_endpoint.data.sources.names import same_label
 from training_endpoint.errors import NewLabel
 from training_endpoint.labelling.items import Item
 
@@ -22,7 +22,7 @@ def check(label: str, names: list[str], *, new: bool, sure: bool) -> None:
     unless the person is also `sure`."""
     if label in names:
         return
-    alike = next((name for name in names if _folded(name) == _folded(label)), None)
+    alike = next((name for name in names if same_label(name) == same_label(label)), None)
     if alike is not None and not sure:
         raise NewLabel(
             f"{label!r} differs from {alike!r} by case or blanks alone, and would be another class: choose {alike!r}, "
@@ -30,7 +30,3 @@ def check(label: str, names: list[str], *, new: bool, sure: bool) -> None:
         )
     if not new:
         raise NewLabel(f"There is no class {label!r} yet: say that it is new.")
-
-
-def _folded(name: str) -> str:
-    return " ".join(same(name).split())

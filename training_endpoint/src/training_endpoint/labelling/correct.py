@@ -21,16 +21,16 @@ def write(connection: database.Connection, classifier: Classifier, item: Item) -
     label = sql.Identifier(classifier.label_column)
     grant = f"GRANT UPDATE ({label.as_string(connection)}) ON {table} TO platform"
     try:
-        with writing(connection, table, f"training may not correct labels: {grant}"):
+        with writing(connection, table, "training may not correct labels", grant):
             name = check_columns(connection, table, classifier.text_column, classifier.label_column)
-            parts = {"table": sql.SQL(name), "text": sql.Identifier(classifier.text_column), "label": label}
+            columns = {"text": classifier.text_column, "label": classifier.label_column}
+            parts = {"table": database.table(name)} | {key: database.column(one) for key, one in columns.items()}
             found = connection.execute(database.query("correct_labels").format(**parts), {"text": item.text})
             written = [row["label"] for row in found]
             wrong = [one for one in written if one is not None and one.strip() == item.given_label]
             if not wrong:
                 raise RowRefused(_gone(table, item, written))
             asked = {"text": item.text, "wrong": wrong, "right": item.label}
-            # regclass printed the table's name, quoted where it must be
             if not connection.execute(database.query("correct_write").format(**parts), asked).rowcount:
                 raise NotWritable(
                     f"{table} kept its rows as they are: row security or a trigger of it lets training change none"

@@ -60,15 +60,17 @@ def take(url: str, said: Sequence[Said], who: str, *, new: bool) -> dict[str, An
             elif (earlier := chosen.setdefault(one.item, one)).labels != one.labels:
                 bad.append(f"{one.where}: item {one.item} is labelled {earlier.labels[0]!r} in {earlier.where}")
         files.refuse(bad)
+        live = {classifier.name for classifier in classifiers.live(url)}
         written: list[tuple[int, str, str]] = []
         for number, one in chosen.items():
             item, label = found[number], one.labels[0]
-            if item.label is not None:
+            wanted = item.dropped_at is None and item.classifier in live
+            if not wanted or (item.label is None and item.text is None):
+                counts["gone"] += 1  # also with a label, which its table refused
+            elif item.label is not None:
                 counts["known"] += item.label == label
                 if item.label != label:
                     kept.append(f"{one.where}: {item.labeller} has labelled it {item.label!r}")
-            elif item.dropped_at is not None or item.text is None:
-                counts["gone"] += 1
             else:
                 written.append((number, label, one.labeller[:MOST_WHO] or who))
         ids, labels, people = ([one[place] for one in written] for place in range(3))

@@ -172,7 +172,9 @@ def undo(url: str, number: int, person: Person) -> Item:
         item = _locked(connection, number)
         if item.held_by != person.holder:
             raise _taken(item, person)
-        if item.label is not None and (item.settled_at or item.dropped_at):
+        if item.label is not None and item.dropped_at:
+            raise NoSuchItem(f"{item.label!r} became no row ({item.because}), so there is nothing to take back.")
+        if item.label is not None and item.settled_at:
             raise LabelSettled(f"{item.label!r} is a row of the table by now: it cannot be taken back here.")
         return _changed(connection, "items_take_back", item, person)
 

@@ -86,9 +86,9 @@ FROM label_queue.items
 WHERE classifier = %(classifier)s AND dropped_at IS NULL
 
 -- name: items_refused
--- Labels that their table did not take, the newest first.
+-- Labels of the last day that their table did not take, the newest first.
 SELECT id, label, because FROM label_queue.items
-WHERE classifier = %(classifier)s AND dropped_at IS NOT NULL AND label IS NOT NULL
+WHERE classifier = %(classifier)s AND dropped_at > clock_timestamp() - interval '1 day' AND label IS NOT NULL
 ORDER BY dropped_at DESC LIMIT 5
 
 -- name: items_settleable
@@ -144,7 +144,8 @@ WHERE i.inhparent = 'prediction_log.answers'::regclass
        OR c.relname >= 'answers_' || to_char((clock_timestamp() - %(back)s::interval) AT TIME ZONE 'UTC', 'YYYYMMDD'))
 
 -- name: pick_sample
--- Answers of a part of the pages, in an order by chance; those that feedback speaks of are labelled by it.
+-- Answers of a part of the pages, in an order by chance; those that feedback speaks of are labelled by it. A text whose
+-- label its table has refused comes back after a day: else such texts would fill the queue.
 SELECT a.at, a.request_id, a.place, a.version, a.text, a.label, a.scores
 FROM prediction_log.answers a TABLESAMPLE SYSTEM (%(share)s)
 WHERE a.at >= now() - %(back)s::interval AND a.classifier = ANY (%(names)s) AND octet_length(a.text) <= %(largest)s
@@ -154,7 +155,7 @@ WHERE a.at >= now() - %(back)s::interval AND a.classifier = ANY (%(names)s) AND 
   AND NOT EXISTS (
       SELECT FROM label_queue.items i
       WHERE i.classifier = %(classifier)s AND i.text_hash = sha256(convert_to(a.text, 'UTF8')) AND i.source IS NULL
-        AND i.dropped_at IS NULL)
+        AND (i.dropped_at IS NULL OR i.label IS NOT NULL AND i.dropped_at > clock_timestamp() - interval '1 day'))
 ORDER BY random()
 LIMIT %(most)s
 

@@ -18,7 +18,9 @@ from psycopg import sql
 
 from training_endpoint import database
 from training_endpoint.data import classifiers
+from training_endpoint.data.additions import PATIENCE_S
 from training_endpoint.data.classifiers import Classifier
+from training_endpoint.errors import NotWritable
 from training_endpoint.labelling import items
 from training_endpoint.labelling.items import New, Reason
 from training_endpoint.settings import Settings
@@ -66,11 +68,17 @@ def room(settings: Settings, classifier: str, reason: Reason) -> int:
 
 def refill(settings: Settings) -> int:
     """Fills every classifier's queue from its log; returns how many texts came. Raises `DatabaseUnavailable`."""
-    return sum(fill(settings, classifier) for classifier in classifiers.live(settings.database_url))
+    came = 0
+    for classifier in classifiers.live(settings.database_url):
+        try:
+            came += fill(settings, classifier)
+        except NotWritable as error:
+            log.info("nothing is chosen for %s now: %s", classifier.name, error.message)
+    return came
 
 
 def fill(settings: Settings, classifier: Classifier) -> int:
-    """One classifier's."""
+    """One classifier's. Raises `NotWritable` where somebody locks its tables: which texts are rows cannot be told."""
     url, came = settings.database_url, 0
     audits, uncertain = (min(MOST, room(settings, classifier.name, reason)) for reason in ("audit", "uncertain"))
     if not audits and not uncertain:
@@ -79,12 +87,16 @@ def fill(settings: Settings, classifier: Classifier) -> int:
         found = _sample(connection, classifier)
         known = _rows(connection, classifier, [row["text"] for row in found])
         asked = connection.execute(database.query("pick_texts"), {"classifier": classifier.name}).fetchall()
+        model = {"model": classifier.model}
+        shadow = connection.execute(database.query("shadow_open"), model).fetchone()
     # In the order in which they were drawn, which is by chance; the same text is asked once.
     fresh = list({row["text"]: row for row in found if row["text"].strip() and row["text"] not in known}.values())
     audited = [row for row in fresh if for_audits(classifier, row["text"])][:audits]
     rest = [row for row in fresh if not for_audits(classifier, row["text"])]
     came += items.add(url, classifier.name, (_new("audit", row) for row in audited))
-    if uncertain and settings.label_choice == "margin" and rest:
+    # Beside a shadow by chance alone: what is labelled here is asked for it no more, and the texts on which the two
+    # differ are not to be without those of which the Champion is unsure.
+    if uncertain and settings.label_choice == "margin" and rest and shadow is None:
         newest = max(rest, key=lambda row: row["at"])["version"]  # others' doubts are perhaps no longer any
         rest = [row for row in rest if row["version"] == newest]
         rest = [rest[index] for index in margins(row["scores"] for row in rest).argsort(kind="stable")]
@@ -185,13 +197,16 @@ def _rows(connection: database.Connection, classifier: Classifier, texts: Sequen
     """Those of `texts` that are rows of its tables already."""
     found: set[str] = set()
     for table in classifier.tables if texts else ():
-        column = sql.Identifier(classifier.text_column)
+        column = database.column(classifier.text_column)
         query = sql.SQL("SELECT {}::text AS text FROM {} WHERE {}::text = ANY (%s)").format(
-            column, sql.SQL(table), column
+            column, database.table(table), column
         )
         try:
             with connection.transaction():
+                connection.execute(database.query("writing_begins"), {"timeout": f"{PATIENCE_S}s"})
                 found.update(row["text"] for row in connection.execute(query, [list(texts)]))
+        except psycopg.errors.LockNotAvailable as error:
+            raise NotWritable(f"somebody is changing {table}") from error
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:  # it is gone, or may not be read: training says so, and other classifiers go on

@@ -51,7 +51,8 @@ def main(name: str, settings: Settings) -> None:
         model, learned = _loaded(settings, shadow)
     except (FilesLost, UnknownVersion, CannotServe) as error:
         with database.connect(url) as connection:
-            shadows.end(connection, classifier.model, "ended", f"it cannot be loaded any more: {error.message}")
+            because = f"it cannot be loaded any more: {error.message}"
+            shadows.end(connection, classifier.model, "ended", because, shadow.version)
         return
     while time.monotonic() < end and (room := pick.room(settings, classifier.name, "disagreement")):
         if not step(url, classifier, shadow, model, learned, room):
@@ -70,6 +71,7 @@ def step(
     if not found:
         return False
     asked = {one.text: one for one in found if one.text and one.text.strip() and not learned.has(one.text)}
+    asked = {text: one for text, one in asked.items() if len(text.encode()) <= pick.LARGEST}
     new = {text: one for text, one in asked.items() if not pick.for_audits(classifier, text)}
     labels = [model.labels[index] for index in scores(model, list(new), 1).argmax(axis=1)] if new else []
     differ = [(one, label) for one, label in zip(new.values(), labels, strict=True) if label != one.label]

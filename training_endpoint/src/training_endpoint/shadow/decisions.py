@@ -47,7 +47,7 @@ def decide(desk: Desk) -> None:
 
 def _end(settings: Settings, shadow: Shadow, because: str) -> None:
     with database.connect(settings.database_url) as connection:
-        ended = shadows.end(connection, shadow.model_name, "ended", because)
+        ended = shadows.end(connection, shadow.model_name, "ended", because, shadow.version)
     if ended is not None:
         log.info("version %d of %s is the shadow no more: %s", ended, shadow.model_name, because)
 

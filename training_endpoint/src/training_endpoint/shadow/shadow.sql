@@ -14,7 +14,7 @@ VALUES (%(model)s, %(version)s, %(champion)s, %(labels)s)
 
 -- name: shadow_end
 UPDATE label_queue.shadows SET ended_at = clock_timestamp(), outcome = %(outcome)s, because = %(because)s
-WHERE model_name = %(model)s AND ended_at IS NULL
+WHERE model_name = %(model)s AND ended_at IS NULL AND version = coalesce(%(version)s, version)
 RETURNING version
 
 -- name: shadows_withdraw

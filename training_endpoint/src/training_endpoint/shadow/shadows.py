@@ -76,9 +76,14 @@ def another_champion(version: int | None) -> str:
     return f"version {version} is the Champion now, and what was counted was against another one"
 
 
-def end(connection: database.Connection, model: str, outcome: Outcome, because: str) -> int | None:
-    """Ends the shadow, if there is one, and takes back what was to be labelled for it; returns its version."""
-    values = {"model": model, "outcome": outcome, "because": because}
+def end(
+    connection: database.Connection, model: str, outcome: Outcome, because: str, version: int | None = None
+) -> int | None:
+    """Ends the shadow, if there is one, and takes back what was to be labelled for it; returns its version.
+
+    `version`: that one alone, not another which has taken its place meanwhile.
+    """
+    values = {"model": model, "outcome": outcome, "because": because, "version": version}
     row = connection.execute(database.query("shadow_end"), values).fetchone()
     if row is None:
         return None

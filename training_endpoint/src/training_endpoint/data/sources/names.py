@@ -36,5 +36,10 @@ def same(name: str) -> str:
     return unicodedata.normalize("NFKC", one(name)).casefold()
 
 
+def same_label(label: str) -> str:
+    """As `same`, of labels, which may be longer than a name; nor does it count how many blanks are within."""
+    return " ".join(unicodedata.normalize("NFKC", label.strip(EDGES)).casefold().split())
+
+
 def _cut(name: str, ending: str = "") -> str:
     return name.encode()[: LONGEST_BYTES - len(ending)].decode(errors="ignore") + ending
