@@ -80,10 +80,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of folders with train and test, beside the sample")
     parser.add_argument("--sets", nargs="+", help="only these of the folders, and `sample`")
     parser.add_argument("--seeds", type=int, default=3, help="challengers of each set")
+    parser.add_argument("--kinds", nargs="+", choices=[kind.name for kind in KINDS], help="only these students")
     parser.add_argument("--rows", type=int, help="at most so many rows of each file")
     parser.add_argument("--times", nargs="+", type=int, default=[1, 2], help="epochs, as multiples of the challenger's")
     parser.add_argument("--models", type=Path, default=KEPT, help="where trained models are kept, and taken from")
     options = parser.parse_args()
+    kinds = [kind for kind in KINDS if kind.name in (options.kinds or kind.name)]
     found: list[dict[str, Any]] = []
     for folder in [SAMPLE, *(sorted(one for one in options.data.iterdir() if one.is_dir()) if options.data else [])]:
         if options.sets and folder.name not in options.sets:
@@ -91,14 +93,20 @@ def main() -> None:
         data = texts(folder, options.rows)
         for seed in range(options.seeds):
             name = f"{folder.name}-{seed}-{options.rows or 'all'}"
-            found += measure(f"{folder.name} {seed}", data, seed, options.models / f"{name}.pt", options.times)
+            file = options.models / f"{name}.pt"
+            found += measure(f"{folder.name} {seed}", data, seed, file, kinds, options.times)
     print(report(found))
 
 
 def measure(
-    name: str, data: tuple[Rows, Rows, list[str]], seed: int, file: Path, times: Sequence[int]
+    name: str,
+    data: tuple[Rows, Rows, list[str]],
+    seed: int,
+    file: Path,
+    kinds: Sequence[Kind],
+    times: Sequence[int],
 ) -> list[dict[str, Any]]:
-    """The figures of each kind of student of the challenger in `file`, trained where it is not there."""
+    """The figures of these `kinds` of students of the challenger in `file`, trained where it is not there."""
     train, test, labels = data
     parameters = Hyperparameters(seed=seed)
     found = []
@@ -111,7 +119,7 @@ def measure(
 
         for multiple in times:
             told = replace(parameters, epochs=parameters.epochs * multiple)
-            for kind in KINDS:
+            for kind in kinds:
                 figures = (
                     file.parent.with_name("students") / f"{file.stem}-{kind.name.replace(' ', '-')}-{multiple}.json"
                 )
