@@ -30,6 +30,7 @@ from model_runner import Model, Probabilities, load
 from training_endpoint.clock import Clock
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge import compare, evaluate, export
+from training_endpoint.judge.forms import DIFFERING, SIGNIFICANCE
 from training_endpoint.learn import classifier as classifiers
 from training_endpoint.learn import device, trainer
 from training_endpoint.learn.classifier import Classifier
@@ -38,7 +39,7 @@ from training_endpoint.learn.hyperparameters import Hyperparameters
 from training_endpoint.learn.lean import lean
 
 FASTER, WORSE = 1.5, 0.2
-"""What makes a student worth serving: so many times as fast, at most so many points less accurate."""
+"""What makes a student worth its teaching: so many times as fast, at most so many points less accurate."""
 TEMPERATURE = 2.0
 CHECKPOINT_S = 30.0
 TIMED, TIMES = 48, 5
@@ -276,14 +277,26 @@ def report(found: list[dict[str, Any]]) -> str:
         groups.setdefault((one["student"], one["epochs"]), []).append(one)
         cells = [one["model"], one["student"], one["epochs"], one["form"], f"{one['speedup']:.2f}"]
         lines.append(_line([*cells, f"{_points(one):+.2f}", f"{one['p_value']:.2g}", f"{one['differing']:.1%}"]))
-    titles = ("student", "epochs", "models", "times as fast", "accuracy, points", "seconds of a core", "worth it")
+    wanted = f"{FASTER:g} times at {WORSE:g} points"
+    titles = (
+        "student",
+        "epochs",
+        "models",
+        "times as fast",
+        "accuracy, points",
+        "seconds of a core",
+        wanted,
+        "as a form",
+    )
     lines += ["", _line(titles), _line(["---"] * len(titles))]
     for (student, epochs), group in groups.items():
         fast, points, seconds = (
             median(one) for one in zip(*((one["speedup"], _points(one), one["seconds"]) for one in group), strict=True)
         )
-        worth = "yes" if fast >= FASTER and points >= -WORSE else ""
-        lines.append(_line([student, epochs, len(group), f"{fast:.2f}", f"{points:+.2f}", f"{seconds:.0f}", worth]))
+        worth = "yes" if fast >= FASTER and points >= -WORSE else "no"
+        alike = sum(one["differing"] <= DIFFERING and one["p_value"] >= SIGNIFICANCE for one in group)
+        cells = [student, epochs, len(group), f"{fast:.2f}", f"{points:+.2f}", f"{seconds:.0f}", worth]
+        lines.append(_line([*cells, f"{alike} of {len(group)} pass"]))
     return "\n".join(lines)
 
 
