@@ -29,7 +29,8 @@ def table(readings: Readings, phases: Phases) -> str:
         points = median(100 * (a["accuracy"] - b["accuracy"]) for a, b in zip(ours, plain, strict=True))
         line(f"… test accuracy, points above the recipe's ({name})", "≥ -0.5", f"{points:+.2f}")
         line(f"… test accuracy ({name})", "≥ 0.88", f"{median(one['accuracy'] for one in ours):.4f}")
-    line("a job beside training and evaluation, s", "≤ 15", f"{median(map(beside, phases)):.1f}")
+    line("a job beside training, s", "≤ 10", f"{median(sum(one.values()) - one['training'] for one in phases):.1f}")
+    line("… and beside evaluation, s", "≤ 15", f"{median(map(beside, phases)):.1f}")
     return "\n".join(lines)
 
 

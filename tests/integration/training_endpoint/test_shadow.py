@@ -212,7 +212,10 @@ def test_the_reverse_drops_it_and_its_files_may_go(made: Release, postgres: str)
     decisions.decide(made.desk)
     newest = ledger.newest(made.settings.database_url, NAME)
     assert newest and (newest.from_version, newest.to_version, newest.verdict) == (1, 1, "shadow_dropped")
-    assert "the Champion on 7; evidence 31.9 that it is worse, 20 were asked for" in newest.reason
+    assert newest.reason.endswith(
+        "the Champion on 7; evidence 31.9 that it is worse, 20 were asked for. To serve it all the same: "
+        f'sh launch.sh promote {version} --classifier films --reason "…"'
+    )
     assert shadows.current(made.settings.database_url, NAME) is None and len(asked(made)) == 7
     told = decisions.standing(made.settings, films(made))
     assert told and told["text"].startswith(f"version {version} is the shadow no more (dropped): 7 labels")

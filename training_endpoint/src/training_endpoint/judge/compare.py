@@ -55,8 +55,12 @@ class Decision:
         """
         if self.verdict.moves_champion:
             return self.text
-        command = f'sh launch.sh promote {version} --classifier {classifier} --reason "…"'
-        return f"{self.text}. To serve it all the same: {command}"
+        return f"{self.text}. {override(classifier, version)}"
+
+
+def override(classifier: str, version: int) -> str:
+    """What serves a version that was refused, as a refusal's last sentence."""
+    return f'To serve it all the same: sh launch.sh promote {version} --classifier {classifier} --reason "…"'
 
 
 def mcnemar(challenger_right: npt.NDArray[np.bool_], champion_right: npt.NDArray[np.bool_]) -> float:

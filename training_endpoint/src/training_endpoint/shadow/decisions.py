@@ -10,6 +10,7 @@ from training_endpoint import database
 from training_endpoint.data import classifiers
 from training_endpoint.data.classifiers import Classifier
 from training_endpoint.errors import ChampionChanged, LedgerBusy, MlflowUnavailable, NoShadow, UnknownVersion
+from training_endpoint.judge import compare
 from training_endpoint.judge.evidence import Side, Tally
 from training_endpoint.release import inheritance, ledger, peers, versions
 from training_endpoint.release.desk import Desk
@@ -64,6 +65,8 @@ def _carry_out(desk: Desk, classifier: Classifier, shadow: Shadow, counted: Tall
             _end(settings, shadow, f"it cannot be loaded any more: {error.message}")
             return
     said = sentence(shadow, counted, settings.significance)
+    if not promotes:
+        said = f"{said}. {compare.override(classifier.name, shadow.version)}"
     proof = {"shadow": _told(shadow) | evidence(counted, settings.significance)}
     try:
         with database.connect(settings.database_url) as connection:
