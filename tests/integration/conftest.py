@@ -26,4 +26,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those with an Airflow first, then files of few tests, which are long ones: nobody waits for one in the end."""
     tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (AIRFLOW not in item.path.parents, tests[item.path], item.path))
+
+    def place(item: pytest.Item) -> tuple[bool, int, Path]:
+        airflow = AIRFLOW in item.path.parents
+        return not airflow, 0 if airflow else tests[item.path], item.path
+
+    items.sort(key=place)

@@ -179,6 +179,7 @@ def test_input_methods_and_caps_lock(place: Place, browser: Browser) -> None:
 def test_what_gets_lost_on_the_way_can_be_undone(place: Place, browser: Browser) -> None:
     place.add("a fine film", "a dull film")
     page = log_in(place, browser)
+    expect(page.locator("#text")).to_have_text("a fine film")
 
     def lose_the_answer(route: Route) -> None:
         route.fetch()

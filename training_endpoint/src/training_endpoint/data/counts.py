@@ -1,5 +1,7 @@
 """How many rows of which class a table has; of large ones an estimate, so that asking costs nobody anything."""
 
+import math
+import re
 from typing import Any
 
 from psycopg import sql
@@ -8,6 +10,7 @@ from training_endpoint import database
 
 EXACT_ROWS = 500_000
 SAMPLED_ROWS = 100_000
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 NONE: dict[str, Any] = {"rows": 0, "classes": {}}
 
 
@@ -22,9 +25,15 @@ def of_table(connection: database.Connection, table: str, label: str, exact: boo
         query = database.query("dataset_sample")
         names |= {"percent": sql.Literal(100 * share), "times": sql.Literal(1 / share)}
     found = connection.execute(query.format(**names)).fetchall()
-    classes = {row["label"]: row["rows"] for row in found if row["label"] is not None}
+    known = sorted((row for row in found if row["label"] is not None), key=lambda row: _place(row["label"]))
+    classes = {row["label"]: row["rows"] for row in known}
     said = {"rows": sum(row["rows"] for row in found), "classes": classes}
     return {**said, "estimated": True} if rows > EXACT_ROWS else said
+
+
+def _place(label: str) -> float:
+    """Numbers come in their order, what else there is after them, as it came."""
+    return float(label) if NUMBER.fullmatch(label) else math.inf
 
 
 def _estimate(connection: database.Connection, table: sql.SQL) -> int:
