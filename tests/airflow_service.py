@@ -135,15 +135,15 @@ class Airflow:
         assert status == 200, answer
         return dict(answer)
 
-    def end_runs(self) -> None:
+    def end_runs(self, dag: str = DAG) -> None:
         """Fails every run that has not ended, so that the next one is not queued behind it."""
         # When the running one has ended, the queued one may run before it is found.
         while True:
-            _, answer = self.call("GET", f"dags/{DAG}/dagRuns?state=queued&state=running")
+            _, answer = self.call("GET", f"dags/{dag}/dagRuns?state=queued&state=running")
             if not answer["dag_runs"]:
                 return
             for run in answer["dag_runs"]:
-                self.call("PATCH", f"dags/{DAG}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
+                self.call("PATCH", f"dags/{dag}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
 
     def tasks(self, run_id: str) -> dict[str, str]:
         """The state of each task of a run."""

@@ -49,10 +49,11 @@ def dataset(
     train: list[tuple[Any, Any]] | None = None,
     test: list[tuple[Any, Any]] | None = None,
     labels: tuple[str, ...] = ("bad", "good"),
+    model: str = "text-classifier",
 ) -> None:
     """Makes `films` the default classifier, over film_train and film_test with the columns text and label.
 
-    Its model has the name that the settings have, as on a platform from before there were classifiers.
+    Its `model` has the name that the settings have, as on a platform from before there were classifiers.
     """
     with psycopg.connect(url) as connection:
         for table in ("film_train", "film_test"):
@@ -61,8 +62,8 @@ def dataset(
         connection.execute(
             "INSERT INTO classifiers (name, train_table, test_table, text_column, label_column, labels, source,"
             " is_default, model_name)"
-            " VALUES ('films', 'film_train', 'film_test', 'text', 'label', %s, 'test', true, 'text-classifier')",
-            [Jsonb(list(labels))],
+            " VALUES ('films', 'film_train', 'film_test', 'text', 'label', %s, 'test', true, %s)",
+            [Jsonb(list(labels)), model],
         )
     insert(url, "film_train", TRAIN if train is None else train)
     insert(url, "film_test", TEST if test is None else test)

@@ -136,8 +136,9 @@ def films(who: tuple[str, ...]) -> list[tuple[str, str]]:
 def test_a_job_killed_with_its_service_is_resumed_promoted_covered_and_reproducible(
     database: str, mlflow_url: str, tmp_path: Path
 ) -> None:
-    training.dataset(database, train=films(WHO[:5]), test=films(WHO[6:]))
-    platform = {"MLFLOW_TRACKING_URI": mlflow_url, "MODEL_NAME": f"m-{tmp_path.name}", "LATENCY_BUDGET_MS": "60000"}
+    model = f"m-{tmp_path.name}"  # nobody else's
+    training.dataset(database, train=films(WHO[:5]), test=films(WHO[6:]), model=model)
+    platform = {"MLFLOW_TRACKING_URI": mlflow_url, "MODEL_NAME": model, "LATENCY_BUDGET_MS": "60000"}
     with endpoint(database, tmp_path, **platform) as url:
         body = {"run_id": "killed", "epochs": 8, "batch_size": 8, "seed": 1}
         path = requests.post(f"{url}/train", headers=TOKEN, json=body, timeout=10).json()["url"]
