@@ -1,8 +1,11 @@
 """Gunicorn's worker with threads, whose threads stay with a connection on which requests follow each other."""
 
+import ctypes
 import select
 import socket
+import struct
 import threading
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped] # it has no types
@@ -12,6 +15,8 @@ STAY_SECONDS = 0.2
 # At the end a connection is not closed while a proxy may just be sending a request on it: the answer to that one says
 # that it was the last.
 LINGER_SECONDS = 2
+# Linux's option for what a socket hears, and one instruction for it: nothing (BPF_RET | BPF_K, 0 bytes).
+SO_ATTACH_FILTER, NOTHING = 26, struct.pack("HBBI", 6, 0, 0, 0)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc] # as above
@@ -36,6 +41,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # as above
         """As gunicorn's; at the end the door is shut at once, so that no proxy sends a request that nobody answers."""
         if not enabled and not self.alive:
             for listener in self.sockets:
+                _hear_nobody(listener)
                 waiting = select.poll()
                 waiting.register(listener, select.POLLIN)
                 while waiting.poll(0):
@@ -72,3 +78,12 @@ class Worker(ThreadWorker):  # type: ignore[misc] # as above
             elif lingers or self.alive:
                 break
         return kept
+
+
+def _hear_nobody(listener: socket.socket) -> None:
+    """Whoever wants to connect from now on hears nothing, and soon asks another replica. Else one who comes after the
+    last was accepted, and before the door is shut, is cut off with the request that he has sent.
+    """
+    program = ctypes.create_string_buffer(NOTHING)
+    with suppress(OSError):  # where the kernel knows no filters
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))

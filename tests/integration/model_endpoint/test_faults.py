@@ -179,5 +179,17 @@ def test_one_that_is_told_to_end_answers_what_it_was_asked_however_long_that_tak
             assert asked.result().status_code == 200
 
 
+def test_replicas_that_are_told_to_end_by_turns_cost_no_request(tmp_path: Path) -> None:
+    with joined(tmp_path, 2) as (fleet, _), load(fleet.door()) as asked:
+        for turn in range(4):
+            ending, other = fleet.replicas[turn % 2], fleet.replicas[1 - turn % 2]
+            wait_until("the other is ready", partial(ready, other), 20)
+            ending.process.terminate()
+            ending.process.wait(20)
+            fleet.start(ending)
+            wait_until("it serves", partial(ready, ending), 20)
+        assert not failures(asked), asked.why
+
+
 def in_work(replica: Replica) -> bool:
     return "model_requests_in_work 1.0" in requests.get(f"{replica.url}/metrics", timeout=5).text
