@@ -11,6 +11,7 @@ from airflow.providers.fab.auth_manager.cli_commands.utils import get_applicatio
 from airflow.providers.fab.auth_manager.models import User
 from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
 from airflow.utils.session import create_session
+from ml_platform.settings import Accounts
 from sqlalchemy import select
 from werkzeug.security import check_password_hash, generate_password_hash
 
@@ -45,12 +46,12 @@ def encrypt_anew() -> None:
                 one.rotate_fernet_key()
 
 
-def ensure_accounts(people: tuple[str, str], relay_password: str) -> None:
+def ensure_accounts(wanted: Accounts) -> None:
     """Makes or corrects an administrator for people and the account `relay`."""
     with get_application_builder() as builder:
         security = builder.sm
-        ensure_people(security, *people)
-        ensure_relay(security, relay_password)
+        ensure_people(security, wanted.user, wanted.password)
+        ensure_relay(security, wanted.relay_password)
 
 
 def ensure_people(security: FabAirflowSecurityManagerOverride, name: str, password: str) -> None:
@@ -100,8 +101,9 @@ def set_password(security: FabAirflowSecurityManagerOverride, user: User, passwo
 
 
 if __name__ == "__main__":
+    wanted = Accounts.from_env(os.environ)
     airflow("db", "migrate")
-    if "," in os.environ["AIRFLOW__CORE__FERNET_KEY"]:  # new,old
+    if wanted.key_changes:
         encrypt_anew()
-    ensure_accounts((os.environ["AIRFLOW_USER"], os.environ["AIRFLOW_PASSWORD"]), os.environ["AIRFLOW_RELAY_PASSWORD"])
+    ensure_accounts(wanted)
     airflow("dags", "reserialize")

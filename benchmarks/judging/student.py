@@ -174,24 +174,15 @@ def distilled(
     student, places = smaller(challenger, kind, rows.texts[:64])
     ids = encode(challenger.tokenizer, rows.texts, challenger.max_length)
     plan = trainer.Plan(ids.lengths, parameters)
-    warmup = max(1, round(parameters.warmup * plan.steps))
     teacher, learner = challenger.model.eval(), student.model.train()
     with lean(teacher, ids), lean(learner, ids):
         weights = list(learner.parameters())
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": [one for one in weights if one.ndim > 1], "weight_decay": parameters.weight_decay},
-                {"params": [one for one in weights if one.ndim <= 1], "weight_decay": 0.0},
-            ],
-            fused=True,
-        )
+        optimizer = trainer.adamw(weights, parameters)
         identity = str(parameters)
-        state = trainer._resume(checkpoint, identity, learner, optimizer) or trainer.State()
+        state = trainer.resume(checkpoint, identity, learner, optimizer) or trainer.State()
         saved, used, before = time.monotonic(), time.process_time(), state.seconds
         while state.step < plan.steps:
-            rate = min((state.step + 1) / warmup, (plan.steps - state.step) / max(1, plan.steps - warmup))
-            for group in optimizer.param_groups:
-                group["lr"] = parameters.learning_rate * rate
+            trainer.warm(optimizer, state.step, plan.steps, parameters)
             batch = plan.batch(state.step)
             tokens, mask = (torch.from_numpy(one) for one in pad([ids[row] for row in batch], challenger.pad_id))
             asked = {"input_ids": tokens, "attention_mask": mask, "output_hidden_states": True}
@@ -213,7 +204,7 @@ def distilled(
             state.step += 1
             if time.monotonic() - saved >= CHECKPOINT_S or state.step == plan.steps:
                 state.seconds = before + time.process_time() - used
-                trainer._save(checkpoint, identity, learner, optimizer, state)
+                trainer.save(checkpoint, identity, learner, optimizer, state)
                 saved = time.monotonic()
     learner.eval()
     classifiers.round_weights(student)

@@ -52,6 +52,24 @@ def of_task(variables: Mapping[str, str]) -> Settings:
         raise AirflowFailException(f"{error}. Correct it in .env, then run sh launch.sh.") from None
 
 
+@dataclass(frozen=True)
+class Accounts:
+    """Of people and of the relay, and whether what is encrypted gets another key."""
+
+    user: str
+    password: str
+    relay_password: str
+    key_changes: bool
+
+    @classmethod
+    def from_env(cls, variables: Mapping[str, str]) -> "Accounts":
+        """Reads the environment; raises SettingError, which names the variable. Passwords are taken as they stand."""
+        env = Env(variables)
+        names = ("AIRFLOW_USER", "AIRFLOW_PASSWORD", "AIRFLOW_RELAY_PASSWORD")
+        user, password, relay_password = (env.text(name) and variables[name] for name in names)
+        return cls(user, password, relay_password, key_changes="," in env.text("AIRFLOW__CORE__FERNET_KEY"))
+
+
 def extra_hosts(variables: Mapping[str, str]) -> str:
     """The names under which the API server answers beside its own, comma separated."""
     return Env(variables).text("AIRFLOW_EXTRA_HOSTS", "")

@@ -58,9 +58,9 @@ def test_what_was_stopped_goes_on_to_the_same_student(
         if given[4].step == 4:
             raise KeyboardInterrupt
 
-    save = trainer._save
+    save = trainer.save
     monkeypatch.setattr(student, "CHECKPOINT_S", 0.0)
-    monkeypatch.setattr(trainer, "_save", stopped)
+    monkeypatch.setattr(trainer, "save", stopped)
     with pytest.raises(KeyboardInterrupt):
         student.distilled(challenger, kind, rows, told, tmp_path / "stopped.pt")
     again, _ = student.distilled(challenger, kind, rows, told, tmp_path / "stopped.pt")

@@ -58,7 +58,7 @@ def writing(connection: database.Connection, table: str, what: str, grant: str) 
     """
     try:
         with connection.transaction():
-            connection.execute(database.query("writing_begins"), {"timeout": f"{PATIENCE_S}s"})
+            connection.execute(database.query("lock_patience"), {"timeout": f"{PATIENCE_S}s"})
             yield
             connection.execute(database.query("writing_ends"))
     except psycopg.errors.InsufficientPrivilege as error:

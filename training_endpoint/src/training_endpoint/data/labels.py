@@ -9,6 +9,8 @@ from typing import Any
 from training_endpoint.data.sources.names import same_label
 from training_endpoint.errors import DataError
 
+DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
+
 
 def label_names(labels: Any) -> list[str]:
     """The labels as text, as PostgreSQL prints a column's values, without nulls, blanks around them and repetitions.
@@ -31,7 +33,7 @@ def alike(counts: Mapping[str, int]) -> list[str]:
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for name, rows in counts.items():
-        number = re.sub(r"^(-?[0-9]+)\.0+$|^(-?[0-9]+\.[0-9]*?)0+$", r"\1\2", name)
+        number = re.sub(r"\.?0+$", "", name) if DECIMAL.fullmatch(name) else name
         groups[same_label(number)].append(f"{name!r} ({rows:,} rows)")
     return [
         f"Labels {' and '.join(several)} count as different classes: correct them if they are one."

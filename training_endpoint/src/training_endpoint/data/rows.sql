@@ -22,7 +22,8 @@ WHERE e.classifier = %(name)s
       SELECT FROM public.training_coverage c WHERE c.event_id = e.id AND c.classifier = e.classifier)
 ORDER BY e.id
 
--- name: writing_begins
+-- name: lock_patience
+-- For so long whoever locks a table is waited for, in this transaction.
 SELECT set_config('lock_timeout', %(timeout)s, true)
 
 -- name: writing_ends

@@ -203,7 +203,7 @@ def _rows(connection: database.Connection, classifier: Classifier, texts: Sequen
         )
         try:
             with connection.transaction():
-                connection.execute(database.query("writing_begins"), {"timeout": f"{PATIENCE_S}s"})
+                connection.execute(database.query("lock_patience"), {"timeout": f"{PATIENCE_S}s"})
                 found.update(row["text"] for row in connection.execute(query, [list(texts)]))
         except psycopg.errors.LockNotAvailable as error:
             raise NotWritable(f"somebody is changing {table}") from error

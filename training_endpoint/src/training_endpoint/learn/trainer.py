@@ -7,7 +7,7 @@ Several processes may share the work (`team`): together they compute what one al
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,19 +95,12 @@ def train(
     data = _Data(classifier, ids, rows.labels, device, precision)
     plan = Plan(ids.lengths, parameters)
     steps, per_epoch = plan.steps, plan.per_epoch
-    warmup = max(1, round(parameters.warmup * steps))
 
     with lean(model, ids):
-        # One pass of the optimiser over all weights; biases and norms do not decay.
         weights = [weight for weight in model.parameters() if weight.requires_grad]
-        groups = [
-            {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": parameters.weight_decay},
-            {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
-
+        optimizer = adamw(weights, parameters)
         identity = f"{FORMAT} {fingerprint} {parameters.as_dict()}"
-        state = _resume(work / CHECKPOINT, identity, model, optimizer) or State()
+        state = resume(work / CHECKPOINT, identity, model, optimizer) or State()
         said = saved = started = time.monotonic()
         before, first, heard, samples = state.seconds, state.step, state.step, 0
         all_tokens, first_tokens = plan.tokens(steps), plan.tokens(first)
@@ -116,12 +109,7 @@ def train(
         model.train()
         while state.step < steps:
             batch = plan.batch(state.step)
-            lr = parameters.learning_rate * min(
-                (state.step + 1) / warmup, (steps - state.step) / max(1, steps - warmup)
-            )
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-
+            lr = warm(optimizer, state.step, steps, parameters)
             loss, trouble = _gradients(data, batch, state, optimizer, parameters, team)
             message = trouble or message
             if not np.isfinite(loss):
@@ -156,10 +144,28 @@ def train(
                 )
                 said, heard, samples, message = now, state.step, 0, None
             if team.rank == 0 and (state.step % per_epoch == 0 or now - saved >= CHECKPOINT_S):
-                _save(work / CHECKPOINT, identity, model, optimizer, state)
+                save(work / CHECKPOINT, identity, model, optimizer, state)
                 saved = time.monotonic()
     model.eval()
     return state
+
+
+def adamw(weights: Sequence[torch.nn.Parameter], parameters: Hyperparameters) -> torch.optim.Optimizer:
+    """One pass over all `weights`; biases and norms do not decay."""
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": parameters.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
+
+
+def warm(optimizer: torch.optim.Optimizer, step: int, steps: int, parameters: Hyperparameters) -> float:
+    """Sets and returns a step's learning rate: up over the warm-up, then down to nothing at the end."""
+    warmup = max(1, round(parameters.warmup * steps))
+    lr = parameters.learning_rate * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return lr
 
 
 class Plan:
@@ -289,7 +295,7 @@ def _halve(state: State, optimizer: torch.optim.Optimizer, parameters: Hyperpara
     return f"out of memory: batches of {parameters.batch_size} are computed {size} at a time now"
 
 
-def _save(file: Path, identity: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+def save(file: Path, identity: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
     """Writes the checkpoint whole or not at all."""
     part = file.with_suffix(".part")
     content = {
@@ -302,7 +308,7 @@ def _save(file: Path, identity: str, model: torch.nn.Module, optimizer: torch.op
     part.replace(file)
 
 
-def _resume(file: Path, identity: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State | None:
+def resume(file: Path, identity: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State | None:
     """Restores everything from a checkpoint of the same run; None where there is none."""
     if not file.exists():
         return None
