@@ -50,7 +50,20 @@ class Platform:
     prefix: str = "e2e_"
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in PORTS})
     settings: dict[str, str] = field(default_factory=dict)
-    volumes_before: set[str] = field(default_factory=lambda: set(docker_names("volume", "ls")))
+    volumes_before: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Deletes what an earlier run has left under these names that was cut off: beside its data none is launched."""
+        if self.mode == "docker":
+            for listed, removed in (
+                (["ps", "-a"], ["rm", "--force", "--volumes"]),
+                (["volume", "ls"], ["volume", "rm"]),
+                (["network", "ls"], ["network", "rm"]),
+            ):
+                left = [name for name in docker_names(*listed) if name.startswith(self.prefix)]
+                if left:
+                    subprocess.run(["docker", *removed, *left], stdout=subprocess.DEVNULL, check=True)
+        self.volumes_before = set(docker_names("volume", "ls"))
 
     def copy_tree(self) -> None:
         """Copies what git would commit from this working tree: no build outputs, no .env."""
