@@ -21,6 +21,7 @@ from training_endpoint.data import classifiers
 from training_endpoint.monitor import hours, reference
 from training_endpoint.monitor.estimate import Numbers
 from training_endpoint.monitor.watch import Watch
+from training_endpoint.release import ledger
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
@@ -52,6 +53,17 @@ def answered(
                 copy.write_row((at, f"{of}{number}", 0, classifier, version, "one", "x" * 50, label, scores, False, 4))
 
 
+def champion(url: str, version: int) -> None:
+    """A person has it served."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO training_versions (model_name, version, run_id, root, files, metrics, tags)"
+            " VALUES ('text-classifier', %s, 'run', 'root', '{}', '{}', '{}') ON CONFLICT DO NOTHING",
+            [version],
+        )
+    ledger.decide_by_hand(url, "text-classifier", "ada", "override", "so", to_version=version, pinned=False)
+
+
 @pytest.fixture
 def films(database: str, tmp_path: Path) -> str:
     """The services' address of a database with the classifier films, whose version 3 is known by its test rows."""
@@ -67,6 +79,7 @@ def films(database: str, tmp_path: Path) -> str:
     Manifest(["bad", "good"], 256, 0, [WEIGHTS]).write(tokenizer)
     for _ in range(2):
         reference.keep(url, "text-classifier", 3, answers, labels, ["bad", "good"], ["x" * 50] * 1000, tokenizer)
+    champion(url, 3)
     return url
 
 
@@ -185,6 +198,21 @@ def test_an_alarm_is_a_line_a_metric_and_part_of_the_page_and_ends(
     with caplog.at_level(logging.WARNING):
         watch.look()
     assert watch.alarms == {} and "is over" in caplog.records[-1].message
+
+
+def test_after_a_roll_back_alarms_are_about_the_version_that_answers(database: str, films: str, tmp_path: Path) -> None:
+    """Also in the hour of the roll-back, in which both have answered."""
+    rng = np.random.default_rng(3)
+    for ago in range(6, -1, -1):
+        answered(database, NOW - timedelta(hours=ago), probabilities(rng, 300, skill=1), of=f"h{ago}-")
+    answered(database, NOW, probabilities(rng, 300), version=4, of="new-")
+    champion(films, 4)
+    watch = Watch(training.settings(films, tmp_path))
+    watch.look()
+    assert watch.alarms == {}
+    champion(films, 3)
+    watch.look()
+    assert {alarm.version for alarm in watch.alarms.values()} == {3}
 
 
 def test_answers_that_are_no_numbers_have_no_reference_and_break_no_job(films: str) -> None:

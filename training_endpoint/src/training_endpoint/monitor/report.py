@@ -13,6 +13,7 @@ from training_endpoint.data.classifiers import Classifier
 from training_endpoint.monitor import hours, reference
 from training_endpoint.monitor.estimate import Estimate, Reference, Summary, atc, both, cbpe, counted, drift, least_loss
 from training_endpoint.monitor.hours import Hour
+from training_endpoint.release import ledger
 
 KINDS = ("accuracy", "drift")
 LEAST_ROWS = 200
@@ -57,14 +58,16 @@ def windows(url: str, classifier: Classifier, by: str, days: int) -> list[dict[s
 
 def alarms(url: str, classifier: Classifier, loss: float) -> list[Alarm]:
     """What is wrong now with the version that answers: an accuracy surely below that on test rows by `loss`, drift."""
+    newest = ledger.newest(url, classifier.model)
+    champion = newest.to_version if newest else None
+    if champion is None:
+        return []
     now = datetime.now(UTC)
     with database.connect(url) as connection:
         found = hours.since(connection, classifier, now - LOOKED_BACK - timedelta(hours=LOOKS + 1))
-        if not found:
-            return []
-        version = max(found, key=lambda hour: (hour.hour, hour.version)).version
-        tested = reference.find(connection, classifier.model, version)
-    return [] if tested is None else judge([hour for hour in found if hour.version == version], tested, loss)
+        own = [hour for hour in found if hour.version == champion]
+        tested = reference.find(connection, classifier.model, champion) if own else None
+    return [] if tested is None else judge(own, tested, loss)
 
 
 def judge(known: list[Hour], tested: Reference, loss: float) -> list[Alarm]:
