@@ -15,6 +15,7 @@ from tests import training
 from tests.database_roles import connected, url_of
 from tests.listening import listening
 from tests.releases import NAME, Make, Release
+from training_endpoint.console import people
 from training_endpoint.http.api import create_app
 from training_endpoint.labelling import items, settle
 from training_endpoint.labelling.items import New
@@ -360,6 +361,27 @@ def test_roll_back_from_the_timeline(place: Place, browser: Browser) -> None:
     page.get_by_label("Why").fill("no, the other")
     page.locator("#back-do").click()
     expect(page.locator("#back-trouble")).to_contain_text("Somebody has decided since you looked")
+
+
+def test_a_roll_back_that_is_held_up_does_not_look_like_one_that_is_decided(
+    place: Place, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "SWITCH_S", 0.3)
+    for version in (1, 2):
+        place.release.register()
+        ledger.decide_by_hand(place.database, NAME, "me", "override", "so", to_version=version, pinned=False)
+    place.release.settle()
+    page = open_page(place, browser, "/")
+    page.get_by_role("button", name="Roll back to version 1").click()
+    page.get_by_label("Why").fill("it is better")
+    page.get_by_label("Your name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD)
+    with connected(place.database) as owner, owner.transaction():
+        owner.execute("LOCK TABLE promotion_ledger IN EXCLUSIVE MODE")
+        page.locator("#back-do").click()
+        expect(page.locator("#back-trouble")).to_contain_text("Version 1 is not decided for yet")
+    expect(page.locator("#served")).to_contain_text("by anna: it is better", timeout=15_000)
+    place.complaints.remove("Failed to load resource: the server responded with a status of 503 (SERVICE UNAVAILABLE)")
 
 
 def test_nobody_is_offered_a_version_whose_files_were_removed(place: Place, browser: Browser) -> None:

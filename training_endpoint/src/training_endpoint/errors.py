@@ -332,6 +332,13 @@ class LedgerBusy(PlatformError):
     code = "ledger_busy"
 
 
+class NotDecidedYet(PlatformError):
+    """What a person asked for waits longer than he does."""
+
+    status = 503
+    code = "not_decided_yet"
+
+
 class ChampionChanged(PlatformError):
     """Somebody decided since the comparison: it must be made again."""
 

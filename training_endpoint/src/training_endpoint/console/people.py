@@ -15,7 +15,13 @@ from training_endpoint.console import door, labels
 from training_endpoint.console.sessions import COOKIE, LASTS_S, Session, Sessions
 from training_endpoint.console.tries import addresses
 from training_endpoint.data import classifiers
-from training_endpoint.errors import ChampionChanged, DatabaseUnavailable, InvalidOverride, NothingToDecide
+from training_endpoint.errors import (
+    ChampionChanged,
+    DatabaseUnavailable,
+    InvalidOverride,
+    NotDecidedYet,
+    NothingToDecide,
+)
 from training_endpoint.http import fields
 from training_endpoint.labelling import items
 from training_endpoint.release import ledger
@@ -124,7 +130,13 @@ def _install_rollback(people: Blueprint, desk: Desk, mine: Callable[[], Session]
             return jsonify(doing.result(SWITCH_S)), 200
         except NotYet:
             doing.add_done_callback(_say_what_failed)
-            return jsonify(own.state()), 202
+        state = own.state()
+        if state["decision"]["id"] == decision:
+            raise NotDecidedYet(
+                f"Version {version} is not decided for yet: its files or the ledger keep that waiting. "
+                "It may still be: look at the newest decision before you try again."
+            )
+        return jsonify(state), 202
 
 
 def _say_what_failed(rollback: Future[dict[str, Any]]) -> None:
