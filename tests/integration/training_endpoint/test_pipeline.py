@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from mlops_contract.words import Verdict
 from model_runner.artifact import Manifest
+from training_endpoint import database as training_database
 from training_endpoint.clock import Clock
 from training_endpoint.console import picture
 from training_endpoint.data.snapshot import Rows, Snapshot
@@ -20,6 +21,8 @@ from training_endpoint.jobs import challenger, pipeline
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.learn import device
 from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.monitor import reference
+from training_endpoint.monitor.estimate import Reference
 from training_endpoint.release import alias, ledger, opponent, versions
 from training_endpoint.release.ledger import Ruling
 from training_endpoint.settings import Settings
@@ -49,8 +52,10 @@ def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **o
         )
     folder.mkdir(parents=True, exist_ok=True)
     said: list[dict[str, Any]] = []
+    tested: list[Reference | None] = []
 
     def conclude(outcome: pipeline.Outcome, ruling: Ruling) -> None:
+        tested.append(reference_of(settings, outcome.model_version))
         result = {"verdict": ruling.verdict, "mlflow_run_id": outcome.mlflow_run_id}
         Jobs(settings.database_url).succeed(
             job_id,
@@ -74,9 +79,18 @@ def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **o
     )
     shares = [fields["progress"] for fields in said if fields.get("progress") is not None]
     assert shares == sorted(shares) and shares[-1] >= 0.98
+    assert tested[0] and tested[0] != reference_of(settings, outcome.model_version), (
+        "misspelt texts are asked afterwards"
+    )
     phases = [fields["phase"] for fields in said if fields.get("phase") is not None]
     assert phases in (PHASES, [PHASES[0], PHASES[-1]]), "the second is what goes on with a registered version"
     return outcome
+
+
+def reference_of(settings: Settings, version: int) -> Reference | None:
+    """What monitoring knows of a version."""
+    with training_database.connect(settings.database_url) as connection:
+        return reference.find(connection, settings.model_name, version)
 
 
 def test_first_champion_then_a_verdict_and_the_ledger(
