@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 from mlflow import MlflowClient
@@ -93,6 +95,16 @@ def reference_of(settings: Settings, version: int) -> Reference | None:
         return reference.find(connection, settings.model_name, version)
 
 
+def remembers(settings: Settings, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the challenger answered is known of the Champion, to the last bit what its files answer."""
+    asked = (settings, 1, snapshot.test.texts, snapshot.label_names)
+    with monkeypatch.context() as without_running:
+        without_running.setattr(opponent, "answers_of", None)
+        _, remembered = opponent.of(*asked)
+    shutil.rmtree(settings.state_dir / "answers")
+    assert np.array_equal(remembered, opponent.of(*asked)[1])
+
+
 def test_first_champion_then_a_verdict_and_the_ledger(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +153,7 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     assert {entry.dataset.name for entry in run.inputs.dataset_inputs} == {"tiny_train", "tiny_test"}
     assert "test_accuracy" in run.data.metrics and "loss" in run.data.metrics
 
+    remembers(settings, snapshot, monkeypatch)
     # Almost untrained: never better than the first, whatever the seed. In two processes, as on two GPUs.
     monkeypatch.setattr(device, "gpus", lambda: 2)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
