@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import psycopg
 import pytest
@@ -129,9 +130,7 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     assert alias.named(settings) is None, "the reconciler moves it, not the job"
     version = mlflow_client.get_model_version(settings.model_name, "1")
     assert version.tags["verdict"] == "first_champion" and version.tags["dataset_digest"] == "d" * 64
-    from mlflow.artifacts import download_artifacts
-
-    got = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
+    got = Path(mlflow.artifacts.download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
     assert json.loads((got / "verdict/verdict.json").read_text())["verdict"] == "first_champion"
     assert picture.comparison(settings, "1") == (got / "verdict/comparison.png").read_bytes(), "the console shows it"
     assert sum(file.stat().st_size for file in got.rglob("*")) < 60e6, "weights are kept once, in 16 bits"
@@ -139,14 +138,12 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     for path, digest in voucher.files.items():
         assert hashlib.sha256((got / path).read_bytes()).hexdigest() == digest, path
     assert {path.split("/")[0] for path in voucher.files} >= {"serving", "model", "components"}
-    import mlflow
-
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
     loaded = mlflow.transformers.load_model(f"models:/{settings.model_name}/1")
     assert loaded("warm and funny")[0]["label"] in ("negative", "positive"), "MLflow's users can load it themselves"
     manifest = Manifest.read(got / "serving")
-    assert manifest.labels == ["negative", "positive"]
-    assert all((got / "serving" / form.file).is_file() and voucher.files[form.data] for form in manifest.forms)
+    held = [(got / "serving" / form.file).is_file() and voucher.files[form.data] for form in manifest.forms]
+    assert manifest.labels == ["negative", "positive"] and all(held)
 
     run = mlflow_client.get_run(first.mlflow_run_id)
     assert run.info.status == "FINISHED" and run.data.params["seed"] == "1"
