@@ -97,10 +97,11 @@ def reference_of(settings: Settings, version: int) -> Reference | None:
 
 
 def remembers(settings: Settings, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the challenger answered is known of the Champion, to the last bit what its files answer."""
+    """The Champion's files and what it answered are here, to the last bit what its files answer."""
     asked = (settings, 1, snapshot.test.texts, snapshot.label_names)
     with monkeypatch.context() as without_running:
         without_running.setattr(opponent, "answers_of", None)
+        without_running.setattr(versions, "mlflow_files", lambda *_: None)  # no source
         _, remembered = opponent.of(*asked)
     shutil.rmtree(settings.state_dir / "answers")
     assert np.array_equal(remembered, opponent.of(*asked)[1])

@@ -143,6 +143,7 @@ def _keep(job: Job, made: Challenger) -> None:
         "course": made.course,
     }
     (job.work / CHALLENGER).write_text(json.dumps(told))
+    versions.keep(job.settings, made.voucher, job.work / MODEL)
     remembered.note(job.settings, made.voucher, job.snapshot.test.texts, made.answers)
 
 
