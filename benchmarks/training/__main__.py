@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
     parser.add_argument("--rows", type=int, help="at most so many training and test rows each")
+    parser.add_argument("--jobs", action="store_true", help="whole jobs alone, not the trainers beside each other")
     parser.add_argument("--data", type=Path, default=SST2 if SST2.exists() else SAMPLE)
     parser.add_argument("--output", type=Path, default=ROOT / ".platform/bench/results")
     options = parser.parse_args()
@@ -91,7 +92,7 @@ def main() -> None:
         for seconds in job.phases(short, options.seeds, Path(name)):
             phases.append(seconds)
             print(f"a whole job: {json.dumps(seconds)}", flush=True)
-        readings = compare(task, options.seeds, Path(name))
+        readings = {} if options.jobs else compare(task, options.seeds, Path(name))
     (options.output / "training.json").write_text(json.dumps({**readings, "phases": phases}, indent=1))
     report.plot(readings, phases, options.output / "training.png")
     print(f"\n{report.table(readings, phases)}\n\n{report.phase_table(phases)}\n\nalso in {options.output}")

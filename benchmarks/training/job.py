@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from tests.services import wait_until
 NAME = "text-classifier"
 SECONDS = 1800
 EPOCHS = 3  # enough for few rows to give a model that loses no class
-# In the order in which a job comes to them; `starting` is the wait for a process that has imported what a job needs.
-PHASES = ["starting", "reading", "loading", "training", "evaluating", "exporting", "comparing", "registering"]
-PHASES += ["deciding", "switching"]
+# In the order in which a job comes to them; `starting` is the wait for a process that has imported what a job needs,
+# `between` what of the time from the request to the decision is of no phase.
+PHASES = ["starting", "reading", "loading", "training", "exporting", "evaluating", "registering", "doubting"]
+PHASES += ["comparing", "deciding", "between", "switching"]
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PLATFORM = {
     "PLATFORM_TOKEN": TOKEN,
@@ -46,7 +48,9 @@ def phases(task: Task, seeds: int, folder: Path) -> Iterator[dict[str, float]]:
         for seed in range(seeds):
             wait_until("the training endpoint is idle", lambda: idle(endpoint), 120)
             job = ended(url, f"seed{seed}", seed=seed, epochs=EPOCHS)
-            seconds = {**job["timings"], "switching": switched(url)}
+            begun, over = (datetime.fromisoformat(job[name]) for name in ("created_at", "finished_at"))
+            between = (over - begun).total_seconds() - sum(job["timings"].values())
+            seconds = {**job["timings"], "between": round(between, 2), "switching": switched(url)}
             yield {phase: seconds[phase] for phase in PHASES}
 
 

@@ -17,7 +17,7 @@ def table(readings: Readings, phases: Phases) -> str:
     def line(what: str, wanted: str, reached: str) -> None:
         lines.append(f"| {what} | {wanted} | {reached} |")
 
-    for place, name in (("cpu", "CPU"), ("gpu", "GPU")):
+    for place, name in (("cpu", "CPU"), ("gpu", "GPU")) if readings else ():
         ours, plain = readings.get(f"ours {place}"), readings.get(f"plain {place}")
         if not ours or not plain:
             line(f"samples/s on the {name} / plain Trainer recipe", "≥ 2.0", f"no {name} here")

@@ -30,3 +30,13 @@ def features(cpuinfo: Path = CPUINFO) -> frozenset[str]:
         return frozenset()
     flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     return frozenset({VNNI}) if DOT_PRODUCTS & set(flags.split()) else frozenset()
+
+
+def processor(cpuinfo: Path = CPUINFO) -> list[str]:
+    """What may have this processor round otherwise than another: its name and instructions, as far as they are told."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return []
+    told = ("vendor_id", "cpu family", "model", "stepping", "flags", "Features", "CPU part", "CPU implementer")
+    return sorted({line for line in lines if line.startswith(told)})

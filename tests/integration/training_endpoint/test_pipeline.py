@@ -3,16 +3,20 @@
 import hashlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import mlflow
+import numpy as np
 import psycopg
 import pytest
 from mlflow import MlflowClient
 
 from mlops_contract.words import Verdict
 from model_runner.artifact import Manifest
+from training_endpoint import database as training_database
 from training_endpoint.clock import Clock
 from training_endpoint.console import picture
 from training_endpoint.data.snapshot import Rows, Snapshot
@@ -20,6 +24,8 @@ from training_endpoint.jobs import challenger, pipeline
 from training_endpoint.jobs.queue import Jobs
 from training_endpoint.learn import device
 from training_endpoint.learn.hyperparameters import Hyperparameters
+from training_endpoint.monitor import reference
+from training_endpoint.monitor.estimate import Reference
 from training_endpoint.release import alias, ledger, opponent, versions
 from training_endpoint.release.ledger import Ruling
 from training_endpoint.settings import Settings
@@ -49,8 +55,10 @@ def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **o
         )
     folder.mkdir(parents=True, exist_ok=True)
     said: list[dict[str, Any]] = []
+    tested: list[Reference | None] = []
 
     def conclude(outcome: pipeline.Outcome, ruling: Ruling) -> None:
+        tested.append(reference_of(settings, outcome.model_version))
         result = {"verdict": ruling.verdict, "mlflow_run_id": outcome.mlflow_run_id}
         Jobs(settings.database_url).succeed(
             job_id,
@@ -74,9 +82,29 @@ def train(settings: Settings, job_id: str, snapshot: Snapshot, folder: Path, **o
     )
     shares = [fields["progress"] for fields in said if fields.get("progress") is not None]
     assert shares == sorted(shares) and shares[-1] >= 0.98
+    assert tested[0] and tested[0] != reference_of(settings, outcome.model_version), (
+        "misspelt texts are asked afterwards"
+    )
     phases = [fields["phase"] for fields in said if fields.get("phase") is not None]
     assert phases in (PHASES, [PHASES[0], PHASES[-1]]), "the second is what goes on with a registered version"
     return outcome
+
+
+def reference_of(settings: Settings, version: int) -> Reference | None:
+    """What monitoring knows of a version."""
+    with training_database.connect(settings.database_url) as connection:
+        return reference.find(connection, settings.model_name, version)
+
+
+def remembers(settings: Settings, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Champion's files and what it answered are here, to the last bit what its files answer."""
+    asked = (settings, 1, snapshot.test.texts, snapshot.label_names)
+    with monkeypatch.context() as without_running:
+        without_running.setattr(opponent, "answers_of", None)
+        without_running.setattr(versions, "mlflow_files", lambda *_: None)  # no source
+        _, remembered = opponent.of(*asked)
+    shutil.rmtree(settings.state_dir / "answers")
+    assert np.array_equal(remembered, opponent.of(*asked)[1])
 
 
 def test_first_champion_then_a_verdict_and_the_ledger(
@@ -103,9 +131,7 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     assert alias.named(settings) is None, "the reconciler moves it, not the job"
     version = mlflow_client.get_model_version(settings.model_name, "1")
     assert version.tags["verdict"] == "first_champion" and version.tags["dataset_digest"] == "d" * 64
-    from mlflow.artifacts import download_artifacts
-
-    got = Path(download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
+    got = Path(mlflow.artifacts.download_artifacts(f"models:/{settings.model_name}/1", dst_path=str(tmp_path / "got")))
     assert json.loads((got / "verdict/verdict.json").read_text())["verdict"] == "first_champion"
     assert picture.comparison(settings, "1") == (got / "verdict/comparison.png").read_bytes(), "the console shows it"
     assert sum(file.stat().st_size for file in got.rglob("*")) < 60e6, "weights are kept once, in 16 bits"
@@ -113,20 +139,19 @@ def test_first_champion_then_a_verdict_and_the_ledger(
     for path, digest in voucher.files.items():
         assert hashlib.sha256((got / path).read_bytes()).hexdigest() == digest, path
     assert {path.split("/")[0] for path in voucher.files} >= {"serving", "model", "components"}
-    import mlflow
-
     mlflow.set_tracking_uri(settings.mlflow_tracking_uri)
     loaded = mlflow.transformers.load_model(f"models:/{settings.model_name}/1")
     assert loaded("warm and funny")[0]["label"] in ("negative", "positive"), "MLflow's users can load it themselves"
     manifest = Manifest.read(got / "serving")
-    assert manifest.labels == ["negative", "positive"]
-    assert all((got / "serving" / form.file).is_file() and voucher.files[form.data] for form in manifest.forms)
+    held = [(got / "serving" / form.file).is_file() and voucher.files[form.data] for form in manifest.forms]
+    assert manifest.labels == ["negative", "positive"] and all(held)
 
     run = mlflow_client.get_run(first.mlflow_run_id)
     assert run.info.status == "FINISHED" and run.data.params["seed"] == "1"
     assert {entry.dataset.name for entry in run.inputs.dataset_inputs} == {"tiny_train", "tiny_test"}
     assert "test_accuracy" in run.data.metrics and "loss" in run.data.metrics
 
+    remembers(settings, snapshot, monkeypatch)
     # Almost untrained: never better than the first, whatever the seed. In two processes, as on two GPUs.
     monkeypatch.setattr(device, "gpus", lambda: 2)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))

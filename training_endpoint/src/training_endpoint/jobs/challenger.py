@@ -21,7 +21,7 @@ from training_endpoint.learn import classifier as classifiers
 from training_endpoint.learn import device, distributed, trainer, warm
 from training_endpoint.learn.classifier import BaseModel
 from training_endpoint.learn.hyperparameters import Hyperparameters
-from training_endpoint.release import registry, versions
+from training_endpoint.release import registry, remembered, versions
 
 MODEL = "model"  # the folder of what a version holds
 CHALLENGER, ANSWERS = "challenger.json", "answers.npy"
@@ -128,15 +128,23 @@ def make(job: Job, mlflow_run: str) -> Challenger:
         voucher = room.for_artifacts(settings, report, size, lambda: _store(job, mlflow_run, tags, metrics))
         versions.record(settings, voucher, job.job_id)
 
-    np.save(job.work / ANSWERS, answers)
-    kept = {
-        "voucher": voucher.as_dict(),
-        "served": {**asdict(served), "folder": ""},
-        "losses": state.losses,
-        "course": course.told,
+    made = Challenger(voucher, answers, served, state.losses, course.told)
+    _keep(job, made)
+    return made
+
+
+def _keep(job: Job, made: Challenger) -> None:
+    """For an attempt that goes on from here, and for whoever is going to be compared with it."""
+    np.save(job.work / ANSWERS, made.answers)
+    told = {
+        "voucher": made.voucher.as_dict(),
+        "served": {**asdict(made.served), "folder": ""},
+        "losses": made.losses,
+        "course": made.course,
     }
-    (job.work / CHALLENGER).write_text(json.dumps(kept))
-    return Challenger(voucher, answers, served, state.losses, course.told)
+    (job.work / CHALLENGER).write_text(json.dumps(told))
+    versions.keep(job.settings, made.voucher, job.work / MODEL)
+    remembered.note(job.settings, made.voucher, job.snapshot.test.texts, made.answers)
 
 
 def _write_lineage(job: Job, course: Course, rows: Rows) -> None:

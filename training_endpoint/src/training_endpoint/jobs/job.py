@@ -7,6 +7,7 @@ MLflow run; what was cancelled stays cancelled, and what was interrupted is star
 """
 
 import errno
+import importlib
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mlflow.utils import requirements_utils
 from psycopg.types.json import Jsonb
 
 from mlops_contract.errors import PlatformError
@@ -43,6 +45,25 @@ TRY_AGAIN = os.EX_TEMPFAIL
 """Exit status: a service that the job needs was away; the job is still `running` and may be started again."""
 PATIENCE_S = 600.0
 """How long a job waits for an absent service, at its start and at its end, before it is to be started again."""
+
+IMPORTED = (
+    "cleanlab.filter",
+    "matplotlib.backends.backend_agg",
+    "mlflow.pyfunc",
+    "mlflow.transformers",
+    "onnxruntime.transformers.optimizer",
+    "pandas",
+    "scipy.stats",
+    "training_endpoint.judge.graph",
+    "training_endpoint.judge.rows",
+    "transformers.modeling_utils",
+    "transformers.models.auto.feature_extraction_auto",
+    "transformers.models.auto.image_processing_auto",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.processing_auto",
+    "transformers.models.auto.tokenization_auto",
+)
+"""What a job imports sooner or later, some ten seconds' worth where the processor is slow."""
 
 log = logging.getLogger(__name__)
 
@@ -202,17 +223,10 @@ def _said(taken: Snapshot) -> str:
 
 
 def _import_all() -> None:
-    """What a job imports sooner or later, some ten seconds' worth where the processor is slow."""
-    import cleanlab.filter  # noqa: F401, PLC0415
-    import matplotlib.figure  # noqa: F401, PLC0415
-    import mlflow.transformers  # noqa: F401, PLC0415
-    import onnxruntime.transformers.optimizer  # noqa: F401, PLC0415
-    import pandas  # noqa: F401, PLC0415
-    import scipy.stats  # noqa: F401, PLC0415
-
-    # What the classes below import only when they are used.
-    import transformers.modeling_utils  # noqa: F401, PLC0415
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401, PLC0415
+    for name in IMPORTED:
+        importlib.import_module(name)
+    # MLflow looks through all that is installed when it writes its first model, and remembers it.
+    requirements_utils.warn_dependency_requirement_mismatches(["mlflow"])
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

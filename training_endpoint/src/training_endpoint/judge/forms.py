@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from model_runner import Encoded, Model, Probabilities, machine, scores
 from model_runner.artifact import Form
+from training_endpoint import aside
 from training_endpoint.data.snapshot import Rows
 from training_endpoint.judge.compare import mcnemar
 from training_endpoint.judge.evaluate import Labels
@@ -24,9 +26,14 @@ ROWS = 1000
 """Rows on which a form is compared with fp32: test rows first, then training rows, for no label is needed."""
 DIFFERING = 0.01
 """The share of these rows on which its answer may be another."""
+STEP, DOUBT = 100, 0.05
+"""After each so many rows it is looked whether those so far tell: more differ already than may of all, or so few that
+a form which differs on more than `DIFFERING` gives as few or fewer with a probability of `DOUBT` at most."""
+LEAST = 300
+"""Rows that tell of a form which differs on none."""
 SIGNIFICANCE = 0.05
 """Of McNemar's exact test: below it, a form's accuracy on the test rows is another than fp32's."""
-TIMED, TIMES = 16, 3
+TIMED, TIMES = 8, 3
 """Rows, one text a call, that tell a form's speed, and how often each is answered."""
 CALIBRATED = 16
 """Training texts on which the sizes of values are measured: more change nothing."""
@@ -97,7 +104,9 @@ def choose(run: Callable[[Form], Model], folder: Path, test: Rows, train: Sequen
     compared, labels = [*test.texts[:shared], *train[: ROWS - shared]], test.labels[:shared].astype(np.int64)
     fp32 = run(FP32)
     models = {FP32.name: fp32}
-    reference = scores(fp32, compared, cores)
+    reference = _Answers(fp32, compared, cores)
+    # What makes the first form keeps one core busy, and not all the time.
+    least = aside.begun("fp32", partial(reference.first, LEAST))
     try:
         known = measure(folder, [one.ids for one in fp32.encode(list((train or test.texts)[:CALIBRATED]))])
     except MemoryError:
@@ -112,27 +121,56 @@ def choose(run: Callable[[Form], Model], folder: Path, test: Rows, train: Sequen
         try:
             quantise(folder, form, known)
             model = run(form)
-            answers = scores(model, compared, cores)
+            answers = _Answers(model, compared, cores)
+            least.result()
+            _compare(answers, reference)
         except MemoryError:
             raise
         except Exception as error:  # as above
             log.warning("no form %s can be made of this model: %s", form.name, error)
             (folder / form.file).unlink(missing_ok=True)
             continue
-        trial = _trial(form, answers, reference, labels, _speedup(fp32, model, test.texts))
+        trial = _trial(form, answers.given, reference.given, labels, _speedup(fp32, model, test.texts))
         trials.append(trial)
         if trial.passed:
             forms = [form, FP32] if form.needs else [form]
             if FP32 not in forms:
                 (folder / FP32.file).unlink()
-            return Choice(forms, models | {form.name: model}, _all(model, answers, test, shared, cores), trials)
+            return Choice(forms, models | {form.name: model}, _all(answers, test), trials)
         (folder / form.file).unlink()
-    return Choice([FP32], models, _all(fp32, reference, test, shared, cores), trials)
+    least.result()
+    return Choice([FP32], models, _all(reference, test), trials)
 
 
-def _all(model: Model, first: Probabilities, test: Rows, shared: int, cores: int) -> Probabilities:
-    """The answers on all test rows: the first `shared` are known."""
-    return np.concatenate([first[:shared], scores(model, test.texts[shared:], cores)])
+class _Answers:
+    """What `model` answers on `texts`, as far as it was asked."""
+
+    def __init__(self, model: Model, texts: Sequence[str], cores: int) -> None:
+        self.model, self.texts, self.cores = model, texts, cores
+        self.given: Probabilities = np.empty((0, len(model.labels)))
+
+    def first(self, rows: int) -> Probabilities:
+        more = scores(self.model, self.texts[len(self.given) : rows], self.cores)
+        self.given = np.concatenate([self.given, more])
+        return self.given[:rows]
+
+
+def _compare(answers: _Answers, reference: _Answers) -> None:
+    """Has both answer as many rows as tell whether they differ on too many."""
+    from scipy.stats import binom  # noqa: PLC0415 - takes a second
+
+    most = DIFFERING * len(answers.texts)
+    for rows in range(STEP, len(answers.texts) + STEP, STEP):
+        found, wanted = (one.first(rows).argmax(axis=1) for one in (answers, reference))
+        differing = int((found != wanted).sum())
+        if differing > most or binom.cdf(differing, len(found), DIFFERING) <= DOUBT:
+            return
+
+
+def _all(answers: _Answers, test: Rows) -> Probabilities:
+    """On all test rows."""
+    known = answers.given[: len(test)]
+    return np.concatenate([known, scores(answers.model, test.texts[len(known) :], answers.cores)])
 
 
 def measure(folder: Path, texts: Sequence[Sequence[int]]) -> "Peaks":
@@ -154,7 +192,8 @@ def quantise(folder: Path, form: Form, peaks: "Peaks") -> None:
 
 
 def _trial(form: Form, answers: Probabilities, reference: Probabilities, labels: Labels, speedup: float) -> Trial:
-    """`labels` belong to the first rows."""
+    """`labels` belong to the first rows, of which as many count as `answers` has."""
+    reference, labels = reference[: len(answers)], labels[: len(answers)]
     found, wanted = answers.argmax(axis=1), reference.argmax(axis=1)
     right, fp32_right = found[: len(labels)] == labels, wanted[: len(labels)] == labels
     differing, p_value = float((found != wanted).mean()), mcnemar(right, fp32_right)

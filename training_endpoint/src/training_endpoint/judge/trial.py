@@ -9,7 +9,7 @@ import numpy as np
 from model_runner import scores
 from training_endpoint.errors import UnusableBaseModel
 from training_endpoint.judge import export
-from training_endpoint.judge.evaluate import predict
+from training_endpoint.judge.evaluate import Probabilities, predict
 from training_endpoint.judge.forms import FP32
 from training_endpoint.learn.classifier import Classifier
 
@@ -49,7 +49,7 @@ def trial(classifier: Classifier, texts: Sequence[str], work: Path) -> str:
     return told
 
 
-def _trace(classifier: Classifier, file: Path, texts: Sequence[str]) -> None:
+def _trace(classifier: Classifier, file: Path, texts: Sequence[str], wanted: Probabilities) -> None:
     """Without the smaller graph: where there is none, the traced one is served."""
     export.trace(classifier, file)
 

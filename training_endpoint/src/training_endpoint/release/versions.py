@@ -1,5 +1,6 @@
 """The versions that may be served: those that training registered, each with the digests of its files."""
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from mlops_contract.addresses import resolve
-from mlops_contract.store import FilesLost, SourceAway, Store, mlflow_files, replica_files
+from mlops_contract.store import FilesLost, SourceAway, Store, StoreUnavailable, mlflow_files, replica_files
 from mlops_contract.voucher import Voucher
 from training_endpoint import database
 from training_endpoint.errors import FilesRemoved, MlflowUnavailable, UnknownVersion
@@ -80,6 +81,16 @@ def files(settings: Settings, voucher: Voucher, *folders: str) -> Path:
         return store(settings).fetch(voucher, folders, sources)
     except SourceAway as error:
         raise MlflowUnavailable(f"The files of version {voucher.version} cannot be had now: {error.message}") from error
+
+
+def keep(settings: Settings, voucher: Voucher, folder: Path) -> None:
+    """Has the files of a version, which lie in `folder`, here for the runs to come; as far as there is room."""
+
+    def link(path: str, digest: str, to: Path) -> None:
+        to.hardlink_to(folder / path)
+
+    with suppress(StoreUnavailable):
+        store(settings).fetch(voucher, ("",), [link])
 
 
 def check_in_mlflow(settings: Settings, voucher: Voucher) -> None:
