@@ -81,8 +81,8 @@ def test_a_new_job_need_not_wait_for_the_next_look(
         client = create_app(settings, wake=made.wake).test_client()
         for run_id in ("first", "second"):
             told = client.post("/train", json={"run_id": run_id}, headers={"Authorization": "Bearer secret"})
-            ran = partial(status, jobs, told.get_json()["job_id"])
-            wait_until("it has run", lambda ran=ran: ran() == "failed", 60, 0.1)
+            ended = partial(jobs.get, told.get_json()["job_id"])
+            wait_until("it has run", lambda: ended()["status"] == "failed", 60, 0.1)  # noqa: B023 - it is called here
 
 
 def test_who_waits_is_told_his_place_and_when_it_will_be_his_turn(jobs: Jobs, database: str) -> None:

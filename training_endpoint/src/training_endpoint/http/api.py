@@ -96,8 +96,8 @@ def create_app(
         run_id = fields.text(asked, "run_id", MAX_RUN_ID)
         overrides = {name: value for name, value in asked.items() if name not in ("run_id", "classifier")}
         Hyperparameters.from_request(overrides, Hyperparameters.defaults(settings))
-        classifier = named(settings, asked)  # None: the job says that there is none
-        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs, classifier and classifier.name)
+        name = getattr(named(settings, asked), "name", None)  # None: the job says that there is none
+        job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs, name)
         wake()
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
 
