@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mlflow import MlflowClient
 from tests import training
 from tests.services import wait_until
 from training_endpoint import errors
+from training_endpoint.http.api import create_app
 from training_endpoint.jobs.queue import Jobs, view
 from training_endpoint.jobs.report import Reporter
 from training_endpoint.jobs.runner import Runner
@@ -69,6 +71,18 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_new_job_need_not_wait_for_the_next_look(
+    jobs: Jobs, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training_endpoint.jobs.runner.POLL_S", 600)
+    with runner(settings, "jobs.fail(job_id, 'done')") as made:
+        client = create_app(settings, wake=made.wake).test_client()
+        for run_id in ("first", "second"):
+            told = client.post("/train", json={"run_id": run_id}, headers={"Authorization": "Bearer secret"})
+            ended = partial(jobs.get, told.get_json()["job_id"])
+            wait_until("it has run", lambda: ended()["status"] == "failed", 60, 0.1)  # noqa: B023 - it is called here
 
 
 def test_who_waits_is_told_his_place_and_when_it_will_be_his_turn(jobs: Jobs, database: str) -> None:

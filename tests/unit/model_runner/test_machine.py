@@ -30,3 +30,15 @@ def test_full_range_int8_needs_a_processor_that_adds_up_in_32_bits(tmp_path: Pat
         cpuinfo.write_text(text)
         assert machine.features(cpuinfo) == expected, text
     assert machine.features(tmp_path / "none") == set()
+
+
+def test_a_processor_is_told_by_what_it_computes_with_and_not_by_its_clock(tmp_path: Path) -> None:
+    told = tmp_path / "cpuinfo"
+    text = "processor : {}\nmodel name : X\ncpu MHz : {}\nflags : {}\n"
+    told.write_text(text.format(0, 2000, "avx2") + text.format(1, 2100, "avx2"))
+    first = machine.processor(told)
+    told.write_text(text.format(0, 1900, "avx2"))
+    assert machine.processor(told) == first and len(first) == 2
+    told.write_text(text.format(0, 1900, "avx2 avx512_vnni"))
+    assert machine.processor(told) != first
+    assert machine.processor(tmp_path / "none") == []

@@ -73,7 +73,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # untyped base
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(self.settings, self.desk, self.janitor, self.watch, self.traffic)
+        return create_app(self.settings, self.desk, self.janitor, self.watch, self.traffic, self.runner.wake)
 
     def _start(self, worker: Any) -> None:
         worker.cfg.set("graceful_timeout", REQUESTS_END_S)

@@ -1,5 +1,6 @@
 """The HTTP side: takes requests, writes them into the queue, reads it back. Training itself happens elsewhere."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from flask import Flask, Response, jsonify, request
@@ -36,8 +37,9 @@ def create_app(
     janitor: Janitor | None = None,
     watch: Watch | None = None,
     traffic: Traffic | None = None,
+    wake: Callable[[], object] = lambda: None,
 ) -> Flask:
-    """The application; it connects to nothing before the first request needs it."""
+    """The application; it connects to nothing before the first request needs it, and calls `wake` for a new job."""
     desk = desk or Desk(settings, Followers(settings))
     janitor, watch = janitor or Janitor(settings), watch or Watch(settings)
     tries = Tries()
@@ -94,9 +96,9 @@ def create_app(
         run_id = fields.text(asked, "run_id", MAX_RUN_ID)
         overrides = {name: value for name, value in asked.items() if name not in ("run_id", "classifier")}
         Hyperparameters.from_request(overrides, Hyperparameters.defaults(settings))
-        classifier = named(settings, asked)  # None: the job says that there is none
-        name = classifier.name if classifier else None
+        name = getattr(named(settings, asked), "name", None)  # None: the job says that there is none
         job, created = jobs.submit(run_id, overrides, settings.max_queued_jobs, name)
+        wake()
         return jsonify(view(job)), 202 if created else 200, {"Location": f"/train/{job['job_id']}"}
 
     @app.get("/train")

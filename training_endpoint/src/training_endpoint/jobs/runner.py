@@ -38,6 +38,7 @@ class Runner:
         self._retry_s = retry_s
         self._waiting: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run_all, name="runner", daemon=True)
 
     def start(self) -> None:
@@ -47,11 +48,17 @@ class Runner:
     def stop(self) -> None:
         """Ends a running child and returns when it is gone."""
         self._stopping.set()
+        self.wake()
         self._thread.join()
+
+    def wake(self) -> None:
+        """There is a new job, which need not wait for the next look."""
+        self._woken.set()
 
     def _run_all(self) -> None:
         while not self._stopping.is_set():
             pause = POLL_S
+            self._woken.clear()
             try:
                 self._waiting = self._waiting or self._child()
                 job = self._jobs.claim()
@@ -64,7 +71,7 @@ class Runner:
             except Exception:
                 log.exception("the runner goes on after an unexpected error")
                 pause = self._retry_s
-            self._stopping.wait(pause)
+            self._woken.wait(pause)
         if self._waiting is not None:
             _discard(self._waiting)
 
