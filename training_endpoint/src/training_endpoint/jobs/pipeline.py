@@ -32,8 +32,8 @@ def run(job: Job) -> Outcome:
     outcome, registered = _concluded(job)
     try:
         aside.begun("misspelt", partial(_refine_reference, job, registered)).result()
-    except Exception:  # what was kept before the decision stands
-        log.exception("misspelt test rows were not answered")
+    except (Exception, SystemExit):  # the job is done, also where the service goes down: what was kept before stands
+        log.warning("misspelt test rows were not answered", exc_info=True)
     return outcome
 
 
