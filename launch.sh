@@ -101,7 +101,8 @@ down() {
       *) fail "down does not know $word" 'sh launch.sh down [--volumes [--yes]]' ;;
     esac
   done
-  [ -z "$volumes" ] || confirm "All data of the platform $(found_id), launched from $(found_folder), will be deleted: rows, models, the ledger." "$@"
+  where=$(found_folder)
+  [ -z "$volumes" ] || confirm "All data of the platform $(found_id) launched from ${where:-$(pwd -P)} will be deleted: rows, models, the ledger." "$@"
   make_env
   if [ "$mode" = native ]; then
     sh native/platform.sh down ${volumes:+"$volumes"}

@@ -182,7 +182,7 @@ def distilled(
         state = trainer.resume(checkpoint, identity, learner, optimizer) or trainer.State()
         saved, used, before = time.monotonic(), time.process_time(), state.seconds
         while state.step < plan.steps:
-            trainer.warm(optimizer, state.step, plan.steps, parameters)
+            trainer.set_learning_rate(optimizer, state.step, plan.steps, parameters)
             batch = plan.batch(state.step)
             tokens, mask = (torch.from_numpy(one) for one in pad([ids[row] for row in batch], challenger.pad_id))
             asked = {"input_ids": tokens, "attention_mask": mask, "output_hidden_states": True}

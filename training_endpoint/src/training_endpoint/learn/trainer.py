@@ -109,7 +109,7 @@ def train(
         model.train()
         while state.step < steps:
             batch = plan.batch(state.step)
-            lr = warm(optimizer, state.step, steps, parameters)
+            lr = set_learning_rate(optimizer, state.step, steps, parameters)
             loss, trouble = _gradients(data, batch, state, optimizer, parameters, team)
             message = trouble or message
             if not np.isfinite(loss):
@@ -159,8 +159,8 @@ def adamw(weights: Sequence[torch.nn.Parameter], parameters: Hyperparameters) ->
     return torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
 
 
-def warm(optimizer: torch.optim.Optimizer, step: int, steps: int, parameters: Hyperparameters) -> float:
-    """Sets and returns a step's learning rate: up over the warm-up, then down to nothing at the end."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, parameters: Hyperparameters) -> float:
+    """That of a step, which it returns: up over the warm-up, then down to nothing at the end."""
     warmup = max(1, round(parameters.warmup * steps))
     lr = parameters.learning_rate * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
     for group in optimizer.param_groups:
